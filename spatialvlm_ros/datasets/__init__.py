@@ -1,0 +1,1 @@
+"""The data engine: sources of views, question generation, Parquet shards, resume, preview, export."""
