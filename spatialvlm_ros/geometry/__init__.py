@@ -1,0 +1,1 @@
+"""Cameras, depth, point clouds, planes, boxes and frames. NumPy only."""

@@ -1,0 +1,1 @@
+"""Observation, SceneObject and Scene; the relations: the one definition of every quantity; lifting to 3D."""
