@@ -1,0 +1,1 @@
+"""Asset pack, procedural scenes and robot episodes in MuJoCo, with exact truth."""
