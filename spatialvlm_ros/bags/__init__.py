@@ -1,0 +1,1 @@
+"""MCAP / rosbag2 in and out without a ROS installation."""

@@ -1,0 +1,53 @@
+"""CameraInfo messages: which matrix, region of interest, binning, and uncalibrated cameras."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from spatialvlm_ros.bags.camera_info import camera_from_info, camera_info_fields
+from spatialvlm_ros.errors import CameraModelError
+from spatialvlm_ros.geometry.cameras import Camera
+
+CAMERA = Camera(640, 480, 601.0, 603.0, 310.5, 250.25, "plumb_bob", (0.1, -0.2, 0.001, 0.002, 0.05))
+NO_ROI = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0)
+
+
+def info(**changes: object) -> SimpleNamespace:
+    return SimpleNamespace(**{**camera_info_fields(CAMERA), "roi": NO_ROI, **changes})
+
+
+def test_round_trip() -> None:
+    assert camera_from_info(info()) == CAMERA
+    plain = replace(CAMERA, distortion_model="none", distortion=())
+    assert camera_from_info(SimpleNamespace(**camera_info_fields(plain), roi=NO_ROI)) == plain
+
+
+def test_a_rectified_topic_takes_p_and_no_distortion() -> None:
+    p = np.array([[500.0, 0, 300, -25], [0, 502, 220, 0], [0, 0, 1, 0]])
+    camera = camera_from_info(info(p=p.ravel()), rectified=True)
+    assert (camera.fx, camera.fy, camera.cx, camera.cy, camera.distortion_model) == (500, 502, 300, 220, "none")
+
+
+def test_region_of_interest_and_binning_keep_the_rays() -> None:
+    roi = SimpleNamespace(x_offset=100, y_offset=40, width=400, height=200)
+    camera = camera_from_info(info(roi=roi, binning_x=2, binning_y=4))
+    assert (camera.width, camera.height) == (200, 50)
+    full = np.array([[100 + 2 * 30 + 0.5, 40 + 4 * 7 + 1.5]])  # centre of the 2 x 4 block behind binned pixel (30, 7)
+    np.testing.assert_allclose(camera.rays(np.array([[30.0, 7.0]])), CAMERA.rays(full), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"k": np.zeros(9)}, "no focal length"),
+        ({"k": np.full(9, np.nan)}, "malformed"),
+        ({"k": np.ones(4)}, "malformed"),
+        ({"width": 0}, "no picture size"),
+        ({"distortion_model": "pincushion"}, "pincushion"),
+    ],
+)
+def test_bad_calibrations_are_named(changes: dict, words: str) -> None:
+    with pytest.raises(CameraModelError, match=words):
+        camera_from_info(info(**changes))
