@@ -45,7 +45,9 @@ class Boxes:
                 "Pass arrays with one row per box.",
             )
         if (sizes < 0).any():
-            raise GeometryError("a box has a negative size", float(sizes.min()), "Sizes are full edge lengths in metres.")
+            raise GeometryError(
+                "a box has a negative size", float(sizes.min()), "Sizes are full edge lengths in metres."
+            )
         object.__setattr__(self, "centers", centers)
         object.__setattr__(self, "sizes", sizes)
         object.__setattr__(self, "rotations", rotations)

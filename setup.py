@@ -1,0 +1,78 @@
+"""Packaging for pip. The ROS build uses CMakeLists.txt and package.xml; a test holds the three together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+NAME = "spatialvlm_ros"
+
+
+def version() -> str:
+    scope: dict[str, str] = {}
+    exec((ROOT / NAME / "version.py").read_text(encoding="utf-8"), scope)
+    return scope["__version__"]
+
+
+def shared(folder: str) -> list[tuple[str, list[str]]]:
+    """The files of a top-level folder, for share/spatialvlm_ros/<folder>."""
+    tree: dict[str, list[str]] = {}
+    for path in sorted((ROOT / folder).rglob("*")):
+        if path.is_file():
+            relative = path.relative_to(ROOT)
+            tree.setdefault(f"share/{NAME}/{relative.parent}", []).append(str(relative))
+    return sorted(tree.items())
+
+
+EXTRAS = {
+    "sim": ["mujoco>=4.0,<5", "gymnasium>=1.0,<2", "fast-simplification>=0.1.7,<0.3"],
+    "data": ["pyarrow>=17,<27", "datasets>=4,<6", "tqdm>=4.60,<5", "psutil>=5.9,<8"],
+    "perception": ["scikit-learn>=1.3,<2"],
+    "models": ["torch>=2.4,<3", "transformers>=5.17,<6", "safetensors>=0.4,<1"],
+    "bags": ["rosbags>=0.10,<0.12"],
+    "ray": ["ray[data]>=2.40,<3"],
+}
+EXTRAS["demo"] = EXTRAS["sim"] + EXTRAS["data"] + EXTRAS["perception"]
+EXTRAS["all"] = [d for name in ("sim", "data", "perception", "models", "bags") for d in EXTRAS[name]]
+EXTRAS["dev"] = [
+    "pytest>=8,<10",
+    "pytest-xdist>=3.5,<4",
+    "hypothesis>=6.100,<7",
+    "ruff>=0.9",
+    "mypy>=1.10",
+    "types-PyYAML",
+    "scikit-image>=0.22,<1",
+    "matplotlib>=3.8,<4",
+]
+
+setup(
+    name=NAME,
+    version=version(),
+    description="Metric spatial question answering from camera pictures: data engine, spatial VLM and ROS 2 node",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    maintainer="spatialvlm_ros maintainers",
+    python_requires=">=3.10",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    include_package_data=False,
+    package_data={NAME: ["**/*.yaml", "**/*.html", "**/*.css", "**/*.js", "**/*.json"]},
+    data_files=[
+        (f"share/{NAME}", ["package.xml"]),
+        *shared("config"),
+        *shared("launch"),
+    ],
+    install_requires=[
+        "numpy>=1.26,<3",
+        "scipy>=1.11,<2",
+        "opencv-python>=4.8,<6",
+        "pillow>=10,<14",
+        "pyyaml>=6,<7",
+    ],
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": ["spatialvlm = spatialvlm_ros.cli.main:main"],
+    },
+)

@@ -1,0 +1,1 @@
+"""The `spatialvlm` command: one module per subcommand."""
