@@ -6,10 +6,10 @@ The names are those of the paper's appendix (arXiv 2401.12168, A.2-A.3): 12 pred
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import Mapping
 
 from spatialvlm_ros.errors import QuestionError
 from spatialvlm_ros.scenes.relations import Relation
@@ -36,7 +36,7 @@ class Family:
             is `words[0]`.
         objects: 1 or 2, how many objects a question names.
         min_level: least level of the canonical frame at which it may be asked.
-        signed: whether a number may be negative (the six differences).
+        signed: whether a number may be negative (elevation and the six differences).
         words: (class when the margin is positive, class when negative) of a classify family; for a signed number
             the direction words of a positive and a negative value; else ().
         camera: whether "the camera" may stand for one of the two objects.
@@ -80,15 +80,15 @@ _CLASSES = (
     ("wide", "thin"),
     ("big", "small"),
 )
-# Name, objects, least level, whether the camera may be named.
-_LENGTHS = (
-    ("distance", 2, 0, True),
-    ("gap", 2, 0, False),
-    ("height", 1, 1, False),
-    ("width", 1, 0, False),
-    ("elevation", 1, 2, False),
-    ("vertical_distance", 2, 1, True),
-    ("horizontal_distance", 2, 1, True),
+# Name, objects, least level, whether the camera may be named, (word of a positive value, word of a negative one).
+_LENGTHS: tuple[tuple[str, int, int, bool, tuple[str, str] | tuple[()]], ...] = (
+    ("distance", 2, 0, True, ()),
+    ("gap", 2, 0, False, ()),
+    ("height", 1, 1, False, ()),
+    ("width", 1, 0, False, ()),
+    ("elevation", 1, 2, False, ("above", "below")),
+    ("vertical_distance", 2, 1, True, ()),
+    ("horizontal_distance", 2, 1, True, ()),
 )
 # Name, least level, (word of a positive value, word of a negative one).
 _DIFFERENCES = (
@@ -104,10 +104,11 @@ _DIFFERENCES = (
 def _families() -> list[Family]:
     predicates = [Family(f"{w}_predicate", Kind.PREDICATE, Relation(w), 2, level) for w, level in _WORDS.items()]
     choices = [Family(f"{w}_choice", Kind.CHOICE, Relation(w), 2, level) for w, level in _WORDS.items()]
-    classes = [
-        Family(f"{a}_{b}_classify", Kind.CLASSIFY, Relation(a), 2, _WORDS[a], words=(a, b)) for a, b in _CLASSES
+    classes = [Family(f"{a}_{b}_classify", Kind.CLASSIFY, Relation(a), 2, _WORDS[a], words=(a, b)) for a, b in _CLASSES]
+    lengths = [
+        Family(n, Kind.NUMBER, Relation(n), k, level, signed=bool(words), words=words, camera=camera)
+        for n, k, level, camera, words in _LENGTHS
     ]
-    lengths = [Family(n, Kind.NUMBER, Relation(n), k, level, camera=cam) for n, k, level, cam in _LENGTHS]
     differences = [Family(n, Kind.NUMBER, Relation(n), 2, level, True, words) for n, level, words in _DIFFERENCES]
     return predicates + choices + classes + lengths + differences
 
