@@ -67,6 +67,19 @@ class Cavity:
     size: Vector
 
 
+@dataclass(frozen=True)
+class FlatTop:
+    """A level rectangle on top of an object, with nothing above it: things can stand there.
+
+    Attributes:
+        center: metres in the item frame; its z is the height of the surface.
+        size: (x, y) metres.
+    """
+
+    center: Vector
+    size: tuple[float, float]
+
+
 class PartSource(Protocol):
     """Where the triangles of an item come from: hashable and picklable, so that items travel to workers cheaply."""
 
@@ -92,8 +105,9 @@ class AssetItem:
         size_m: (x, y, z) = (depth, width, height) metres.
         licence, author, source: of the mesh; source is "package version".
         cavity: the open room inside, or None when nothing can be put in.
-        top_height: metres from the bottom to a flat, level top on which things can stand, or None.
-        color: the single colour name where it has one ("red"), else "".
+        top: the level place on which things can stand, or None.
+        color: its colour where it is mostly of one ("red"), else "". Only where the colour is painted on by this
+            package (primitives, untextured meshes) is it also among the attributes.
         link: robot link the mesh belongs to, else "".
         n_faces: triangles of all parts.
         shape: where the parts come from.
@@ -109,7 +123,7 @@ class AssetItem:
     source: str
     shape: PartSource = field(repr=False)
     cavity: Cavity | None = None
-    top_height: float | None = None
+    top: FlatTop | None = None
     color: str = ""
     link: str = ""
     n_faces: int = 0
@@ -127,7 +141,12 @@ class AssetItem:
     @property
     def flat_top(self) -> bool:
         """True when things can stand on it."""
-        return self.top_height is not None
+        return self.top is not None
+
+    @property
+    def top_height(self) -> float | None:
+        """Metres from the bottom to the surface on which things can stand, or None."""
+        return None if self.top is None else self.top.center[2]
 
     @property
     def reserved(self) -> bool:

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.simulation.assets.items import AssetItem, Cavity, MeshPart, Rgba, Vector
+from spatialvlm_ros.simulation.assets.items import AssetItem, Cavity, FlatTop, MeshPart, Rgba, Vector
 
 COLORS: dict[str, Rgba] = {
     "red": (0.80, 0.08, 0.08, 1.0),
@@ -251,10 +251,17 @@ def primitive_item(noun: str, color: str, size: Vector | None = None) -> AssetIt
         source="spatialvlm_ros primitives",
         shape=shape,
         cavity=kind.cavity(dimensions) if kind.cavity else None,
-        top_height=dimensions[2] if kind.flat_top else None,
+        top=_flat_top(kind, dimensions),
         color=color,
         n_faces=len(shape.load()[0].faces),
     )
+
+
+def _flat_top(kind: PrimitiveKind, size: Vector) -> FlatTop | None:
+    if not kind.flat_top:
+        return None
+    share = 1.0 if kind.make is _block else float(np.sqrt(0.5))  # the square inside a round top
+    return FlatTop((0.0, 0.0, size[2]), (size[0] * share, size[1] * share))
 
 
 @lru_cache(maxsize=1)

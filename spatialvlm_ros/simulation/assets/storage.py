@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from spatialvlm_ros.errors import AssetError
-from spatialvlm_ros.simulation.assets.items import AssetItem, Cavity, MeshPart
+from spatialvlm_ros.simulation.assets.items import AssetItem, Cavity, FlatTop, MeshPart
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -143,7 +143,7 @@ def _restore(steps: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray
 def item_from_entry(pack: Path, entry: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]]) -> AssetItem:
     """The `AssetItem` for a manifest entry; raises `AssetError` when the entry is incomplete."""
     try:
-        cavity = entry["cavity"]
+        cavity, top = entry["cavity"], entry["top"]
         return AssetItem(
             id=entry["id"],
             noun=entry["noun"],
@@ -154,7 +154,7 @@ def item_from_entry(pack: Path, entry: Mapping[str, Any], files: Mapping[str, Ma
             author=entry["author"],
             source=entry["source"],
             cavity=None if cavity is None else Cavity(tuple(cavity["center"]), tuple(cavity["size"])),
-            top_height=entry["top_height"],
+            top=None if top is None else FlatTop(tuple(top["center"]), tuple(top["size"])),
             color=entry["color"],
             link=entry["link"],
             n_faces=entry["n_faces"],

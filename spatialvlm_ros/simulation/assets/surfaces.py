@@ -1,0 +1,144 @@
+"""Where things can stand on an object, and the room inside it: measured on its height map seen from above."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.simulation.assets.items import Cavity, FlatTop
+from spatialvlm_ros.simulation.assets.sources.raw import RawPart, bounds
+
+Float = NDArray[np.float64]
+_CELLS = 72  # along the longer side
+
+
+def height_map(parts: Sequence[RawPart]) -> tuple[Float, Float, float]:
+    """Height of the topmost surface over a grid.
+
+    Returns:
+        (nx, ny) heights in metres, -inf where there is nothing; (2,) x, y of the grid's corner; side of a cell.
+    """
+    low, high = bounds(list(parts))
+    cell = float((high - low)[:2].max()) / _CELLS or 1e-3
+    shape = np.maximum(1, np.ceil((high - low)[:2] / cell).astype(int))
+    heights = np.full(shape, -np.inf)
+    for part in parts:
+        corners = part.vertices[part.faces]
+        edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
+        steps = np.clip(np.ceil(edges / (0.5 * cell)).astype(int), 1, 2 * _CELLS)
+        for k in np.unique(steps):
+            grid = np.array([(i, j) for i in range(k + 1) for j in range(k + 1 - i)]) / k
+            weights = np.column_stack([1 - grid.sum(axis=1), grid])  # (S, 3)
+            rows = corners[steps == k]
+            for block in np.array_split(rows, max(1, len(rows) * len(weights) // 500_000)):
+                points = np.einsum("sk,fkd->fsd", weights, block).reshape(-1, 3)
+                index = np.clip(((points[:, :2] - low[:2]) / cell).astype(int), 0, shape - 1)
+                np.maximum.at(heights, (index[:, 0], index[:, 1]), points[:, 2])
+    return heights, low[:2], cell
+
+
+def find_flat_top(
+    parts: Sequence[RawPart], least_side: float, least_share: float, least_height: float
+) -> FlatTop | None:
+    """The largest level rectangle with nothing above it.
+
+    Args:
+        parts: of an object in its item frame.
+        least_side: metres that both sides must have.
+        least_share: part of the object's footprint that it must cover.
+        least_height: metres over the object's bottom.
+    """
+    heights, corner, cell = height_map(parts)
+    solid = np.isfinite(heights)
+    best: tuple[float, float, tuple[int, int, int, int]] | None = None
+    tolerance = 0.006
+    levels, counts = np.unique(np.round(heights[solid] / tolerance), return_counts=True)
+    for level in levels[np.argsort(-counts)][:8] * tolerance:
+        if level < least_height:
+            continue
+        rectangle = largest_rectangle(np.abs(heights - level) <= tolerance)
+        area = (rectangle[1] - rectangle[0]) * (rectangle[3] - rectangle[2])
+        if best is None or area > best[0]:
+            best = (area, level, rectangle)
+    if best is None or best[0] < least_share * heights.size:
+        return None
+    _, _, (x0, x1, y0, y1) = best
+    size = ((x1 - x0) * cell, (y1 - y0) * cell)
+    if min(size) < least_side:
+        return None
+    height = float(np.max(heights[x0:x1, y0:y1]))
+    center = (float(corner[0] + (x0 + x1) / 2 * cell), float(corner[1] + (y0 + y1) / 2 * cell), height)
+    return FlatTop(center, size)
+
+
+def find_cavity(parts: Sequence[RawPart], least_side: float = 0.02, least_depth: float = 0.006) -> Cavity | None:
+    """The largest box that fits into an open-topped object from above, up to its rim.
+
+    Water poured over the height map stays where there is a room with walls all around; the box is the one of
+    largest volume under the water's surface.
+    """
+    heights, corner, cell = height_map(parts)
+    ground = np.where(np.isfinite(heights), heights, 0.0)
+    water = _water_level(ground)
+    depth = water - ground
+    if depth.max() < least_depth:
+        return None
+    best: tuple[float, float, float, tuple[int, int, int, int]] | None = None
+    wet = depth >= least_depth
+    for floor in np.unique(np.quantile(ground[wet], np.linspace(0, 0.9, 19))) + 0.002:
+        mask = (ground <= floor) & (water >= floor + least_depth)
+        x0, x1, y0, y1 = largest_rectangle(mask)
+        if x1 <= x0:
+            continue
+        rim = float(water[x0:x1, y0:y1].min())
+        volume = (x1 - x0) * (y1 - y0) * (rim - floor)
+        if best is None or volume > best[0]:
+            best = (volume, float(floor), rim, (x0, x1, y0, y1))
+    if best is None:
+        return None
+    _, floor, rim, (x0, x1, y0, y1) = best
+    size = ((x1 - x0) * cell, (y1 - y0) * cell, rim - floor)
+    if min(size[:2]) < least_side:
+        return None
+    center = (float(corner[0] + (x0 + x1) / 2 * cell), float(corner[1] + (y0 + y1) / 2 * cell), (floor + rim) / 2)
+    return Cavity(center, size)
+
+
+def _water_level(ground: Float) -> Float:
+    """Level of water over each cell once it has run off over the border of the grid (priority flood)."""
+    level = np.full(ground.shape, np.inf)
+    queue: list[tuple[float, int, int]] = []
+    rows, columns = ground.shape
+    for i in range(rows):
+        for j in range(columns):
+            if i in (0, rows - 1) or j in (0, columns - 1):
+                level[i, j] = ground[i, j]
+                heapq.heappush(queue, (float(ground[i, j]), i, j))
+    while queue:
+        height, i, j = heapq.heappop(queue)
+        for a, b in ((i + 1, j), (i - 1, j), (i, j + 1), (i, j - 1)):
+            if 0 <= a < rows and 0 <= b < columns and not np.isfinite(level[a, b]):
+                level[a, b] = max(height, float(ground[a, b]))
+                heapq.heappush(queue, (float(level[a, b]), a, b))
+    return level
+
+
+def largest_rectangle(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Largest all-true rectangle: row start, row end, column start, column end (ends exclusive); zeros if none."""
+    best, best_area = (0, 0, 0, 0), 0
+    run = np.zeros(mask.shape[1], dtype=int)
+    for row, values in enumerate(mask):
+        run = np.where(values, run + 1, 0)
+        stack: list[tuple[int, int]] = []  # (column start, height), heights increasing
+        for column, height in enumerate([*run.tolist(), 0]):
+            start = column
+            while stack and stack[-1][1] >= height:
+                start, tall = stack.pop()
+                area = tall * (column - start)
+                if area > best_area:
+                    best_area, best = area, (row + 1 - tall, row + 1, start, column)
+            stack.append((start, height))
+    return best
