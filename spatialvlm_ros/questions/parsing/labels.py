@@ -1,0 +1,135 @@
+"""Reads answers that are no lengths: yes or no, which of two objects, which of two words."""
+
+from __future__ import annotations
+
+from typing import Callable, Sequence
+
+from spatialvlm_ros.questions.families import Family, Kind
+from spatialvlm_ros.questions.parsing.clauses import CORRECTION, Clause, by_weight, words_of
+from spatialvlm_ros.questions.parsing.directions import Direction, about_reference, axis_of, find_directions
+from spatialvlm_ros.questions.parsing.names import NameMention, Names, is_landmark
+from spatialvlm_ros.questions.parsing.tokens import Token
+from spatialvlm_ros.questions.parsing.verdicts import NO, UNCERTAIN, YES, declines, hesitates, yes_or_no
+
+SUBJECT, REFERENCE = "subject", "reference"
+
+_DENIALS = frozenset("not isn't no never n't neither nor cannot can't wasn't doesn't aren't".split())
+_REACH_OF_DENIAL = 4
+_COMPARED = frozenset("than versus vs against over".split())
+
+_Reader = Callable[[Sequence[Token], Clause, Family, Names], "str | None"]
+
+
+def read_label(
+    tokens: Sequence[Token], clauses: Sequence[Clause], family: Family, names: Names
+) -> tuple[str | None, bool]:
+    """(label or None, whether the answer is a refusal).
+
+    The label is "yes"/"no", SUBJECT/REFERENCE or a class word, or "uncertain". Clauses are read by weight; what one of
+    them says outright wins over hesitation in another.
+    """
+    read = _READERS[family.kind]
+    everything = words_of(tokens, 0, len(tokens) - 10)
+    unsure, refused = hesitates(everything), declines(everything)
+    for clause in by_weight(clauses):
+        words = words_of(tokens, clause.start, clause.end)
+        doubtful = hesitates(words) or declines(words)
+        if doubtful and not (family.kind is Kind.PREDICATE and yes_or_no(words)[1]):
+            if clause.weight <= CORRECTION:
+                continue
+            break
+        label = read(tokens, clause, family, names)
+        if label is not None:
+            return label, False
+    if refused:
+        return None, True
+    return (UNCERTAIN, False) if unsure else (None, False)
+
+
+def _read_predicate(tokens: Sequence[Token], clause: Clause, family: Family, names: Names) -> str | None:
+    verdict, outright = yes_or_no(words_of(tokens, clause.start, clause.end))
+    if verdict is not None and outright:
+        return verdict
+    margin = _stated_margin(tokens, clause, family.relation.value, names)
+    if margin:
+        return YES if margin > 0 else NO
+    return verdict
+
+
+def _read_classify(tokens: Sequence[Token], clause: Clause, family: Family, names: Names) -> str | None:
+    margin = _stated_margin(tokens, clause, family.words[0], names)
+    return None if not margin else family.words[0] if margin > 0 else family.words[1]
+
+
+def _stated_margin(tokens: Sequence[Token], clause: Clause, word: str, names: Names) -> int:
+    """+1 if the clause says that ``word`` holds for the subject against the reference, -1 for its opposite, else 0."""
+    axis, side = axis_of(word)
+    direction = _main_direction(
+        find_directions(tokens, axis, clause.start, clause.end, _names_in(tokens, clause, names))
+    )
+    if direction is None:
+        return 0
+    sign = _said(direction) * side
+    return -sign if about_reference(tokens, names, direction, clause.start, clause.end) == 1 else sign
+
+
+def _read_choice(tokens: Sequence[Token], clause: Clause, family: Family, names: Names) -> str | None:
+    mentions = _names_in(tokens, clause, names)
+    axis, side = axis_of(family.relation.value)
+    direction = _main_direction(find_directions(tokens, axis, clause.start, clause.end, mentions))
+    if direction is not None:
+        which = about_reference(tokens, names, direction, clause.start, clause.end)
+        if which is not None:
+            holds = _said(direction) * side > 0
+            return (SUBJECT, REFERENCE)[which if holds else 1 - which]
+    return _named(tokens, clause, mentions)
+
+
+def _named(tokens: Sequence[Token], clause: Clause, mentions: Sequence[NameMention]) -> str | None:
+    """The object that a clause without a direction picks: the first that is named as such, or the one not denied."""
+    denied = [m for m in mentions if _is_denied(tokens, m, clause)]
+    picked = [m for m in mentions if m not in denied and not _is_compared(tokens, m, clause)]
+    if picked:
+        return (SUBJECT, REFERENCE)[picked[0].which]
+    if denied and len({m.which for m in denied}) == 1:
+        return (SUBJECT, REFERENCE)[1 - denied[0].which]
+    return None
+
+
+def _is_denied(tokens: Sequence[Token], mention: NameMention, clause: Clause) -> bool:
+    for k in range(mention.start - 1, max(clause.start, mention.start - _REACH_OF_DENIAL) - 1, -1):
+        text = tokens[k].text
+        if text in (",", ";", "?", "."):
+            return False
+        if text in _DENIALS:
+            return True
+    behind = [tokens[mention.end + k].text for k in range(2)]
+    return behind[0] == "?" or behind[0] in ("isn't", "doesn't") or behind[0] == "is" and behind[1] == "not"
+
+
+def _is_compared(tokens: Sequence[Token], mention: NameMention, clause: Clause) -> bool:
+    """Whether the object is only what another is compared with ("between the mug and the bowl", "than the bowl")."""
+    if is_landmark(tokens, mention, clause.start):
+        return True
+    opening = {tokens[k].text for k in range(clause.start, mention.start)}
+    return "between" in opening and "," not in opening
+
+
+def _names_in(tokens: Sequence[Token], clause: Clause, names: Names) -> list[NameMention]:
+    return names.find(tokens, clause.start, clause.end)
+
+
+def _main_direction(directions: Sequence[Direction]) -> Direction | None:
+    """The first direction that is not denied, else the first."""
+    return next((d for d in directions if not d.negated), directions[0] if directions else None)
+
+
+def _said(direction: Direction) -> int:
+    return -direction.sign if direction.negated else direction.sign
+
+
+_READERS: dict[Kind, _Reader] = {
+    Kind.PREDICATE: _read_predicate,
+    Kind.CHOICE: _read_choice,
+    Kind.CLASSIFY: _read_classify,
+}

@@ -1,0 +1,159 @@
+"""Decides which of several lengths in a text is the answer."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from spatialvlm_ros.questions.parsing.clauses import CORRECTION, FINAL, MAIN, Clause
+from spatialvlm_ros.questions.parsing.lengths import Mention
+from spatialvlm_ros.questions.parsing.tokens import NUMBER, SYMBOL, WORD, Token
+
+# What a length measures, by the word behind it; a family takes its own words and avoids the others'.
+_MEASURES = frozenset("tall high wide across broad thick long deep apart away from off in".split()) - {"in"}
+_OWN_MEASURES: dict[str, frozenset[str]] = {
+    "height": frozenset(("tall", "high")),
+    "width": frozenset(("wide", "across", "broad", "thick", "long")),
+    "elevation": frozenset(("off", "high", "from", "away")),
+    "distance": frozenset(("apart", "away", "from")),
+    "gap": frozenset(("apart", "away", "from")),
+    "vertical_distance": frozenset(("apart", "away", "from", "high")),
+    "horizontal_distance": frozenset(("apart", "away", "from")),
+}
+_OWN_OF_DIFFERENCE = frozenset(("away", "off", "high", "deep"))
+_MEASURE_NOUNS = frozenset(
+    "gap distance space spacing separation difference height width clearance offset estimate margin apart elevation "
+    "drop rise shift displacement interval opening".split()
+)
+_ARTICLES = frozenset("the a an this that each every those these standard typical its one normal of".split())
+_FOLLOWERS = _MEASURES | frozenset(
+    "to above below behind over under further farther closer nearer lower higher left right of in or and at between "
+    "beneath beyond forward back taller shorter wider up down deeper approx approximately roughly maybe instead is so "
+    "but than i total max give with vertically horizontally if because since which away rightwards leftwards on for "
+    "it was as by would".split()
+)
+_REJECTING = (("rather", "than"), ("instead", "of"), ("as", "opposed", "to"))
+_NO_REJECTION = frozenset("quite exactly even much far more less over under".split())
+_FILLER = frozenset(
+    "about around roughly approximately approx it its it's is the a at of i would say i'd think guess that's they are "
+    "they're maybe probably distance gap height width answer value like measures be that ~ : - * # | ' \" ( [ { some "
+    "sure approximate estimate my estimated by just".split()
+)
+# What may stand between a length and the same length in another unit: "1.2 m (roughly 4 feet)".
+_RESTATING = _FILLER | frozenset("or = ie / , which equals ) equivalent to in other words same as also".split())
+_SAME = 0.15  # relative difference of a length and its restatement
+
+
+def choose_length(
+    tokens: Sequence[Token], mentions: Sequence[Mention], clauses: Sequence[Clause], family: str
+) -> Mention | None:
+    """The mention that answers the question of ``family``; None where all are denied ("not 2 m").
+
+    A final answer wins over a correction or a conclusion, those over a first answer, that over the last sentence.
+    Lengths that belong to something else (a "30 cm ruler", a height when the width is asked) are passed over.
+    """
+    candidates = [m for m in mentions if not _is_rejected(tokens, m)]
+    if not candidates:
+        return None
+    candidates = _unless_empty(candidates, lambda m: not _is_adjective(tokens, m))
+    candidates = _unless_empty(candidates, lambda m: not _measures_other(tokens, m, family))
+    chosen = _by_clause(tokens, candidates, clauses)
+    return _first_statement_of(tokens, mentions, chosen)
+
+
+def _unless_empty(mentions: list[Mention], keep) -> list[Mention]:  # noqa: ANN001
+    kept = [m for m in mentions if keep(m)]
+    return kept or mentions
+
+
+def _by_clause(tokens: Sequence[Token], candidates: list[Mention], clauses: Sequence[Clause]) -> Mention:
+    heavy = {clause.start: clause for clause in clauses if clause.weight < MAIN}
+    final = [start for start, clause in heavy.items() if clause.weight == FINAL]
+    for start in sorted(final, reverse=True):
+        behind = [m for m in candidates if m.start >= start]
+        if behind:
+            return behind[0]
+    concluding = sorted((s for s, c in heavy.items() if c.weight <= CORRECTION), reverse=True)
+    for start in concluding:
+        end = heavy[start].end
+        inside = [m for m in candidates if start <= m.start < end]
+        if inside:
+            return _behind_equals(tokens, inside)
+    sentences = _sentence_starts(clauses)
+    first = candidates[0]
+    opening = max((s for s in sentences if s <= first.start), default=0)
+    if all(t.text in _FILLER or t.kind == NUMBER for t in tokens[opening : first.start]):
+        return _behind_equals(tokens, [m for m in candidates if not _other_sentence(sentences, first, m)])
+    last_opening = max((s for s in sentences if s <= candidates[-1].start), default=0)
+    return _behind_equals(tokens, [m for m in candidates if m.start >= last_opening])
+
+
+def _sentence_starts(clauses: Sequence[Clause]) -> list[int]:
+    starts: dict[int, int] = {}
+    for clause in clauses:
+        starts.setdefault(clause.sentence, clause.start)
+    return list(starts.values())
+
+
+def _other_sentence(sentences: Sequence[int], a: Mention, b: Mention) -> bool:
+    return any(a.start < s <= b.start for s in sentences)
+
+
+def _behind_equals(tokens: Sequence[Token], mentions: list[Mention]) -> Mention:
+    """The result of a calculation ("5 x 10 cm = 50 cm") among the mentions of one sentence, else the first one."""
+    for mention in reversed(mentions[1:]):
+        i = mention.start - 1
+        while tokens[i].text in ("~", "about"):
+            i -= 1
+        if tokens[i].text == "=":
+            return mention
+    return mentions[0]
+
+
+def _first_statement_of(tokens: Sequence[Token], mentions: Sequence[Mention], chosen: Mention) -> Mention:
+    """Walks back from "(4 feet)" to the "1.2 m" that it restates."""
+    index = mentions.index(chosen)
+    while index > 0:
+        earlier = mentions[index - 1]
+        between = tokens[earlier.end : chosen.start]
+        a, b = earlier.length.value_m, chosen.length.value_m
+        alike = earlier.length.unit != chosen.length.unit and abs(a - b) <= _SAME * max(abs(a), abs(b))
+        if not alike or len(between) > 8 or not all(t.text in _RESTATING for t in between):
+            break
+        chosen, index = earlier, index - 1
+    return chosen
+
+
+def _is_rejected(tokens: Sequence[Token], mention: Mention) -> bool:
+    """ "not 2 m", "can't be 1 m", "rather than 3 m"."""
+    if mention.bound:
+        return False
+    i = mention.start
+    for k in range(i - 1, max(-1, i - 5), -1):
+        token = tokens[k]
+        if token.kind == SYMBOL and token.text not in "~" or token.text in ("but", "sure", "certain"):
+            return False
+        if token.text == "not" or token.text == "never" or token.text.endswith("n't") or token.text == "cannot":
+            behind = tokens[k + 1].text
+            return behind not in _NO_REJECTION and (i - k <= 2 or token.text != "not" or behind in ("be", "about"))
+        if any(all(tokens[k + n].text == w for n, w in enumerate(words)) for words in _REJECTING):
+            return True
+    return False
+
+
+def _is_adjective(tokens: Sequence[Token], mention: Mention) -> bool:
+    """ "the 30 cm ruler", "the 60 cm wide shelf": the length of something that is only spoken of."""
+    before = tokens[mention.start - 1] if mention.start else None
+    if before is None or before.text not in _ARTICLES:
+        return False
+    behind = tokens[mention.end]
+    if behind.text == "-":
+        behind = tokens[mention.end + 1]
+    if behind.text in ("wide", "tall", "high", "long", "thick", "deep"):
+        behind = tokens[mention.end + 1]
+    return behind.kind == WORD and behind.text not in _FOLLOWERS | _MEASURE_NOUNS
+
+
+def _measures_other(tokens: Sequence[Token], mention: Mention, family: str) -> bool:
+    own = _OWN_MEASURES.get(family, _OWN_OF_DIFFERENCE)
+    behind = tokens[mention.end].text
+    return behind in _MEASURES and behind not in own
