@@ -1,1 +1,1 @@
-"""Questions: the 43 families, their templates, rounding, ambiguity, generation; and the parser that reads answers back."""
+"""Questions: the 43 families, their wordings, rounding, ambiguity, generation, and the parser of answers."""
