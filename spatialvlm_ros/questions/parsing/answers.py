@@ -5,22 +5,23 @@ It never raises on a text, never guesses a unit, and never turns what it cannot 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Sequence
 
 from spatialvlm_ros.errors import QuestionError
 from spatialvlm_ros.questions.families import FAMILIES, Family, Kind
 from spatialvlm_ros.questions.families import family as family_of
 from spatialvlm_ros.questions.parsing import labels
-from spatialvlm_ros.questions.parsing.directions import vocabulary
+from spatialvlm_ros.questions.parsing.bare import has_bare_number
 from spatialvlm_ros.questions.parsing.clauses import split_clauses, words_of
-from spatialvlm_ros.questions.parsing.lengths import Mention, ParsedLength, find_lengths, has_bare_number
+from spatialvlm_ros.questions.parsing.directions import vocabulary
+from spatialvlm_ros.questions.parsing.lengths import ParsedLength, find_lengths
 from spatialvlm_ros.questions.parsing.markup import plain_text
 from spatialvlm_ros.questions.parsing.names import Names
 from spatialvlm_ros.questions.parsing.selection import choose_length
 from spatialvlm_ros.questions.parsing.signs import asked_direction, sign_of
-from spatialvlm_ros.questions.parsing.tokens import NUMBER, Token, tokenize
+from spatialvlm_ros.questions.parsing.tokens import NUMBER, Token, length_of, tokenize
 from spatialvlm_ros.questions.parsing.units import UNITS, Unit, unit_of_word
 from spatialvlm_ros.questions.parsing.verdicts import declines_length
 from spatialvlm_ros.questions.parsing.zero import says_zero
@@ -118,23 +119,19 @@ def _unit(name: str | None) -> Unit | None:
 
 
 def _parse_length(tokens: Sequence[Token], asked: Family, names: Names, default_unit: Unit | None) -> ParsedAnswer:
-    in_names = {i for m in names.find(tokens, 0, len(tokens) - 10) if m.full for i in range(m.start, m.end)}
+    in_names = {i for m in names.find(tokens, 0, length_of(tokens)) if m.full for i in range(m.start, m.end)}
     mentions = [m for m in find_lengths(tokens) if not in_names.intersection(range(m.start, m.end))]
     if not mentions and default_unit is not None:
         mentions = find_lengths(tokens, default_unit)
     clauses = split_clauses(tokens)
     chosen = choose_length(tokens, mentions, clauses, asked.name) if mentions else None
     if chosen is not None:
-        return ParsedAnswer(Kind.NUMBER, _signed(tokens, chosen, clauses, asked, names), None, ParseReason.OK)
-    words = words_of(tokens, 0, len(tokens) - 10)
+        sign = sign_of(tokens, chosen, clauses, asked, names)
+        return ParsedAnswer(Kind.NUMBER, chosen.length.scaled(sign), None, ParseReason.OK)
+    words = words_of(tokens, 0, length_of(tokens))
     if says_zero(words, asked.name):
         return ParsedAnswer(Kind.NUMBER, ParsedLength(0.0, 0.0, 0.0, "", words[:80], False), None, ParseReason.OK)
     if not mentions and has_bare_number(tokens):
         return ParsedAnswer(Kind.NUMBER, None, None, ParseReason.NO_UNIT)
     reason = ParseReason.REFUSAL if declines_length(words) else ParseReason.UNPARSABLE
     return ParsedAnswer(Kind.NUMBER, None, None, reason)
-
-
-def _signed(tokens: Sequence[Token], chosen: Mention, clauses, asked: Family, names: Names) -> ParsedLength:  # noqa: ANN001
-    """The length with the sign that the direction words give it, for the families that have one."""
-    return chosen.length.scaled(sign_of(tokens, chosen, clauses, asked, names))

@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 from spatialvlm_ros.questions.parsing.markup import ANSWER_MARK
-from spatialvlm_ros.questions.parsing.tokens import END, NEWLINE, SYMBOL, WORD, Token
+from spatialvlm_ros.questions.parsing.tokens import END, NEWLINE, NUMBER, SYMBOL, WORD, Token, length_of
 
 FINAL, CONCLUSION, CORRECTION, MAIN, REASON = range(5)  # by weight, heaviest first
 
 _ABBREVIATIONS = frozenset("ft in yd cm mm m mi approx ca vs no fig".split())
-# Words that begin a clause of a certain weight; longest first.
+# Words that begin a clause of a certain weight.
+_CUE_WORDS = {
+    FINAL: f"{ANSWER_MARK}|final answer|the answer is|answer :|answer is",
+    CONCLUSION: "so|therefore|thus|hence|consequently|which means|in conclusion|overall|in total|altogether",
+    CORRECTION: (
+        "but|actually|however|no wait|wait|on second thought|correction|i mean|make that|make it|sorry|or rather|"
+        "in fact|scratch that|nevertheless"
+    ),
+    REASON: (
+        "because|since|although|though|even though|given that|considering|assuming|despite|while|whereas|based on|if"
+    ),
+}
 _CUES: tuple[tuple[tuple[str, ...], int], ...] = tuple(
     sorted(
-        (
-            *(
-                (tuple(w.split()), FINAL)
-                for w in (ANSWER_MARK, "final answer", "the answer is", "answer :", "answer is")
-            ),
-            *(
-                (tuple(w.split()), CONCLUSION)
-                for w in "so|therefore|thus|hence|consequently|which means|in conclusion|overall|in total|altogether".split(
-                    "|"
-                )
-            ),
-            *(
-                (tuple(w.split()), CORRECTION)
-                for w in (
-                    "but|actually|however|no wait|wait|on second thought|correction|i mean|make that|make it|"
-                    "sorry|or rather|in fact|scratch that|nevertheless"
-                ).split("|")
-            ),
-            *(
-                (tuple(w.split()), REASON)
-                for w in (
-                    "because|since|although|though|even though|given that|considering|assuming|despite|while|whereas|"
-                    "based on|if"
-                ).split("|")
-            ),
-        ),
+        ((tuple(cue.split()), weight) for weight, cues in _CUE_WORDS.items() for cue in cues.split("|")),
         key=lambda cue: -len(cue[0]),
     )
 )
@@ -76,7 +62,7 @@ def split_clauses(tokens: Sequence[Token]) -> list[Clause]:
     """All clauses in their order. Linear in the number of tokens."""
     clauses: list[Clause] = []
     start, weight, sentence, i = 0, MAIN, 0, 0
-    end = len(tokens) - 10
+    end = length_of(tokens)
     while i < end:
         if is_sentence_end(tokens, i):
             clauses.append(Clause(start, i + 1, weight, sentence))
@@ -130,4 +116,4 @@ def _so_concludes(tokens: Sequence[Token], i: int) -> bool:
 
 def words_of(tokens: Sequence[Token], start: int, end: int) -> str:
     """The clause as words and marks separated by single spaces, for phrase patterns."""
-    return " ".join(t.text for t in tokens[start:end] if t.kind in (WORD, SYMBOL) or t.kind == "number")
+    return " ".join(t.text for t in tokens[start:end] if t.kind in (WORD, SYMBOL, NUMBER))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 from spatialvlm_ros.questions.parsing.names import NameMention, Names, is_landmark
 from spatialvlm_ros.questions.parsing.tokens import END, SYMBOL, WORD, Token
@@ -17,7 +17,8 @@ _WORDINGS: dict[tuple[str, str], tuple[str, str]] = {
     ("above", "below"): (
         "above|over|higher|higher up|on top|upper|uppermost|topmost|highest|atop|overhead|up|elevated|raised|upward|"
         "upwards|exceeds",
-        "below|under|underneath|beneath|lower|lower down|lowest|lowermost|down|downward|downwards|bottommost|at the bottom",
+        "below|under|underneath|beneath|lower|lower down|lowest|lowermost|down|downward|downwards|bottommost|"
+        "at the bottom",
     ),
     ("behind", "front"): (
         "behind|further back|farther back|further away|farther away|further|farther|farthest|furthest|more distant|"
@@ -33,7 +34,8 @@ _WORDINGS: dict[tuple[str, str], tuple[str, str]] = {
         "short|shorter|shortest|lower|lowest|low|smaller in height|less tall|lesser height|less height|smaller",
     ),
     ("wide", "thin"): (
-        "wide|wider|widest|broad|broader|broadest|greater in width|greater width|thick|thicker|fatter|larger in width|more width",
+        "wide|wider|widest|broad|broader|broadest|greater in width|greater width|thick|thicker|fatter|larger in width|"
+        "more width",
         "thin|thinner|thinnest|narrow|narrower|narrowest|slim|slimmer|slimmest|slender|skinny|skinnier|less wide|less "
         "broad|less width",
     ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 from spatialvlm_ros.questions.parsing.numbers import read_number
 from spatialvlm_ros.questions.parsing.quantities import read_sign, read_unit
@@ -17,12 +17,11 @@ _REACH = 8  # tokens between a number and the label of its unit
 
 @dataclass(frozen=True)
 class LabelledNumber:
-    """``number`` (to ``upper`` where a range is given) in ``unit``; ``end`` is the index behind it."""
+    """``number`` in ``unit``; ``end`` is the index behind both."""
 
     number: float
     unit: Unit
     end: int
-    upper: float | None = None
 
 
 def read_labelled(tokens: Sequence[Token], i: int) -> LabelledNumber | None:

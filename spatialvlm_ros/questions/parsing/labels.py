@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from spatialvlm_ros.questions.families import Family, Kind
 from spatialvlm_ros.questions.parsing.clauses import CORRECTION, Clause, by_weight, words_of
 from spatialvlm_ros.questions.parsing.directions import Direction, about_reference, axis_of, find_directions
 from spatialvlm_ros.questions.parsing.names import NameMention, Names, is_landmark
-from spatialvlm_ros.questions.parsing.tokens import Token
+from spatialvlm_ros.questions.parsing.tokens import Token, length_of
 from spatialvlm_ros.questions.parsing.verdicts import NO, UNCERTAIN, YES, declines, hesitates, yes_or_no
 
 SUBJECT, REFERENCE = "subject", "reference"
 
 _DENIALS = frozenset("not isn't no never n't neither nor cannot can't wasn't doesn't aren't".split())
 _REACH_OF_DENIAL = 4
-_COMPARED = frozenset("than versus vs against over".split())
+_REACH_OF_BETWEEN = 12
 
 _Reader = Callable[[Sequence[Token], Clause, Family, Names], "str | None"]
 
@@ -29,7 +29,7 @@ def read_label(
     them says outright wins over hesitation in another.
     """
     read = _READERS[family.kind]
-    everything = words_of(tokens, 0, len(tokens) - 10)
+    everything = words_of(tokens, 0, length_of(tokens))
     unsure, refused = hesitates(everything), declines(everything)
     for clause in by_weight(clauses):
         words = words_of(tokens, clause.start, clause.end)
@@ -87,13 +87,13 @@ def _read_choice(tokens: Sequence[Token], clause: Clause, family: Family, names:
 
 def _named(tokens: Sequence[Token], clause: Clause, mentions: Sequence[NameMention]) -> str | None:
     """The object that a clause without a direction picks: the first that is named as such, or the one not denied."""
-    denied = [m for m in mentions if _is_denied(tokens, m, clause)]
-    picked = [m for m in mentions if m not in denied and not _is_compared(tokens, m, clause)]
-    if picked:
-        return (SUBJECT, REFERENCE)[picked[0].which]
-    if denied and len({m.which for m in denied}) == 1:
-        return (SUBJECT, REFERENCE)[1 - denied[0].which]
-    return None
+    denied: set[int] = set()
+    for mention in mentions:
+        if _is_denied(tokens, mention, clause):
+            denied.add(mention.which)
+        elif not _is_compared(tokens, mention, clause):
+            return (SUBJECT, REFERENCE)[mention.which]
+    return (SUBJECT, REFERENCE)[1 - denied.pop()] if len(denied) == 1 else None
 
 
 def _is_denied(tokens: Sequence[Token], mention: NameMention, clause: Clause) -> bool:
@@ -111,8 +111,10 @@ def _is_compared(tokens: Sequence[Token], mention: NameMention, clause: Clause) 
     """Whether the object is only what another is compared with ("between the mug and the bowl", "than the bowl")."""
     if is_landmark(tokens, mention, clause.start):
         return True
-    opening = {tokens[k].text for k in range(clause.start, mention.start)}
-    return "between" in opening and "," not in opening
+    for k in range(mention.start - 1, max(clause.start, mention.start - _REACH_OF_BETWEEN) - 1, -1):
+        if tokens[k].text in (",", "between"):
+            return tokens[k].text == "between"
+    return False
 
 
 def _names_in(tokens: Sequence[Token], clause: Clause, names: Names) -> list[NameMention]:

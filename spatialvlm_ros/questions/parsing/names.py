@@ -1,10 +1,10 @@
-"""Finds which of the asked objects an answer names, in full ("the red mug") or by what tells them apart ("the red one")."""
+"""Finds which of two objects an answer names: in full ("the red mug") or by what tells them apart ("the red one")."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 from spatialvlm_ros.questions.parsing.tokens import Token, tokenize
 

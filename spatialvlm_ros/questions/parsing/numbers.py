@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 from spatialvlm_ros.questions.parsing.tokens import NUMBER, SYMBOL, WORD, Token
 

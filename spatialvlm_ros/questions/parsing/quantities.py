@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 from spatialvlm_ros.questions.parsing.numbers import NumberRead, read_fraction_behind_and, read_number
 from spatialvlm_ros.questions.parsing.tokens import END, NEWLINE, NUMBER, SYMBOL, WORD, Token

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 
-from spatialvlm_ros.questions.parsing.clauses import CORRECTION, FINAL, MAIN, Clause
+from spatialvlm_ros.questions.parsing.clauses import FINAL, MAIN, Clause
 from spatialvlm_ros.questions.parsing.lengths import Mention
 from spatialvlm_ros.questions.parsing.tokens import NUMBER, SYMBOL, WORD, Token
 
 # What a length measures, by the word behind it; a family takes its own words and avoids the others'.
-_MEASURES = frozenset("tall high wide across broad thick long deep apart away from off in".split()) - {"in"}
+_MEASURES = frozenset("tall high wide across broad thick long deep apart away from off".split())
 _OWN_MEASURES: dict[str, frozenset[str]] = {
     "height": frozenset(("tall", "high")),
     "width": frozenset(("wide", "across", "broad", "thick", "long")),
@@ -60,42 +61,24 @@ def choose_length(
     return _first_statement_of(tokens, mentions, chosen)
 
 
-def _unless_empty(mentions: list[Mention], keep) -> list[Mention]:  # noqa: ANN001
+def _unless_empty(mentions: list[Mention], keep: Callable[[Mention], bool]) -> list[Mention]:
     kept = [m for m in mentions if keep(m)]
     return kept or mentions
 
 
 def _by_clause(tokens: Sequence[Token], candidates: list[Mention], clauses: Sequence[Clause]) -> Mention:
-    heavy = {clause.start: clause for clause in clauses if clause.weight < MAIN}
-    final = [start for start, clause in heavy.items() if clause.weight == FINAL]
-    for start in sorted(final, reverse=True):
-        behind = [m for m in candidates if m.start >= start]
-        if behind:
-            return behind[0]
-    concluding = sorted((s for s, c in heavy.items() if c.weight <= CORRECTION), reverse=True)
-    for start in concluding:
-        end = heavy[start].end
-        inside = [m for m in candidates if start <= m.start < end]
-        if inside:
-            return _behind_equals(tokens, inside)
-    sentences = _sentence_starts(clauses)
-    first = candidates[0]
-    opening = max((s for s in sentences if s <= first.start), default=0)
-    if all(t.text in _FILLER or t.kind == NUMBER for t in tokens[opening : first.start]):
-        return _behind_equals(tokens, [m for m in candidates if not _other_sentence(sentences, first, m)])
-    last_opening = max((s for s in sentences if s <= candidates[-1].start), default=0)
-    return _behind_equals(tokens, [m for m in candidates if m.start >= last_opening])
-
-
-def _sentence_starts(clauses: Sequence[Clause]) -> list[int]:
-    starts: dict[int, int] = {}
-    for clause in clauses:
-        starts.setdefault(clause.sentence, clause.start)
-    return list(starts.values())
-
-
-def _other_sentence(sentences: Sequence[int], a: Mention, b: Mention) -> bool:
-    return any(a.start < s <= b.start for s in sentences)
+    for clause in reversed(clauses):
+        if clause.weight == FINAL and candidates[-1].start >= clause.start:
+            return next(m for m in candidates if m.start >= clause.start)
+    starts = [clause.start for clause in clauses]
+    clause_of = [clauses[max(0, bisect_right(starts, m.start) - 1)] for m in candidates]
+    for heavy in sorted({c for c in clause_of if c.weight < MAIN}, key=lambda c: -c.start):
+        return _behind_equals(tokens, [m for m, c in zip(candidates, clause_of, strict=True) if c == heavy])
+    opening, last = clause_of[0], clause_of[-1]
+    first_start = next(c.start for c in clauses if c.sentence == opening.sentence)
+    answers_at_once = all(t.text in _FILLER or t.kind == NUMBER for t in tokens[first_start : candidates[0].start])
+    sentence = opening.sentence if answers_at_once else last.sentence
+    return _behind_equals(tokens, [m for m, c in zip(candidates, clause_of, strict=True) if c.sentence == sentence])
 
 
 def _behind_equals(tokens: Sequence[Token], mentions: list[Mention]) -> Mention:

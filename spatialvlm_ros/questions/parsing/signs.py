@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from spatialvlm_ros.questions.families import Family, Kind
 from spatialvlm_ros.questions.parsing.clauses import Clause, words_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 NUMBER, WORD, SYMBOL, NEWLINE, END = "number", "word", "symbol", "newline", "end"
@@ -32,10 +33,10 @@ class Token(NamedTuple):
 
 # Numbers, most particular first: 1,234.5 and 1'234 | 1.234,5 | 1 200 | 0.86 and 0,86 and 12 | .8
 _NUMBER = r"""
-      [1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?(?![\d,])
-    | [1-9]\d{0,2}(?:'\d{3})+(?:\.\d+)?(?!\d)
-    | [1-9]\d{0,2}(?:\.\d{3})+,\d+
-    | (?<![\d.,][ ])[1-9]\d{0,2}(?:[ ]\d{3})+(?![\d./,]*\d|[ ]?/)
+      [1-9]\d{0,2}(?:,\d{3}){1,6}(?:\.\d+)?(?![\d,])
+    | [1-9]\d{0,2}(?:'\d{3}){1,6}(?:\.\d+)?(?!\d)
+    | [1-9]\d{0,2}(?:\.\d{3}){1,6},\d+
+    | (?<![\d.,][ ])[1-9]\d{0,2}(?:[ ]\d{3}){1,6}(?![\d./,]*\d|[ ]?/)
     | \d+(?:[.,]\d+)?
     | (?<![\d.])\.\d+
 """
@@ -64,6 +65,16 @@ def tokenize(text: str) -> list[Token]:
         value = _value(piece) if kind == NUMBER else 0.0
         tokens.append(Token(kind, piece.lower(), value, space, piece[0].isupper(), match.start(), match.end()))
     return tokens + [_END_TOKEN] * _PADDING
+
+
+def length_of(tokens: Sequence[Token]) -> int:
+    """Number of tokens of the text itself, without the END tokens behind it."""
+    return len(tokens) - _PADDING
+
+
+def words_at(tokens: Sequence[Token], i: int, words: tuple[str, ...]) -> bool:
+    """Whether the tokens from ``i`` on are these words or symbols."""
+    return i >= 0 and all(tokens[i + k].text == word for k, word in enumerate(words))
 
 
 def _value(digits: str) -> float:

@@ -45,7 +45,10 @@ UNITS: dict[str, Unit] = {
 # Each unit as it is written: English, then the common ones of other languages.
 _WRITTEN = {
     "um": "um micron microns micrometer micrometers micrometre micrometres",
-    "mm": "mm mms mil\u00edmetros milimetros millimeter millimeters millimetre millimetres millim\u00e8tres \u6beb\u7c73 millimetri",
+    "mm": (
+        "mm mms millimeter millimeters millimetre millimetres millim\u00e8tres mil\u00edmetros milimetros millimetri "
+        "\u6beb\u7c73"
+    ),
     "cm": (
         "cm cms centimeter centimeters centimetre centimetres centi centis zentimeter centim\u00e8tre centim\u00e8tres "
         "centimetro centimetros cent\u00edmetro cent\u00edmetros centimetri \u5398\u7c73 \u516c\u5206 cmtr cmtrs"
