@@ -76,51 +76,79 @@ def compact(part: RawPart) -> RawPart:
 
 
 def decimate(parts: Sequence[RawPart], max_faces: int) -> list[RawPart]:
-    """Bring an object below ``max_faces`` triangles, shared out among its parts by their number.
+    """Bring an object to about ``max_faces`` triangles.
 
-    Quadric edge collapse first; where it stalls (many loose pieces), vertices are joined on a growing grid.
+    Parts with few triangles keep them all; only those above a common limit are reduced, down to it. Quadric edge
+    collapse does the work; an object on which it stalls far above the limit (thousands of loose pieces) has its
+    vertices joined on a grid instead.
     """
-    total = sum(len(part.faces) for part in parts)
-    if total <= max_faces:
-        return list(parts)
-    # Small parts (a handle, a label) keep what they have; the large ones share the rest.
-    fixed = [part for part in parts if len(part.faces) <= 60]
-    rest = max(1, total - sum(len(part.faces) for part in fixed))
-    budget = max(max_faces - sum(len(part.faces) for part in fixed), max_faces // 2)
-    result = []
-    for part in parts:
-        target = len(part.faces) if len(part.faces) <= 60 else max(40, int(budget * len(part.faces) / rest))
-        result.append(_decimate_part(part, target))
-    return [part for part in result if len(part.faces)]
-
-
-def _decimate_part(part: RawPart, target: int) -> RawPart:
-    if len(part.faces) <= target:
-        return part
-    reduced = _collapse_edges(part, target)
-    cells = 96
-    while len(reduced.faces) > 1.1 * target + 20 and cells >= 6:
-        reduced = _join_on_grid(part, cells)
+    counts = [len(part.faces) for part in parts]
+    limit = _common_limit(counts, max_faces)
+    reduced = [
+        part if count <= limit else _collapse_edges(part, limit) for part, count in zip(parts, counts, strict=True)
+    ]
+    cells = 160
+    while sum(len(part.faces) for part in reduced) > 1.15 * max_faces and cells > 8:
+        reduced = [_join_on_grid(part, cells) if len(part.faces) > limit else part for part in reduced]
         cells = int(cells * 0.8)
-    return reduced
+    return [part for part in reduced if len(part.faces)]
+
+
+def _common_limit(counts: Sequence[int], total: int) -> int:
+    """The largest L for which the sum of min(count, L) stays within ``total``."""
+    left, remaining = total, sorted(counts)
+    for index, count in enumerate(remaining):
+        share = left // (len(remaining) - index)
+        if count > share:
+            return max(share, 12)
+        left -= count
+    return max(counts, default=0)
 
 
 def _collapse_edges(part: RawPart, target: int) -> RawPart:
+    """Quadric edge collapse.
+
+    Open edges get a skirt of extra triangles at a right angle to the surface. Without them, moving a vertex of a flat
+    sheet within its plane costs nothing, and boards whose sides are separate sheets (each has its own texture
+    coordinates) would fall apart.
+    """
     simplification = require("fast_simplification", "simulation")
     # A local unit keeps the library's single precision away from its limits for small things.
     low = part.vertices.min(axis=0)
     unit = float(np.ptp(part.vertices, axis=0).max()) or 1.0
-    points = np.ascontiguousarray((part.vertices - low) / unit, dtype=np.float32)
-    triangles = np.ascontiguousarray(part.faces, dtype=np.int32)
-    _, _, collapses = simplification.simplify(points, triangles, target_count=target, agg=5, return_collapses=True)
+    real = (part.vertices - low) / unit
+    skirt_vertices, skirt_faces = _skirts(real, part.faces)
+    points = np.ascontiguousarray(np.concatenate([real, skirt_vertices]), dtype=np.float32)
+    triangles = np.ascontiguousarray(np.concatenate([part.faces, skirt_faces]), dtype=np.int32)
+    _, _, collapses = simplification.simplify(
+        points, triangles, target_count=target + len(skirt_faces), agg=5, return_collapses=True
+    )
     vertices, faces, target_of = simplification.replay_simplification(points, triangles, collapses)
+    target_of = np.asarray(target_of)[: len(real)]
+    is_real = np.zeros(len(vertices), dtype=bool)
+    is_real[target_of[(target_of >= 0) & (target_of < len(vertices))]] = True
+    faces = faces[is_real[faces].all(axis=1)].astype(np.int64)
     if len(faces) == 0:
         return part
     vertices = vertices.astype(np.float64)
-    uv = None
-    if part.uv is not None:
-        uv = _carry_uv(points.astype(np.float64), part.uv, vertices, np.asarray(target_of))
-    return compact(replace(part, vertices=vertices * unit + low, faces=faces.astype(np.int64), uv=uv))
+    uv = None if part.uv is None else _carry_uv(real, part.uv, vertices, target_of)
+    return compact(replace(part, vertices=vertices * unit + low, faces=faces, uv=uv))
+
+
+def _skirts(vertices: NDArray, faces: NDArray) -> tuple[NDArray, NDArray]:
+    """One extra vertex and triangle for each open edge: (S, 3) positions, (S, 3) indices after the given vertices."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    owner = np.tile(np.arange(len(faces)), 3)
+    _, inverse, counts = np.unique(np.sort(edges, axis=1), axis=0, return_inverse=True, return_counts=True)
+    is_open = counts[inverse.reshape(-1)] == 1
+    edges, owner = edges[is_open], owner[is_open]
+    a, b, c = (vertices[faces[:, i]] for i in range(3))
+    normals = np.cross(b - a, c - a)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    start, end = vertices[edges[:, 0]], vertices[edges[:, 1]]
+    length = np.linalg.norm(end - start, axis=1, keepdims=True)
+    tips = (start + end) / 2 + normals[owner] * length
+    return tips, np.column_stack([edges[:, 1], edges[:, 0], len(vertices) + np.arange(len(edges))])
 
 
 def _carry_uv(old: NDArray, old_uv: NDArray, new: NDArray, target_of: NDArray) -> NDArray[np.float64]:

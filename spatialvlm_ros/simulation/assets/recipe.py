@@ -18,11 +18,11 @@ from spatialvlm_ros.simulation.assets.sources.libraries import library_of, paint
 from spatialvlm_ros.simulation.assets.sources.packages import unpacked
 from spatialvlm_ros.simulation.assets.sources.raw import RawPart, bounds, fitted
 from spatialvlm_ros.simulation.assets.storage import SCHEMA_VERSION, encode_item
-from spatialvlm_ros.simulation.assets.surfaces import find_cavity, find_flat_top
+from spatialvlm_ros.simulation.assets.surfaces import find_cavity, find_flat_top, visible_colors
 from spatialvlm_ros.simulation.assets.textures import encode_jpeg, main_color
 
-RECIPE_VERSION = 1  # raise it when the same input should give other bytes
-MAX_FACES = 4500
+RECIPE_VERSION = 3  # raise it when the same input should give other bytes
+MAX_FACES = 4300
 ROBOT_FACES = 2500
 
 
@@ -84,7 +84,7 @@ def build_item(row: CatalogRow, cache: Path) -> BuiltItem:
         "source": library.package.label,
         "cavity": None if cavity is None else asdict(cavity),
         "top": None if top is None else asdict(top),
-        "color": row.color or _main_color(parts),
+        "color": row.color or main_color(visible_colors(parts)),
         "link": row.model if robot else "",
         "n_faces": sum(len(part.faces) for part in parts),
         "n_parts": len(parts),
@@ -127,30 +127,3 @@ def _flat_top(row: CatalogRow, parts: list[RawPart], size: tuple[float, ...]) ->
         return None
     side = 0.04 if row.kind == "tabletop" else 0.18
     return find_flat_top(parts, least_side=side, least_share=0.4, least_height=0.8 * size[2])
-
-
-def _main_color(parts: list[RawPart]) -> str:
-    """The colour most of the surface has, texture included; "" for several."""
-    samples, weights = [], []
-    rng = np.random.default_rng(0)
-    for part in parts:
-        corners = part.vertices[part.faces]
-        areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-        if areas.sum() <= 0:
-            continue
-        rgb = np.array(part.rgba[:3])
-        if part.texture is None or part.uv is None:
-            samples.append(rgb[None])
-            weights.append(np.array([areas.sum()]))
-            continue
-        chosen = rng.choice(len(areas), size=200, p=areas / areas.sum())
-        shares = rng.dirichlet(np.ones(3), size=200)
-        uv = np.einsum("nk,nkd->nd", shares, part.uv[part.faces[chosen]]) % 1.0
-        height, width = part.texture.shape[:2]
-        column = np.minimum((uv[:, 0] * width).astype(int), width - 1)
-        line = np.minimum((uv[:, 1] * height).astype(int), height - 1)
-        samples.append(part.texture[line, column] / 255 * rgb)
-        weights.append(np.full(200, areas.sum() / 200))
-    if not samples:
-        return ""
-    return main_color(np.concatenate(samples), np.concatenate(weights))

@@ -1,4 +1,4 @@
-"""Where things can stand on an object, and the room inside it: measured on its height map seen from above."""
+"""Where things can stand on an object, the room inside it, and the colours that show: measured on its surface."""
 
 from __future__ import annotations
 
@@ -142,3 +142,49 @@ def largest_rectangle(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
                     best_area, best = area, (row + 1 - tall, row + 1, start, column)
             stack.append((start, height))
     return best
+
+
+def visible_colors(parts: Sequence[RawPart], count: int = 12_000, cells: int = 32) -> Float:
+    """(N, 3) colours 0..1 of surface points that are seen from above, front, back, left or right.
+
+    Points are spread over the surface; from each side, of those in one cell of a grid the nearest one counts.
+    """
+    points, colors = _colored_points(parts, count)
+    if len(points) == 0:
+        return np.zeros((0, 3))
+    seen = []
+    unit = (points - points.min(axis=0)) / max(float(np.ptp(points, axis=0).max()), 1e-9)
+    for axis, sign in ((2, 1), (0, 1), (0, -1), (1, 1), (1, -1)):
+        across = np.delete(unit, axis, axis=1)
+        index = np.minimum((across * cells).astype(int), cells - 1)
+        cell = index[:, 0] * cells + index[:, 1]
+        order = np.lexsort((-sign * unit[:, axis], cell))
+        _, first = np.unique(cell[order], return_index=True)
+        seen.append(order[first])
+    return colors[np.concatenate(seen)]
+
+
+def _colored_points(parts: Sequence[RawPart], count: int) -> tuple[Float, Float]:
+    """(N, 3) points spread over the surface and their (N, 3) colours, texture included."""
+    rng = np.random.default_rng(0)
+    areas = []
+    for part in parts:
+        corners = part.vertices[part.faces]
+        areas.append(np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1))
+    total = sum(float(a.sum()) for a in areas)
+    points, colors = [np.zeros((0, 3))], [np.zeros((0, 3))]
+    for part, area in zip(parts, areas, strict=True):
+        number = int(round(count * float(area.sum()) / total)) if total > 0 else 0
+        if number == 0:
+            continue
+        chosen = part.faces[rng.choice(len(area), size=number, p=area / area.sum())]
+        shares = rng.dirichlet(np.ones(3), size=number)
+        points.append(np.einsum("nk,nkd->nd", shares, part.vertices[chosen]))
+        color = np.broadcast_to(np.array(part.rgba[:3]), (number, 3))
+        if part.texture is not None and part.uv is not None:
+            uv = np.einsum("nk,nkd->nd", shares, part.uv[chosen]) % 1.0
+            size = np.array(part.texture.shape[1::-1])
+            column, line = np.minimum((uv * size).astype(int), size - 1).T
+            color = part.texture[line, column] / 255 * color
+        colors.append(color)
+    return np.concatenate(points), np.concatenate(colors)

@@ -61,24 +61,25 @@ def color_name(red: float, green: float, blue: float) -> str:
         return "black" if lightness < 0.22 else "gray" if lightness < 0.70 else "white"
     if lightness > 0.88 and chroma < 0.16:
         return "white"
-    if 15 <= hue < 50 and (lightness < 0.42 or saturation < 0.45):
-        return "beige" if lightness > 0.62 else "brown"
+    if 15 <= hue < 70 and chroma < (0.55 if hue < 45 else 0.42):
+        return "beige" if lightness > 0.6 else "brown"
     if hue < 15 or hue >= 345:
         return "pink" if lightness > 0.68 else "brown" if chroma < 0.25 else "red"
-    limits = ((42, "orange"), (68, "yellow"), (165, "green"), (200, "turquoise"), (260, "blue"), (305, "purple"))
+    limits = ((42, "orange"), (70, "yellow"), (165, "green"), (200, "turquoise"), (260, "blue"), (305, "purple"))
     return next((name for limit, name in limits if hue < limit), "pink")
 
 
-def main_color(samples: NDArray[np.float64], weights: NDArray[np.float64], share: float = 0.7) -> str:
-    """The one colour name that at least ``share`` of a surface has, or "" when it has several colours.
+def main_color(samples: NDArray[np.float64], share: float = 0.7) -> str:
+    """The one colour name that at least ``share`` of the samples have, or "" when there are several colours.
 
     Args:
-        samples: (N, 3) colours 0..1.
-        weights: (N,) area of each.
+        samples: (N, 3) colours 0..1, evenly spread over what can be seen.
     """
-    totals: dict[str, float] = {}
-    for (red, green, blue), weight in zip(samples, weights, strict=True):
-        name = color_name(float(red), float(green), float(blue))
-        totals[name] = totals.get(name, 0.0) + float(weight)
+    totals: dict[str, int] = {}
+    for red, green, blue in samples.tolist():
+        name = color_name(red, green, blue)
+        totals[name] = totals.get(name, 0) + 1
+    if not totals:
+        return ""
     name = max(totals, key=lambda key: totals[key])
-    return name if totals[name] >= share * sum(totals.values()) else ""
+    return name if totals[name] >= share * len(samples) else ""

@@ -14,7 +14,6 @@ from spatialvlm_ros.simulation.assets.sources import mjcf, sweethome
 from spatialvlm_ros.simulation.assets.sources.packages import FURNITURE, ROBOCASA, ROBOTS, Package
 from spatialvlm_ros.simulation.assets.sources.raw import RawPart, fitted
 
-# Texture-less parts that stand for a robot link keep the frame of the link; everything else stands on the origin.
 Loader = Callable[[Path, str], tuple[list[RawPart], str]]
 
 
@@ -54,8 +53,8 @@ def _load_robocasa(root: Path, model: str) -> tuple[list[RawPart], str]:
 
 
 def _load_object_sim(root: Path, model: str) -> tuple[list[RawPart], str]:
-    part = mjcf.read_stl(_only(root, f"object_sim/{model}/{model}.stl"))
-    return fitted([part], None), "Vikash Kumar, object_sim"
+    body = _only(root, f"object_sim/{model}/body.xml")
+    return fitted(mjcf.read_body_include(body), None), "Vikash Kumar, object_sim"
 
 
 def _load_panda(root: Path, model: str) -> tuple[list[RawPart], str]:

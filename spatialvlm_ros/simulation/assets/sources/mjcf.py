@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -83,7 +84,10 @@ def _texture(model: object, texture: int) -> np.ndarray:
 
 def read_stl(path: Path) -> RawPart:
     """Triangles of a binary STL file, in the file's frame and unit; raises `AssetError` when it is cut short."""
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise AssetError("a mesh file cannot be read", str(path), "Delete the cache folder and build again.") from error
     count = int(np.frombuffer(data[80:84], dtype="<u4")[0]) if len(data) >= 84 else -1
     if count <= 0 or len(data) < 84 + 50 * count:
         raise AssetError("an STL file is damaged or not binary", str(path), "Delete the cache folder and build again.")
@@ -93,3 +97,37 @@ def read_stl(path: Path) -> RawPart:
     corners = records["v"].reshape(-1, 3).astype(np.float64)
     vertices, faces = np.unique(corners, axis=0, return_inverse=True)
     return RawPart(vertices, faces.reshape(-1, 3))
+
+
+def read_body_include(body: Path) -> list[RawPart]:
+    """Visual geoms of an included body file whose STL meshes lie beside it, with their colours, metres.
+
+    Args:
+        body: file with ``<geom name="..._visual" mesh="..." rgba="..." pos="..."/>``; ``assets.xml`` beside it may
+            scale a mesh.
+
+    Raises:
+        AssetError: a file is missing or not XML, or there is no visual geom.
+    """
+    try:
+        geoms = ElementTree.parse(body).getroot().iter("geom")
+        meshes = ElementTree.parse(body.with_name("assets.xml")).getroot().iter("mesh")
+    except (OSError, ElementTree.ParseError) as error:
+        raise AssetError("a MuJoCo body file cannot be read", str(body), str(error)) from error
+    scales = {mesh.get("name"): _vector(mesh.get("scale", "1 1 1")) for mesh in meshes}
+    parts = []
+    for geom in geoms:
+        if not geom.get("name", "").endswith("_visual"):
+            continue
+        mesh = geom.get("mesh", "")
+        part = read_stl(body.with_name(f"{mesh}.stl"))
+        red, green, blue, alpha = _vector(geom.get("rgba", "0.7 0.7 0.7 1"))
+        vertices = part.vertices * scales.get(mesh, np.ones(3)) + _vector(geom.get("pos", "0 0 0"))
+        parts.append(RawPart(vertices, part.faces, rgba=(red, green, blue, alpha)))
+    if not parts:
+        raise AssetError("a MuJoCo body file has no visual geom", str(body), "Drop it from nouns.yaml.")
+    return parts
+
+
+def _vector(text: str) -> np.ndarray:
+    return np.array([float(v) for v in text.split()])
