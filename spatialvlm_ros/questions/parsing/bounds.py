@@ -26,10 +26,17 @@ _SOFTENERS = frozenset("just slightly little bit barely marginally tad hair frac
 
 _APPROXIMATE = frozenset(
     "about around roughly approximately approx circa ca nearly almost maybe perhaps probably somewhere like some say "
-    "guess estimate close estimated appears seems ish appr abt unos vers etwa ungef\u00e4hr quite ~".split()
+    "guess estimate close estimated appears seems ish appr abt unos vers etwa ungef\u00e4hr quite ~ neighborhood "
+    "neighbourhood region ballpark order vicinity".split()
 )
 _APPROXIMATE_BEHIND = (("approx",), ("approximately",), ("roughly",), ("ish",), ("circa",), ("or", "so"))
-_APPROXIMATE_BEHIND_COMMA = (("give", "or", "take"), ("more", "or", "less"))
+_APPROXIMATE_BEHIND_COMMA = (
+    *_APPROXIMATE_BEHIND,
+    ("about",),
+    ("maybe",),
+    ("give", "or", "take"),
+    ("more", "or", "less"),
+)
 _STEPPED_OVER = _APPROXIMATE | {"a", "the"}  # between a bound and its length: "less than about 10 cm"
 _REACH = 4  # words looked at before a length
 
@@ -77,6 +84,8 @@ def _is_rough(tokens: Sequence[Token], start: int, end: int, earliest: int) -> b
     if any(token.text in _APPROXIMATE for token in tokens[max(earliest, start - _REACH, 0) : start]):
         return True
     if any(words_at(tokens, end, words) for words in _APPROXIMATE_BEHIND):
+        return True
+    if tokens[end - 1].text == "ish":
         return True
     comma = end + (tokens[end].text == ",")
     return any(words_at(tokens, comma, words) for words in _APPROXIMATE_BEHIND_COMMA)

@@ -58,6 +58,7 @@ _RIGHT_ADVERB_BEFORE = frozenset(
     "between against angle angles in up down".split()
 )
 _RIGHT_AFFIRMS_BEHIND = frozenset("that's all you're quite absolutely".split())
+_SIZE_OF_MARGIN = frozenset("margin amount bit difference distance gap extent".split())  # "by a small margin"
 _MOVABLE = frozenset("further farther closer nearer close near".split())
 
 
@@ -158,6 +159,8 @@ def _is_no_direction(tokens: Sequence[Token], i: int, length: int, axis: tuple[s
         first_of_many = i == start and behind.text == "," and tokens[i + 2].kind == WORD
         affirms = before in _RIGHT_AFFIRMS_BEHIND or before == "is" and tokens[i - 2].text == "that"
         return behind.text in _RIGHT_ADVERB_BEFORE or affirms or first_of_many
+    if behind.text in _SIZE_OF_MARGIN and axis == ("big", "small"):
+        return True
     if text in ("over", "under") and behind.kind == "number":
         return True
     if text in ("up", "down") and length == 1 and before in ("add", "adds", "line", "lined", "lines", "made", "come"):
@@ -171,8 +174,6 @@ def _is_no_direction(tokens: Sequence[Token], i: int, length: int, axis: tuple[s
             return (
                 behind.text not in ("to",) or tokens[i + 2].text not in ("the", "us", "me") or _to_length(tokens, i + 2)
             )
-        if text == "past":
-            return False
     return False
 
 

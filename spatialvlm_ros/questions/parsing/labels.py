@@ -76,6 +76,9 @@ def _stated_margin(tokens: Sequence[Token], clause: Clause, word: str, names: Na
 def _read_choice(tokens: Sequence[Token], clause: Clause, family: Family, names: Names) -> str | None:
     mentions = _names_in(tokens, clause, names)
     axis, side = axis_of(family.relation.value)
+    compared = _by_symbol(tokens, mentions)
+    if compared:
+        return (SUBJECT, REFERENCE)[mentions[0].which if compared * side > 0 else 1 - mentions[0].which]
     direction = _main_direction(find_directions(tokens, axis, clause.start, clause.end, mentions))
     if direction is not None:
         which = about_reference(tokens, names, direction, clause.start, clause.end)
@@ -85,8 +88,18 @@ def _read_choice(tokens: Sequence[Token], clause: Clause, family: Family, names:
     return _named(tokens, clause, mentions)
 
 
+def _by_symbol(tokens: Sequence[Token], mentions: Sequence[NameMention]) -> int:
+    """+1 for "mug > bowl", -1 for "mug < bowl", 0 where nothing of that sort is said."""
+    if len(mentions) != 2 or mentions[0].which == mentions[1].which:
+        return 0
+    between = [t.text for t in tokens[mentions[0].end : mentions[1].start] if t.text not in ("the", "=")]
+    return {">": 1, "<": -1}.get(between[0], 0) if len(between) == 1 else 0
+
+
 def _named(tokens: Sequence[Token], clause: Clause, mentions: Sequence[NameMention]) -> str | None:
     """The object that a clause without a direction picks: the first that is named as such, or the one not denied."""
+    if any(_is_alternative(tokens, a, b) for a, b in zip(mentions, mentions[1:], strict=False)):
+        return None
     denied: set[int] = set()
     for mention in mentions:
         if _is_denied(tokens, mention, clause):
@@ -94,6 +107,12 @@ def _named(tokens: Sequence[Token], clause: Clause, mentions: Sequence[NameMenti
         elif not _is_compared(tokens, mention, clause):
             return (SUBJECT, REFERENCE)[mention.which]
     return (SUBJECT, REFERENCE)[1 - denied.pop()] if len(denied) == 1 else None
+
+
+def _is_alternative(tokens: Sequence[Token], a: NameMention, b: NameMention) -> bool:
+    """ "the mug or the bowl", "mug/bowl": both, so none."""
+    between = [t.text for t in tokens[a.end : min(b.start, a.end + 3)] if t.text != "the"]
+    return a.which != b.which and between in (["or"], ["/"], ["and"])
 
 
 def _is_denied(tokens: Sequence[Token], mention: NameMention, clause: Clause) -> bool:

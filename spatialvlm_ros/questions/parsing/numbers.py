@@ -19,7 +19,7 @@ _TENS = {
     for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
 } | {"fourty": 40}
 _SCALES = {"hundred": 100, "thousand": 1000}
-_GROUPS = {"couple": 2.0, "pair": 2.0, "few": 3.0, "dozen": 12.0}
+_GROUPS = {"couple": 2.0, "few": 3.0, "dozen": 12.0}
 _PARTS = {
     singular: parts
     for parts, names in {
@@ -36,6 +36,7 @@ _PARTS = {
     for singular in names.split()
 }
 _DENOMINATORS = frozenset((2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 32, 64, 100))
+_AND = ("and", "&", "nd", "n")
 _ARTICLES = ("a", "an", "one")
 _INTENSIFIERS = frozenset("single full whole good mere solid".split())
 _LONGEST = 16  # tokens in one spelt-out number
@@ -72,13 +73,15 @@ def read_number(tokens: Sequence[Token], i: int) -> NumberRead | None:
 
 def read_fraction_behind_and(tokens: Sequence[Token], i: int) -> NumberRead | None:
     """ "and a half", "and three quarters", "and 1/2" at token ``i``: a number below 1."""
-    if tokens[i].text not in ("and", "&"):
+    j = i + (tokens[i].text == "-")  # "six-and-a-half"
+    if tokens[j].text not in _AND:
         return None
-    part = _fraction(tokens, i + 1)
+    j += 1 + (tokens[j + 1].text == "-")
+    part = _fraction(tokens, j)
     return part if part is not None and part.value < 1 else None
 
 
-def _digits(tokens: Sequence[Token], i: int) -> NumberRead:
+def _digits(tokens: Sequence[Token], i: int) -> NumberRead | None:
     value = tokens[i].value
     ratio = _ratio(tokens, i)
     if ratio is not None:
@@ -87,6 +90,8 @@ def _digits(tokens: Sequence[Token], i: int) -> NumberRead:
     mixed = _ratio(tokens, i + 2 if hyphen else i + 1)
     if mixed is not None and mixed.value < 1 and value == int(min(value, 1e9)):
         return NumberRead(value + mixed.value, mixed.end)
+    if tokens[i + 1].text == "^" and not tokens[i + 1].space:
+        return _raised(tokens, i)
     power = _power_of_ten(tokens, i + 1)
     if power is not None:
         return NumberRead(value * power.value, power.end)
@@ -112,12 +117,17 @@ def _power_of_ten(tokens: Sequence[Token], i: int) -> NumberRead | None:
     """ "x 10^-2" at token ``i``."""
     if tokens[i].text not in ("x", "*") or tokens[i + 1].text != "10" or tokens[i + 2].text != "^":
         return None
-    j = i + 3
-    while tokens[j].text in ("{", "+") and j < i + 5:
+    return _raised(tokens, i + 1)
+
+
+def _raised(tokens: Sequence[Token], i: int) -> NumberRead | None:
+    """ "10^-2" at token ``i``; None for another base, which is no length that people write."""
+    j = i + 2
+    while tokens[j].text in ("{", "+") and j < i + 4:
         j += 1
     negative = tokens[j].text == "-"
     j += negative
-    if tokens[j].kind != NUMBER or tokens[j].value > 30:
+    if tokens[i].text != "10" or tokens[j].kind != NUMBER or tokens[j].value > 30:
         return None
     exponent = tokens[j].value
     end = j + 1 + (tokens[j + 1].text == "}")
@@ -152,16 +162,31 @@ def _words(tokens: Sequence[Token], i: int) -> NumberRead | None:
         return _decimals(tokens, i, 0.0)
     if text in ("a", "an"):
         return _behind_article(tokens, i)
-    if text in _GROUPS and text != "pair":
-        return NumberRead(_GROUPS[text], i + 1 + (tokens[i + 1].text == "of"), vague=text != "dozen")
-    return _cardinal(tokens, i)
+    if text in _GROUPS:
+        return _group(tokens, i)
+    number = _cardinal(tokens, i)
+    if number is None:
+        return None
+    hyphen = tokens[number.end].text == "-"
+    parts = _PARTS.get(tokens[number.end + hyphen].text)
+    return number if parts is None else NumberRead(number.value / parts, number.end + 1 + hyphen)
+
+
+def _group(tokens: Sequence[Token], i: int) -> NumberRead:
+    """ "couple of", "few", "dozen", "few dozen", "couple hundred" at token ``i``."""
+    value, end = _GROUPS[tokens[i].text], i + 1
+    vague = tokens[i].text != "dozen"
+    more = tokens[end].text
+    if vague and (more in _SCALES or more == "dozen"):
+        value, end = value * (_SCALES.get(more) or 12), end + 1
+    return NumberRead(value, end + (tokens[end].text == "of"), vague=vague)
 
 
 def _behind_article(tokens: Sequence[Token], i: int) -> NumberRead:
     """ "a", "a full", "a couple of", "a hundred and twenty"."""
     behind = tokens[i + 1].text
     if behind in _GROUPS:
-        return NumberRead(_GROUPS[behind], i + 2 + (tokens[i + 2].text == "of"), vague=behind != "dozen")
+        return _group(tokens, i + 1)
     if behind in _SCALES:
         number = _cardinal(tokens, i + 1, start=1)
         if number is not None:

@@ -17,6 +17,8 @@ _BEHIND_LENGTH = frozenset(
     "roughly maybe instead forward back taller shorter wider up down deeper ahead max total tops i give but than "
     "rightward rightwards leftward leftwards square as is vertically horizontally ie which".split()
 )
+_JOINTS = frozenset("-~{+")  # between a number and its unit: "30-cm", "30+ cm"
+_INSIDE_NUMBERS = frozenset(".,:^/")
 # The next smaller unit, into which a bare number behind a length is counted ("1 m 20", "5 ft 7").
 _SUBUNIT = {"m": ("cm", 10, 100), "ft": ("in", 0, 12)}
 _AREA_OR_RATE = frozenset("squared cubed per".split())
@@ -50,7 +52,7 @@ def read_quantity(tokens: Sequence[Token], i: int, compound: bool = True) -> Qua
         compound: whether smaller units behind it are added ("2 ft 3 in"); not inside "between 2 ft and 6 in".
     """
     sign, start = read_sign(tokens, i)
-    number = read_number(tokens, start)
+    number = None if continues_number(tokens, start) else read_number(tokens, start)
     if number is None:
         return None
     unit_read = read_unit(tokens, number.end)
@@ -60,7 +62,14 @@ def read_quantity(tokens: Sequence[Token], i: int, compound: bool = True) -> Qua
     metres, vague = unit.to_metres(number.value), number.vague
     if compound:
         metres, end, vague = _add_smaller(tokens, unit, metres, end, vague)
-    return Quantity(sign * metres, sign * number.value, unit, end, vague)
+    return Quantity(sign * metres + 0.0, sign * number.value + 0.0, unit, end, vague)  # no negative zero
+
+
+def continues_number(tokens: Sequence[Token], i: int) -> bool:
+    """Whether token ``i`` is the rest of something that is no single number ("1.2.3", "4:5")."""
+    if i < 2 or tokens[i].kind != NUMBER or tokens[i].space or tokens[i - 1].space:
+        return False
+    return tokens[i - 2].kind == NUMBER and tokens[i - 1].text in _INSIDE_NUMBERS
 
 
 def read_sign(tokens: Sequence[Token], i: int) -> tuple[int, int]:
@@ -83,9 +92,8 @@ def read_unit(tokens: Sequence[Token], i: int) -> tuple[Unit, int] | None:
     if token.kind == SYMBOL:
         if token.text in "'\"" and not token.space:
             return UNITS["ft" if token.text == "'" else "in"], i + 1
-        if token.text in "-~{+" and tokens[i + 1].kind == WORD and (token.text != "+" or tokens[i + 1].text != "in"):
-            return _unit_word(tokens, i + 1)
-        return None
+        j = i + 1 + (token.text == "~" and tokens[i + 1].text == "{")  # LaTeX: "0.4~\\text{m}"
+        return _unit_word(tokens, j) if token.text in _JOINTS and tokens[j].kind == WORD else None
     return _unit_word(tokens, i) if token.kind == WORD else None
 
 
@@ -145,9 +153,7 @@ def _smaller(tokens: Sequence[Token], unit: Unit, i: int) -> Quantity | None:
         return Quantity(unit.to_metres(part.value), part.value, unit, part.end)
     j = i
     if tokens[j].text in ("and", "&", ",", "plus", "+"):
-        j += 1
-        if tokens[j].text == "and":
-            j += 1
+        j += 1 + (tokens[j + 1].text == "and")
     number = read_number(tokens, j)
     if number is None or number.value < 0:
         return None
@@ -163,7 +169,8 @@ def _smaller(tokens: Sequence[Token], unit: Unit, i: int) -> Quantity | None:
 
 def _bare_smaller(tokens: Sequence[Token], unit: Unit, i: int, j: int, number: NumberRead) -> Quantity | None:
     """The "20" of "1 m 20" and the "ten" of "five foot ten"."""
-    if unit.name not in _SUBUNIT or j != i or number.article or not _ends_length(tokens, number.end):
+    joined = tokens[i].text == "and" and unit.name == "m" and tokens[j].kind == WORD  # "a metre and twenty"
+    if unit.name not in _SUBUNIT or j != i and not joined or number.article or not _ends_length(tokens, number.end):
         return None
     name, least, limit = _SUBUNIT[unit.name]
     spelt_apart = tokens[i].kind == NUMBER and unit.name == "m" and len(tokens[i].text) != 2

@@ -25,6 +25,8 @@ _MEASURE_NOUNS = frozenset(
     "gap distance space spacing separation difference height width clearance offset estimate margin apart elevation "
     "drop rise shift displacement interval opening".split()
 )
+_NAMES_OF_DISTANCE = frozenset("distance difference gap separation offset spacing clearance total result".split())
+_REACH_OF_NAME = 3
 _ARTICLES = frozenset("the a an this that each every those these standard typical its one normal of".split())
 _FOLLOWERS = _MEASURES | frozenset(
     "to above below behind over under further farther closer nearer lower higher left right of in or and at between "
@@ -72,24 +74,34 @@ def _by_clause(tokens: Sequence[Token], candidates: list[Mention], clauses: Sequ
             return next(m for m in candidates if m.start >= clause.start)
     starts = [clause.start for clause in clauses]
     clause_of = [clauses[max(0, bisect_right(starts, m.start) - 1)] for m in candidates]
-    for heavy in sorted({c for c in clause_of if c.weight < MAIN}, key=lambda c: -c.start):
-        return _behind_equals(tokens, [m for m, c in zip(candidates, clause_of, strict=True) if c == heavy])
+    heavy = next((c for c in reversed(clause_of) if c.weight < MAIN), None)
+    if heavy is not None:
+        return _subject_of(tokens, [m for m, c in zip(candidates, clause_of, strict=True) if c == heavy])
     opening, last = clause_of[0], clause_of[-1]
     first_start = next(c.start for c in clauses if c.sentence == opening.sentence)
     answers_at_once = all(t.text in _FILLER or t.kind == NUMBER for t in tokens[first_start : candidates[0].start])
     sentence = opening.sentence if answers_at_once else last.sentence
-    return _behind_equals(tokens, [m for m, c in zip(candidates, clause_of, strict=True) if c.sentence == sentence])
+    return _subject_of(tokens, [m for m, c in zip(candidates, clause_of, strict=True) if c.sentence == sentence])
 
 
-def _behind_equals(tokens: Sequence[Token], mentions: list[Mention]) -> Mention:
-    """The result of a calculation ("5 x 10 cm = 50 cm") among the mentions of one sentence, else the first one."""
+def _subject_of(tokens: Sequence[Token], mentions: list[Mention]) -> Mention:
+    """The one of a sentence's lengths that the sentence is about.
+
+    That is the result of a calculation ("5 x 10 cm = 50 cm"), else what is called by a word for what was asked
+    ("mug: 30 cm, bowl: 50 cm, difference: 20 cm"), else the first one.
+    """
     for mention in reversed(mentions[1:]):
         i = mention.start - 1
         while tokens[i].text in ("~", "about"):
             i -= 1
         if tokens[i].text == "=":
             return mention
-    return mentions[0]
+    return next((m for m in mentions if _is_called_a_distance(tokens, m)), mentions[0])
+
+
+def _is_called_a_distance(tokens: Sequence[Token], mention: Mention) -> bool:
+    called = tokens[max(0, mention.start - _REACH_OF_NAME) : mention.start]
+    return any(t.text in _NAMES_OF_DISTANCE for t in called) and any(t.text in (":", "is", "of", "=") for t in called)
 
 
 def _first_statement_of(tokens: Sequence[Token], mentions: Sequence[Mention], chosen: Mention) -> Mention:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spatialvlm_ros.questions.families import Family, Kind
-from spatialvlm_ros.questions.parsing.clauses import Clause, words_of
+from spatialvlm_ros.questions.parsing.clauses import CONCLUSION, FINAL, Clause, words_of
 from spatialvlm_ros.questions.parsing.directions import Direction, about_reference, axis_of, find_directions
 from spatialvlm_ros.questions.parsing.lengths import Mention
 from spatialvlm_ros.questions.parsing.names import Names
@@ -24,7 +24,10 @@ def sign_of(tokens: Sequence[Token], chosen: Mention, clauses: Sequence[Clause],
         return 1
     axis, side = axis_of(word)
     start, end = _sentence_around(chosen, clauses)
-    direction = _nearest(find_directions(tokens, axis, start, end, names.find(tokens, start, end)), chosen)
+    taken = names.find(tokens, start, end)
+    direction = _nearest(find_directions(tokens, axis, start, end, taken), chosen)
+    if direction is None and axis == ("above", "below"):  # of things on one surface, the taller one's top is higher
+        direction = _nearest(find_directions(tokens, ("tall", "short"), start, end, taken), chosen)
     if direction is None:
         reverse = any(words in words_of(tokens, start, end) for words in _REVERSED)
         return -1 if reverse else 1
@@ -44,10 +47,12 @@ def asked_direction(family: Family) -> str | None:
 
 
 def _sentence_around(chosen: Mention, clauses: Sequence[Clause]) -> tuple[int, int]:
-    """Tokens of the sentence that the length stands in, without the other lengths' clauses where they are apart."""
+    """Tokens of the sentence that the length stands in, or of the conclusion that it stands in."""
     own = next((c for c in clauses if c.start <= chosen.start < c.end), None)
     if own is None:
         return chosen.start, chosen.end
+    if own.weight in (FINAL, CONCLUSION):  # "..., so it is 5 cm higher": not about what was named last before
+        return own.start, own.end
     same = [c for c in clauses if c.sentence == own.sentence]
     return same[0].start, same[-1].end
 

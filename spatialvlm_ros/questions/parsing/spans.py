@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from spatialvlm_ros.questions.parsing.bare import ends_bare_number, is_bare_number
 from spatialvlm_ros.questions.parsing.labelled import read_labelled
 from spatialvlm_ros.questions.parsing.numbers import read_number
-from spatialvlm_ros.questions.parsing.quantities import Quantity, read_quantity, read_sign, read_unit
+from spatialvlm_ros.questions.parsing.quantities import Quantity, continues_number, read_quantity, read_sign, read_unit
 from spatialvlm_ros.questions.parsing.tokens import NUMBER, SYMBOL, WORD, Token, words_at
 from spatialvlm_ros.questions.parsing.units import Unit
 
@@ -134,7 +134,7 @@ def _bracketed(tokens: Sequence[Token], i: int) -> Span | None:
 def _range_with_one_unit(tokens: Sequence[Token], i: int, default_unit: Unit | None) -> Span | None:
     """ "3-4 cm", "two or three feet", "1.2 \u00b1 0.1 m"; with a default unit also bare "0.4" and "3-5"."""
     sign, start = read_sign(tokens, i)
-    number = read_number(tokens, start)
+    number = None if continues_number(tokens, start) else read_number(tokens, start)
     if number is None or number.article or read_unit(tokens, number.end) is not None:
         return None
     low = sign * number.value

@@ -47,17 +47,18 @@ _WRITTEN = {
     "um": "um micron microns micrometer micrometers micrometre micrometres",
     "mm": (
         "mm mms millimeter millimeters millimetre millimetres millim\u00e8tres mil\u00edmetros milimetros millimetri "
-        "\u6beb\u7c73"
+        "\u6beb\u7c73 \u043c\u043c"
     ),
     "cm": (
         "cm cms centimeter centimeters centimetre centimetres centi centis zentimeter centim\u00e8tre centim\u00e8tres "
-        "centimetro centimetros cent\u00edmetro cent\u00edmetros centimetri \u5398\u7c73 \u516c\u5206 cmtr cmtrs"
+        "centimetro centimetros cent\u00edmetro cent\u00edmetros centimetri cmtr cmtrs "
+        "\u5398\u7c73 \u516c\u5206 \u0441\u043c"
     ),
     "dm": "dm decimeter decimeters decimetre decimetres dezimeter \u5206\u7c73",
-    "m": "m mtr mtrs mt mts meter meters metre metres metro metros m\u00e8tre m\u00e8tres metri ms \u7c73",
-    "km": "km kms kilometer kilometers kilometre kilometres \u516c\u91cc",
-    "in": "in ins inch inches zoll pulgadas \u82f1\u5bf8",
-    "ft": "ft fts foot feet feets foots fu\u00df pies \u82f1\u5c3a",
+    "m": "\u043c m mtr mtrs mt mts meter meters metre metres metro metros m\u00e8tre m\u00e8tres metri ms \u7c73",
+    "km": "\u043a\u043c km kms kilometer kilometers kilometre kilometres \u516c\u91cc",
+    "in": "in ins inch inches zoll pouce pouces pulgada pulgadas \u82f1\u5bf8",
+    "ft": "pied pieds ft fts foot feet feets foots fu\u00df pies \u82f1\u5c3a",
     "yd": "yd yds yard yards",
     "mi": "mi mile miles",
 }

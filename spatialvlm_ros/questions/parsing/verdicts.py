@@ -133,6 +133,7 @@ _DOUBT = _lines(
     maybe
     perhaps
     possibly
+    yes and no
     might be
     may be
     could be
@@ -151,8 +152,8 @@ _IDIOM = _lines(
     yes or no
     yes / no
     true or false
-    not sure
-    not (?:\w+ )?(?:certain|clear)
+    yes and no
+    not (?:\w+ )?(?:sure|certain|clear)
     (?:i'm|i am|pretty|for|quite|be) sure
     for certain
     no (?:clear|real|noticeable|visible)
@@ -163,6 +164,7 @@ _IDIOM = _lines(
 _DENIES = _lines(
     r"""
     (?:definitely|certainly|absolutely|of course|clearly|probably|obviously|surely|i think|i guess|i believe|likely) not
+    (?:afraid|rather|guess) not
     not (?:really|at all|so|true|correct|right|the case|quite|exactly|in the least|likely|particularly|that i can see)
     (?:don't|do not|dont) (?:think|believe)(?: so| that| it)?
     wouldn't say so
@@ -176,7 +178,7 @@ _DENIES = _lines(
     (?:the |quite the )?opposite
     other way a?round
     vice versa
-    no
+    no{1,5}
     nope
     nah
     nay
@@ -193,7 +195,7 @@ _DENIES = _lines(
 )
 _AGREES = _lines(
     r"""
-    yes
+    yes{1,5}
     yep
     yeah
     yup

@@ -8,7 +8,8 @@ _THING = "(?:gap|space|distance|difference|offset|separation|clearance|room|shif
 _NOTHING = (
     rf"(?:there is|there's|it is|it has) (?:no|zero) (?:\w+ )?{_THING}",
     rf"(?:no|zero|without(?: any| a)?) (?:\w+ )?{_THING}(?: at all)?",
-    r"^(?:none|zero|nil|nought|0)(?= ?(?:$|[.,!;](?!\d)))",
+    r"^(?:zero|nil|nought|0)(?= ?(?:$|[.,!;](?!\d)))",
+    "^none(?= ,)",  # "none" alone is what programs write for no answer
 )
 _SAME_HEIGHT = (
     "same (?:exact )?(?:height|level|elevation)",
