@@ -59,7 +59,8 @@ class AmbiguityResolver:
     """Gives each object of a scene a name that means it alone, or none.
 
     Two labels are alike when the encoder's similarity reaches ``threshold``, or when all words of one are in the
-    other (the red mug is a mug too). Labels and their similarities are remembered between calls.
+    other and they are the same sort of thing (the red mug is a mug too; the table lamp is no table). Labels and
+    their similarities are remembered between calls.
 
     Args:
         encoder: similarity of names; `StringEncoder` by default.
@@ -96,6 +97,7 @@ class AmbiguityResolver:
         self._vectors = np.zeros((0, 0))
         self._word_ids: dict[str, int] = {}
         self._has_word = np.zeros((0, 0), dtype=np.float32)  # (labels, words) 1 where the label has the word
+        self._heads = np.zeros(0, dtype=np.int64)
         self._is_background = np.zeros(0, dtype=bool)
         self._alike = np.zeros((0, 0), dtype=bool)
 
@@ -111,7 +113,8 @@ class AmbiguityResolver:
         """The names of all objects of a table."""
         codes = self._label_codes(table.labels)
         seen = table.visible > self.least_visible
-        i, j = _pairs_within(table, np.flatnonzero(seen))
+        # Nobody takes the wall clock for the wall: background makes nothing ambiguous.
+        i, j = _pairs_within(table, np.flatnonzero(seen & ~self._is_background[codes]))
         alike = self._alike[codes[i], codes[j]]
         i, j = i[alike], j[alike]
         others = np.bincount(np.concatenate([i, j]), minlength=len(codes))
@@ -177,9 +180,7 @@ class AmbiguityResolver:
         vectors = np.asarray(self.encoder.encode([*cleaned, *self.background]), dtype=np.float64)
         new, background = vectors[: len(labels)], vectors[len(labels) :]
         old = self._vectors if len(self._vectors) else np.zeros((0, new.shape[1]))
-        word_ids = [
-            {self._word_ids.setdefault(w, len(self._word_ids)) for w in text.lower().split()} for text in cleaned
-        ]
+        word_ids = [{self._word_id(w) for w in text.lower().split()} for text in cleaned]
         near = (new @ background.T >= self.threshold).any(axis=1) if len(background) else np.zeros(len(new), bool)
         of_background = np.array([head_noun(text) in self._background_nouns for text in cleaned], dtype=bool)
         empty = np.array([not text for text in cleaned], dtype=bool)
@@ -188,13 +189,18 @@ class AmbiguityResolver:
         self._vectors = np.concatenate([old, new])
         self._is_background = np.concatenate([self._is_background, near | of_background | empty])
         rows = new @ self._vectors.T >= self.threshold - 1e-9
-        rows |= self._names_contained(word_ids)
+        heads = [head_noun(text) for text in cleaned]
+        self._heads = np.concatenate([self._heads, np.array([self._word_id(h) for h in heads], dtype=np.int64)])
+        rows |= self._names_contained(word_ids) & (self._heads[len(old) :, None] == self._heads[None, :])
         size, known = len(self._vectors), len(old)
         alike = np.empty((size, size), dtype=bool)
         alike[:known, :known] = self._alike
         alike[known:] = rows
         alike[:known, known:] = rows[:, :known].T
         self._alike = alike
+
+    def _word_id(self, word: str) -> int:
+        return self._word_ids.setdefault(word, len(self._word_ids))
 
     def _names_contained(self, word_ids: list[set[int]]) -> Bool:
         """(new, all) whether all words of one label are in the other; remembers the words of the new ones."""

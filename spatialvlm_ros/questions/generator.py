@@ -101,7 +101,7 @@ class QAColumns:
         )
         flat = list(map(QAPair._make, zip(*columns, strict=True)))
         ends = np.searchsorted(self.scene, np.arange(self.scenes), side="right").tolist()
-        return [flat[begin:end] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
+        return [flat[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
 
 
 class QuestionGenerator:

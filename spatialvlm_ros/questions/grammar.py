@@ -116,6 +116,6 @@ _VERBS = "|".join(sorted(map(re.escape, PLURAL_OF_VERB), key=len, reverse=True))
 # A name after one of these is not the subject of the verb that follows it ("the top of {a} is").
 _NOT_SUBJECT = "of|and|between|from|to|than|with|behind|above|below|under|for"
 VERB_BEFORE = re.compile(rf"\b({_VERBS}) $", re.IGNORECASE)
-VERB_AFTER = re.compile(rf"^ ({_VERBS})\b(?! *$)")
+VERB_AFTER = re.compile(rf"^ ({_VERBS})\b")
 AFTER_PREPOSITION = re.compile(rf"\b({_NOT_SUBJECT}) $", re.IGNORECASE)
 SENTENCE_START = re.compile(r"(^|[.?!] )$")

@@ -21,7 +21,8 @@ Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 Float = NDArray[np.float64]
 
-_ROUNDS = 8  # how often a slot is drawn again before it stays empty
+_ROUNDS = 32  # how often a slot is drawn before it stays empty
+_ROUNDS_PER_FAMILY = 4  # a family keeps its slot that long, with other objects, so that the mix holds
 # Purposes of the random numbers of one slot; the generator goes on after these.
 _FAMILY, _SUBJECT, _REFERENCE, _CAMERA, _TRUTH, _UNCLEAR, _WORDING = range(7)
 PURPOSES = 7
@@ -177,7 +178,7 @@ class Sampler:
         def uniform(purpose: int) -> Float:
             return uniforms(state, purpose, attempt)
 
-        family = self._families(situation[scene], uniform(_FAMILY))
+        family = self._families(situation[scene], uniforms(state, _FAMILY, attempt // _ROUNDS_PER_FAMILY))
         n, base = counts[scene], starts[scene]
         first = np.minimum((uniform(_SUBJECT) * n).astype(np.int64), n - 1)
         other = np.minimum((uniform(_REFERENCE) * (n - 1)).astype(np.int64), np.maximum(n - 2, 0))
@@ -234,7 +235,7 @@ def _values(table: SceneTable, family: Int, subject: Int, reference: Int) -> Flo
     relation = _FAMILY_RELATION[family]
     order = np.argsort(relation, kind="stable")
     distinct, begins = np.unique(relation[order], return_index=True)
-    ends = np.append(begins[1:], len(order))
+    ends = np.append(begins, len(order))[1:]
     value = np.empty(len(family))
     for code, begin, end in zip(distinct.tolist(), begins.tolist(), ends.tolist(), strict=True):
         here = order[begin:end]

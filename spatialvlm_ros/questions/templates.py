@@ -226,19 +226,22 @@ def compile_template(template_id: str, text: object) -> Template:
         match = _SLOT_NAME.fullmatch(name)
         if match is None:
             raise TemplateError(f"{template_id} has an unknown slot", name, "See the head of the template file.")
-        compiled.append(Slot(match[2], _name_form(pieces, k, _ARTICLES[match[1] or ""])))
+        compiled.append(Slot(match[2], _name_form(pieces, slots, k, _ARTICLES[match[1] or ""])))
     return Template(template_id, text, tuple(pieces), tuple(compiled))
 
 
-def _name_form(pieces: list[str], k: int, article: str) -> NameForm:
+def _name_form(pieces: list[str], slots: list[str], k: int, article: str) -> NameForm:
     """The form of the name between pieces k and k + 1; takes verbs that agree with it out of the pieces."""
     before = after = ""
     if verb := VERB_BEFORE.search(pieces[k]):
         before = verb[1].lower()
         pieces[k] = pieces[k][: verb.start()]
     elif not AFTER_PREPOSITION.search(pieces[k]) and (verb := VERB_AFTER.search(pieces[k + 1])):
-        after = verb[1]
-        pieces[k + 1] = pieces[k + 1][verb.end() :]
+        rest = pieces[k + 1][verb.end() :]
+        another_name_follows = not rest.strip() and k + 1 < len(slots) and slots[k + 1] != VALUE
+        if not another_name_follows:  # in "how far behind {b} is {a}" the verb belongs to {a}
+            after = verb[1]
+            pieces[k + 1] = rest
     return NameForm(article, _starts_sentence(pieces, k), before, after)
 
 

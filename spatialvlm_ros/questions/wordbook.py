@@ -100,7 +100,7 @@ class Wordbook:
         ordered = {role: index[order] for role, index in roles.items()}
         said = np.array(values, dtype=object)[order] if len(values) else np.empty(len(order), dtype=object)
         distinct, starts = np.unique(wordings[order], return_index=True)
-        ends = np.append(starts[1:], len(order))
+        ends = np.append(starts, len(order))[1:]
         sentences: list[str] = []
         for number, start, end in zip(distinct.tolist(), starts.tolist(), ends.tolist(), strict=True):
             template = self.templates[number]
