@@ -15,7 +15,7 @@ from typing import Any
 
 from spatialvlm_ros.datasets.reader import Dataset
 from spatialvlm_ros.datasets.rows import Row
-from spatialvlm_ros.datasets.shards import write_text_atomically
+from spatialvlm_ros.datasets.shards import atomic_text_file
 from spatialvlm_ros.errors import ConfigError, DatasetError
 
 IMAGES_FOLDER = "images"
@@ -50,29 +50,28 @@ def export_chat(
     if turns < 1:
         raise ConfigError("a conversation needs a question", turns, "Choose 1 turn or more.")
     out = Path(out)
+    names = _PictureNames()
     counts = {"conversations": 0, "questions": 0, "pictures": 0}
-    files = []
+    files = tuple(out / f"{split}.jsonl" for split in dataset.splits)
     try:
         (out / IMAGES_FOLDER).mkdir(parents=True, exist_ok=True)
-        for split in dataset.splits:
-            lines = []
-            for row in dataset.split(split):
-                image = _save_picture(row, out)
-                for conversation in conversations(row, image, turns, system):
-                    lines.append(json.dumps(conversation, ensure_ascii=False))
-                counts["questions"] += len(row["qa"])
-                counts["pictures"] += 1
-                if progress is not None:
-                    progress(1)
-            path = out / f"{split}.jsonl"
-            write_text_atomically(path, "".join(line + "\n" for line in lines))
-            files.append(path)
-            counts["conversations"] += len(lines)
+        for split, path in zip(dataset.splits, files, strict=True):
+            with atomic_text_file(path) as lines:
+                for row in dataset.split(split):
+                    image = names.of(row)
+                    (out / image).write_bytes(row["rgb"]["bytes"])
+                    for conversation in conversations(row, image, turns, system):
+                        lines.write(json.dumps(conversation, ensure_ascii=False) + "\n")
+                        counts["conversations"] += 1
+                    counts["questions"] += len(row["qa"])
+                    counts["pictures"] += 1
+                    if progress is not None:
+                        progress(1)
     except OSError as error:
         raise DatasetError(
             f"cannot write the export to {out}", error.strerror, "Free some space, run again."
         ) from error
-    return ChatExport(tuple(files), **counts)
+    return ChatExport(files, **counts)
 
 
 def conversations(row: Row, image: str, turns: int, system: str = "") -> Iterator[dict[str, Any]]:
@@ -91,9 +90,17 @@ def _message(role: str, text: str) -> dict[str, Any]:
     return {"role": role, "content": [{"type": "text", "text": text}]}
 
 
-def _save_picture(row: Row, out: Path) -> str:
-    data = row["rgb"]["bytes"]
-    extension = "png" if data.startswith(b"\x89PNG") else "jpg"
-    name = f"{IMAGES_FOLDER}/{re.sub(r'[^A-Za-z0-9._-]+', '-', row['view_id']).strip('.')}.{extension}"
-    (out / name).write_bytes(data)
-    return name
+class _PictureNames:
+    """File names made from view ids, different for different views."""
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+
+    def of(self, row: Row) -> str:
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", row["view_id"]).strip(".-") or "view"
+        extension = "png" if row["rgb"]["bytes"].startswith(b"\x89PNG") else "jpg"
+        name, copy = stem, 1
+        while name in self._used:
+            name, copy = f"{stem}-{copy}", copy + 1
+        self._used.add(name)
+        return f"{IMAGES_FOLDER}/{name}.{extension}"

@@ -158,10 +158,11 @@ def _make(
             else:
                 run_processes(plan, missing, workers, bar.progress, bar.done)
         except BaseException:
-            remove_leftovers([plan.folder])  # of workers that were ended in the middle of a shard
             with contextlib.suppress(DatasetError):  # the manifest of what is there; the cause matters more
                 build_manifest(plan.out).save(plan.out)
             raise
+        finally:
+            remove_leftovers([plan.folder])  # of workers that died or were ended in the middle of a shard
 
 
 class _Bar:

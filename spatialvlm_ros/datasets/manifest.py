@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spatialvlm_ros.datasets.shards import DATA_FOLDER, ShardSummary, read_summary, write_text_atomically
+from spatialvlm_ros.datasets.shards import DATA_FOLDER, ShardSummary, atomic_text_file, read_summary
 from spatialvlm_ros.errors import DatasetError
 
 MANIFEST_NAME = "manifest.json"
@@ -64,7 +64,9 @@ class Manifest:
         """Write ``manifest.json`` into the data set's folder in one step."""
         path = out / MANIFEST_NAME
         try:
-            write_text_atomically(path, json.dumps(asdict(self), indent=1) + "\n")
+            with atomic_text_file(path) as file:
+                json.dump(asdict(self), file, indent=1)
+                file.write("\n")
         except OSError as error:
             raise DatasetError(
                 f"cannot write the manifest {path}", error.strerror, "Free some space, resume."

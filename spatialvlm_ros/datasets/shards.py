@@ -8,11 +8,11 @@ import json
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from spatialvlm_ros.datasets.rows import Row
 from spatialvlm_ros.datasets.schema import SHARD_KEY, check_version, row_schema
@@ -174,12 +174,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_text_atomically(path: Path, text: str) -> None:
-    """Replace a small file in one step, on disk before this returns. Raises OSError."""
+@contextlib.contextmanager
+def atomic_text_file(path: Path) -> Iterator[TextIO]:
+    """A text file to write into, which takes its place in one step when the block ends well. Raises OSError."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_PARTIAL}")
     try:
         with open(partial, "w", encoding="utf-8") as file:
-            file.write(text)
+            yield file
             publish(file, partial, path)
     finally:
         partial.unlink(missing_ok=True)

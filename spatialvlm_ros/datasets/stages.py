@@ -76,11 +76,9 @@ def _views(plan: DatasetPlan, scene_index: int) -> Iterator[SceneView | SkippedV
         yield from plan.source.views(scene_index)
     except _FATAL:
         raise
-    except SpatialVLMError as error:
-        yield SkippedView(f"scene {scene_index}", f"{type(error).__name__}: {error.fault}")
-    except Exception as error:  # a fault of a library on odd data must not end a long run, nor stay unseen
-        _log.warning("scene %d of source %s failed", scene_index, plan.source.name, exc_info=True)
-        yield SkippedView(f"scene {scene_index}", f"unexpected {type(error).__name__}")
+    except Exception as error:
+        reason = _reason(error, f"scene {scene_index} of source {plan.source.name}")
+        yield SkippedView(f"scene {scene_index}", reason)
 
 
 def _check_promises(plan: DatasetPlan, view: SceneView, names: set[str]) -> None:
@@ -114,9 +112,11 @@ def _geometry_only(scene: Scene) -> Scene:
 def _ask_and_write(
     plan: DatasetPlan, pending: list[_Pending], writer: ShardWriter, skipped: Counter[str], progress: Progress | None
 ) -> None:
+    if not pending:
+        return
     rows = [p.row for p in pending] if plan.per_view == 0 else _with_questions(plan, pending, skipped)
     writer.write(rows)
-    if progress is not None and pending:
+    if progress is not None:
         progress(len(rows), sum(len(row["qa"]) for row in rows))
 
 
@@ -140,9 +140,18 @@ def _ask(plan: DatasetPlan, pending: list[_Pending], skipped: Counter[str]) -> l
         return [encode_qa(pairs) for pairs in plan.generator.generate(scenes, plan.per_view, seeds)]
     except _FATAL:
         raise
-    except SpatialVLMError as error:
-        if len(pending) == 1:
-            skipped[f"{type(error).__name__}: {error.fault}"] += 1
-            return [None]
-        # One view spoils the batch: ask one by one, which gives the others the same questions.
-        return [answer for item in pending for answer in _ask(plan, [item], skipped)]
+    except Exception as error:
+        if len(pending) > 1:
+            # One view spoils the batch: ask one by one, which gives the others the same questions.
+            return [answer for item in pending for answer in _ask(plan, [item], skipped)]
+        skipped[_reason(error, f"questions about {pending[0].row['view_id']}")] += 1
+        return [None]
+
+
+def _reason(error: Exception, what: str) -> str:
+    """Why something was skipped. What no part of this package raised on purpose is logged with its trace."""
+    if isinstance(error, SpatialVLMError):
+        return f"{type(error).__name__}: {error.fault}"
+    # A fault of a library on odd data must not end a long run, nor stay unseen.
+    _log.warning("%s failed", what, exc_info=error)
+    return f"unexpected {type(error).__name__}"
