@@ -138,7 +138,7 @@ class Sampler:
         askable = self._cumulative[situation[:, 0], situation[:, 1], -1] > 0
         pending = np.flatnonzero(np.repeat(askable, per_scene))
         parts: list[Draws] = []
-        used = np.zeros(0, dtype=np.int64)
+        used: list[Int] = []  # sorted keys of the sentences of each earlier round
         for attempt in range(_ROUNDS):
             if len(pending) == 0:
                 break
@@ -150,7 +150,7 @@ class Sampler:
             good &= _first_of_its_kind(keys, good, used)
             index = np.flatnonzero(good)
             parts.append(drawn.take(index))
-            used = np.concatenate([used, keys[index]])
+            used.append(np.sort(keys[index]))
             pending = pending[~good]
         return Draws.concatenate(parts)
 
@@ -245,12 +245,15 @@ def _values(table: SceneTable, family: Int, subject: Int, reference: Int) -> Flo
     return value
 
 
-def _first_of_its_kind(keys: Int, good: Bool, used: Int) -> Bool:
-    """(M,) among the good rows, the first of each key that has not been used before."""
-    first = np.zeros(len(keys), dtype=bool)
+def _first_of_its_kind(keys: Int, good: Bool, used: list[Int]) -> Bool:
+    """(M,) among the good rows, the first of each key that is in none of the sorted arrays ``used``."""
     index = np.flatnonzero(good)
-    _, position = np.unique(keys[index], return_index=True)
-    first[index[position]] = True
-    if len(used):
-        first &= ~np.isin(keys, used)
+    for earlier in used:
+        if len(earlier):
+            at = np.minimum(np.searchsorted(earlier, keys[index]), len(earlier) - 1)
+            index = index[earlier[at] != keys[index]]
+    first = np.zeros(len(keys), dtype=bool)
+    order = np.argsort(keys[index], kind="stable")  # equal keys stay in the order of their slots
+    ordered = keys[index[order]]
+    first[index[order[np.append(True, ordered[1:] != ordered[:-1])]] if len(index) else index] = True
     return first

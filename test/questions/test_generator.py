@@ -302,12 +302,16 @@ def test_the_camera_as_an_object():
     assert pairs and all(p.reference == CAMERA_OBJECT and "the camera" in p.question for p in pairs)
     crate = [p.value for p in pairs if p.subject == 0 and p.family == "distance"]
     assert crate == pytest.approx([np.sqrt(0.4**2 + 0.7**2 + 2.0**2)] * len(crate)) and crate
-    # An object called "camera" leaves the name to the camera that looks only if it is told apart from it.
-    with_camera = level_scene(thing("camera", (0, 0, 2)), thing("bowl", (0.3, 0, 2)), thing("mug", (1, 0, 2)))
-    pairs = QuestionGenerator().generate([with_camera], 100, [0])[0]
-    assert not any("the camera" in p.question for p in pairs if "seen" not in p.question.lower()) or all(
-        0 != p.subject and 0 != p.reference and p.reference != CAMERA_OBJECT for p in pairs
-    )
+
+
+def test_the_camera_that_looks_owns_its_name():
+    called_camera = level_scene(thing("camera", (0, 0, 2)), thing("bowl", (0.3, 0, 2)), thing("mug", (1, 0.4, 3)))
+    pairs = QuestionGenerator(camera_share=1.0).generate([called_camera], 100, [0])[0]
+    assert pairs and all({p.subject, p.reference} <= {1, 2, NO_OBJECT} for p in pairs)
+    told_apart = level_scene(thing("black camera", (0, 0, 2)), thing("bowl", (0.3, 0, 2)))
+    pairs = QuestionGenerator(camera_share=0.5).generate([told_apart], 100, [0])[0]
+    assert any("the black camera" in p.question for p in pairs)
+    assert any(p.reference == CAMERA_OBJECT for p in pairs)
 
 
 def test_the_gripper_is_an_ordinary_label():
