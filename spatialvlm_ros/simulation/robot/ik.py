@@ -19,6 +19,7 @@ _DAMPING = 0.02  # metres/radian scale below which singular directions are given
 _REST_GAIN = 0.02  # pull of the null space towards the start pose, per iteration
 _MAX_JOINT_STEP = 0.3  # radians per iteration: keeps the linearisation honest
 _MAX_ITERATIONS = 100
+_PATIENCE = 6  # iterations without progress: the target is out of reach
 _POSITION_TOLERANCE = 1e-4  # metres
 _ROTATION_TOLERANCE = 1e-3  # radians
 
@@ -64,16 +65,16 @@ def solve(
     columns = np.array([model.joint(name).dofadr[0] for name in panda.joints])
     jacobian = np.zeros((6, model.nv))
     q = start.copy()
-    best = Solution(q, np.inf, np.inf)
-    for _ in range(_MAX_ITERATIONS):
+    best, last_progress = Solution(q, np.inf, np.inf), 0
+    for iteration in range(_MAX_ITERATIONS):
         data.qpos[addresses] = q
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)
         error = _pose_error(data, site, position, rotation)
         moved, turned = float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:]))
         if moved + 0.1 * turned < best.position_error + 0.1 * best.rotation_error:
-            best = Solution(q.copy(), moved, turned)
-        if best.reached:
+            best, last_progress = Solution(q.copy(), moved, turned), iteration
+        if best.reached or iteration - last_progress >= _PATIENCE:
             break
         mujoco.mj_jacSite(model, data, jacobian[:3], jacobian[3:], site)
         q = np.clip(q + _step(jacobian[:, columns], error, start - q), kinematics.JOINT_LOWER, kinematics.JOINT_UPPER)

@@ -9,14 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.scenes.pairs import Frames, Pairs
 from spatialvlm_ros.scenes.relations import Relation, relation_values
 from spatialvlm_ros.simulation.robot.world import TABLE_TOP_M, World
-
-Float = NDArray[np.float64]
 
 REACH_GAP_M = 0.015  # the tool centre point is at the object
 LIFT_HEIGHT_M = 0.10  # the object is picked up
@@ -62,7 +59,7 @@ def measure(world: World, target: int, container: int | None) -> TaskState:
     inside, to_container = -np.inf, 0.0
     if container is not None:
         inside = float(relation_values(Relation.INSIDE, Pairs(subject, boxes[container], frame))[0])
-        to_container = float(np.linalg.norm(subject.centers[0] - cavity_center(world, container)))
+        to_container = float(np.linalg.norm(subject.centers[0] - world.cavity_center(container)))
     left, right = world.pads_on(target)
     return TaskState(
         gap=world.gap_to(target, world.tcp()),
@@ -74,13 +71,6 @@ def measure(world: World, target: int, container: int | None) -> TaskState:
         gripped=left and right,
         speed=float(np.linalg.norm(world.velocity(target))),
     )
-
-
-def cavity_center(world: World, container: int) -> Float:
-    """(3,) the middle of a container's cavity, world frame; of its box where it has none."""
-    made, posed = world.objects[container], world.posed(container)
-    own = made.solid.center if made.item.cavity is None else np.array(made.item.cavity.center) * made.scale
-    return posed.to_world(own)
 
 
 @dataclass(frozen=True)

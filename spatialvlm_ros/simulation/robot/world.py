@@ -18,7 +18,7 @@ from spatialvlm_ros.simulation.assets.pack import AssetPack
 from spatialvlm_ros.simulation.gaps import Posed
 from spatialvlm_ros.simulation.rendering import require_mujoco
 from spatialvlm_ros.simulation.robot.collision import ConvexPiece, add_collision, convex_pieces
-from spatialvlm_ros.simulation.robot.distances import distance_to_surface
+from spatialvlm_ros.simulation.robot.distances import PointDistance
 from spatialvlm_ros.simulation.robot.grasping import Grasp, find_grasp
 from spatialvlm_ros.simulation.robot.panda import COLLISION_GROUP, PandaHandle, add_panda
 from spatialvlm_ros.simulation.solids import Solid
@@ -65,6 +65,11 @@ class WorldObject:
         return points[ConvexHull(points).vertices]
 
     @cached_property
+    def distance(self) -> PointDistance:
+        """Metres from a point (3,) in the object's frame to its surface."""
+        return PointDistance(self.solid)
+
+    @cached_property
     def radius(self) -> float:
         """Metres from its origin to the farthest point, seen from above."""
         return float(np.linalg.norm(self.solid.triangles[..., :2], axis=-1).max())
@@ -102,6 +107,10 @@ class World:
         pack: where the robot's link meshes come from (None: plain shapes).
         scales: for each item factors along its axes; default 1.
         look: colours and light.
+        twins: allow objects of the same name.
+
+    Raises:
+        SimulationError: two objects have the same name, or MuJoCo refuses the model.
 
     Attributes:
         model, data: of MuJoCo.
@@ -115,9 +124,10 @@ class World:
         pack: AssetPack | None = None,
         scales: Sequence[tuple[float, float, float]] | None = None,
         look: Look | None = None,
+        twins: bool = False,
     ) -> None:
         labels = [item.label for item in items]
-        if len(set(labels)) != len(labels):
+        if not twins and len(set(labels)) != len(labels):
             raise SimulationError("two objects have the same name", labels, "Choose objects with different names.")
         mujoco = require_mujoco()
         spec = mujoco.MjSpec()
@@ -178,6 +188,12 @@ class World:
             boxes.append(upright_box(rotation, made.corners @ rotation.T + self.data.xpos[body]))
         return Boxes.concatenate(boxes)
 
+    def cavity_center(self, index: int) -> Float:
+        """(3,) the middle of a container's cavity, world frame; of its box where it has none."""
+        made = self.objects[index]
+        own = made.solid.center if made.item.cavity is None else np.array(made.item.cavity.center) * made.scale
+        return self.posed(index).to_world(own)
+
     def tcp(self) -> Float:
         """(3,) the tool centre point, world frame, metres."""
         return self.panda.tcp(self.model, self.data)
@@ -185,6 +201,17 @@ class World:
     def opening(self) -> float:
         """Metres between the finger pads."""
         return self.panda.opening(self.model, self.data)
+
+    def tcp_velocity(self) -> Float:
+        """(3,) m/s, world frame."""
+        velocity = np.zeros(6)
+        site = self.model.site(self.panda.tcp_site).id
+        self._mj.mj_objectVelocity(self.model, self.data, self._mj.mjtObj.mjOBJ_SITE, site, velocity, 0)
+        return velocity[3:]
+
+    def quaternion(self, index: int) -> Float:
+        """(4,) rotation of an object, x, y, z, w."""
+        return self.data.xquat[self.body_ids[index]][[1, 2, 3, 0]]
 
     def velocity(self, index: int) -> Float:
         """(3,) of an object's origin, m/s, world frame."""
@@ -227,7 +254,7 @@ class World:
         own = posed.to_own(np.asarray(point, dtype=np.float64))
         if any(piece.contains(own) for piece in self.objects[index].pieces):
             return 0.0
-        return distance_to_surface(posed.solid, own)
+        return self.objects[index].distance(own)
 
 
 def upright_box(rotation: Float, points: Float) -> Boxes:
