@@ -57,8 +57,9 @@ def _read_predicate(tokens: Sequence[Token], clause: Clause, family: Family, nam
 
 
 def _read_classify(tokens: Sequence[Token], clause: Clause, family: Family, names: Names) -> str | None:
-    margin = _stated_margin(tokens, clause, family.words[0], names)
-    return None if not margin else family.words[0] if margin > 0 else family.words[1]
+    classes: tuple[str, ...] = family.words
+    margin = _stated_margin(tokens, clause, classes[0], names)
+    return None if not margin else classes[0] if margin > 0 else classes[1]
 
 
 def _stated_margin(tokens: Sequence[Token], clause: Clause, word: str, names: Names) -> int:
@@ -98,10 +99,9 @@ def _by_symbol(tokens: Sequence[Token], mentions: Sequence[NameMention]) -> int:
 
 def _named(tokens: Sequence[Token], clause: Clause, mentions: Sequence[NameMention]) -> str | None:
     """The object that a clause without a direction picks: the first that is named as such, or the one not denied."""
-    if any(_is_alternative(tokens, a, b) for a, b in zip(mentions, mentions[1:], strict=False)):
-        return None
+    open_choice = {m for a, b in zip(mentions, mentions[1:], strict=False) if _is_open(tokens, a, b) for m in (a, b)}
     denied: set[int] = set()
-    for mention in mentions:
+    for mention in (m for m in mentions if m not in open_choice):
         if _is_denied(tokens, mention, clause):
             denied.add(mention.which)
         elif not _is_compared(tokens, mention, clause):
@@ -109,8 +109,8 @@ def _named(tokens: Sequence[Token], clause: Clause, mentions: Sequence[NameMenti
     return (SUBJECT, REFERENCE)[1 - denied.pop()] if len(denied) == 1 else None
 
 
-def _is_alternative(tokens: Sequence[Token], a: NameMention, b: NameMention) -> bool:
-    """ "the mug or the bowl", "mug/bowl": both, so none."""
+def _is_open(tokens: Sequence[Token], a: NameMention, b: NameMention) -> bool:
+    """ "the mug or the bowl", "mug/bowl": both, so neither is picked."""
     between = [t.text for t in tokens[a.end : min(b.start, a.end + 3)] if t.text != "the"]
     return a.which != b.which and between in (["or"], ["/"], ["and"])
 

@@ -106,8 +106,8 @@ def _unit_word(tokens: Sequence[Token], i: int) -> tuple[Unit, int] | None:
         return None
     if behind.text == "/" and tokens[i + 2].kind == WORD and not tokens[i + 2].space:
         return None
-    if behind.kind == NUMBER and not behind.space and behind.text in ("2", "3"):
-        return None
+    if behind.text in ("2", "3") and not behind.space and read_unit(tokens, i + 2) is None:
+        return None  # "5 m2"
     if word.text == "in" and not _ends_length(tokens, i + 1):
         return None
     end = i + 1
@@ -154,6 +154,8 @@ def _smaller(tokens: Sequence[Token], unit: Unit, i: int) -> Quantity | None:
     j = i
     if tokens[j].text in ("and", "&", ",", "plus", "+"):
         j += 1 + (tokens[j + 1].text == "and")
+    elif tokens[i].text == "-" and tokens[i - 1].text == "'" and unit.name == "ft":
+        j += 1  # 6'-2", as on drawings
     number = read_number(tokens, j)
     if number is None or number.value < 0:
         return None
