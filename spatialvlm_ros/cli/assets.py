@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spatialvlm_ros.simulation.assets.pack import AssetPack
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--rebuild", action="store_true", help="make everything again")
     parser.add_argument("--sheet", action="store_true", help="also draw contact sheets (sheet_*.png) with MuJoCo")
+    parser.add_argument("--write-index", action="store_true", help="maintainers: rewrite the committed list of assets")
     parser.add_argument("--verify", action="store_true", help="only compare the checksums of an existing pack")
 
 
@@ -38,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"  {report.total_bytes / 2**20:.1f} MiB; {counts}")
     for asset_id, reason in report.skipped.items():
         print(f"  left out {asset_id}: {reason}", file=sys.stderr)
+    if arguments.write_index:
+        _write_index(pack)
     if arguments.sheet:
         from spatialvlm_ros.simulation.assets.sheet import write_sheets
 
@@ -46,7 +53,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _verify(pack) -> int:
+def _write_index(pack: AssetPack) -> None:
+    from spatialvlm_ros.simulation.assets.splits import INDEX_PATH, write_index
+
+    write_index(((i.id, i.noun, i.attributes, i.kind, i.size_m) for i in pack.items), INDEX_PATH)
+    print(f"  {INDEX_PATH}")
+
+
+def _verify(pack: AssetPack) -> int:
     bad = list(pack.verify())
     for name, reason in bad:
         print(f"{pack.path / name}: {reason}", file=sys.stderr)

@@ -190,6 +190,8 @@ def _write_manifest(out: Path, entries: list[dict[str, Any]], skipped: dict[str,
     }
     data = json.dumps(manifest, indent=1, sort_keys=True).encode()
     write_atomically(out / MANIFEST_NAME, data)
+    for file in out.glob(f".{MANIFEST_NAME}.*.tmp"):
+        file.unlink()
     for folder in ("items", "textures"):
         for file in (out / folder).glob("*"):
             if f"{folder}/{file.name}" not in files:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from spatialvlm_ros.simulation.assets.catalog import CatalogRow
+from spatialvlm_ros.simulation.assets.decimation import decimate
 from spatialvlm_ros.simulation.assets.items import FlatTop, MeshPart
-from spatialvlm_ros.simulation.assets.meshes import decimate, merge_parts, split_sharp_edges, weld
+from spatialvlm_ros.simulation.assets.meshes import merge_parts, split_sharp_edges, weld
 from spatialvlm_ros.simulation.assets.primitives import COLORS
 from spatialvlm_ros.simulation.assets.sources.libraries import library_of, painted, turned
 from spatialvlm_ros.simulation.assets.sources.packages import unpacked
@@ -21,8 +22,8 @@ from spatialvlm_ros.simulation.assets.storage import SCHEMA_VERSION, encode_item
 from spatialvlm_ros.simulation.assets.surfaces import find_cavity, find_flat_top, visible_colors
 from spatialvlm_ros.simulation.assets.textures import encode_jpeg, main_color
 
-RECIPE_VERSION = 3  # raise it when the same input should give other bytes
-MAX_FACES = 4300
+RECIPE_VERSION = 4  # raise it when the same input should give other bytes
+MAX_FACES = 4800
 ROBOT_FACES = 2500
 
 

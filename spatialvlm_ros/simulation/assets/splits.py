@@ -1,6 +1,6 @@
 """Which meshes are kept back for the split ``new_objects``.
 
-The rule: of every noun with at least ``minimum_meshes`` meshes in the committed index (``index.csv``), the mesh whose
+The rule: of every noun with at least `MINIMUM_MESHES` meshes in the committed index (``index.csv``), the mesh whose
 SHA-256 of "salt/id" is smallest is reserved. The result is written in ``index.csv`` (column ``reserved``), so that it
 never moves with what happens to be built; a test recomputes it.
 """
@@ -42,6 +42,24 @@ def reserved_ids(meshes: Iterable[tuple[str, str]]) -> frozenset[str]:
 
 def _rank(asset_id: str) -> str:
     return hashlib.sha256(f"{SALT}/{asset_id}".encode()).hexdigest()
+
+
+_COLUMNS = ("id", "noun", "attributes", "kind", "size_m", "reserved")
+
+
+def write_index(rows: Iterable[tuple[str, str, tuple[str, ...], str, tuple[float, float, float]]], path: Path) -> None:
+    """Write the index of a full pack: (id, noun, attributes, kind, size) rows, with the rule applied.
+
+    For maintainers, after ``nouns.yaml`` has changed; users' packs follow the committed file.
+    """
+    ordered = sorted(rows)
+    reserved = reserved_ids((row[0], row[1]) for row in ordered)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for asset_id, noun, attributes, kind, size in ordered:
+            sizes = " ".join(f"{v:.4f}" for v in size)
+            writer.writerow([asset_id, noun, "|".join(attributes), kind, sizes, int(asset_id in reserved)])
 
 
 @lru_cache(maxsize=1)
