@@ -12,6 +12,7 @@ from spatialvlm_ros.errors import SimulationError
 from spatialvlm_ros.simulation.assets.items import AssetItem
 from spatialvlm_ros.simulation.assets.pack import AssetPack
 from spatialvlm_ros.simulation.assets.primitives import COLORS, primitive_item
+from spatialvlm_ros.simulation.robot.collision import convex_pieces, touched_surface
 from spatialvlm_ros.simulation.robot.grasping import find_grasp
 from spatialvlm_ros.simulation.robot.tasks import Task
 from spatialvlm_ros.simulation.solids import Solid
@@ -86,14 +87,16 @@ def draw_cast(
         scales = [_draw_scale(rng) for _ in chosen]
         if len(chosen) <= n_distractors:
             break
-        if any(find_grasp(Solid.of_item(i, s)) is None for i, s in zip(chosen, scales, strict=True)):
+        if not all(can_be_grasped(item, scale) for item, scale in zip(chosen, scales, strict=True)):
             continue
         if not task.needs_container:
             return Cast(tuple(chosen), tuple(scales), None)
         taken = {item.noun for item in chosen}
         fitting = [c for c in containers if c.noun not in taken and _fits(chosen[0], scales[0], c)]
         if fitting:
-            container = _one_of(fitting, rng)
+            kinds = sorted({c.noun for c in fitting})
+            noun = kinds[int(rng.integers(len(kinds)))]
+            container = _one_of([c for c in fitting if c.noun == noun], rng)
             return Cast((chosen[0], container, *chosen[1:]), (scales[0], (1.0, 1.0, 1.0), *scales[1:]), 1)
     raise SimulationError(
         f"no objects suit the task {task.name!r}", sorted(graspable), "Give a pack with more kinds of small objects."
@@ -116,7 +119,7 @@ def named_cast(task: Task, pack: AssetPack, target: str, container: str | None, 
     if unknown:
         raise SimulationError("the pack has no such objects", unknown, "AssetPack.items has their labels.")
     items = tuple(by_label[label] for label in wanted)
-    if find_grasp(Solid.of_item(items[0])) is None:
+    if not can_be_grasped(items[0]):
         raise SimulationError("the gripper cannot take the target from above", target, "Choose a narrower object.")
     return Cast(items, ((1.0, 1.0, 1.0),) * len(items), 1 if task.needs_container else None)
 
@@ -137,12 +140,18 @@ def suitable_items(pack: AssetPack) -> tuple[dict[str, list[AssetItem]], list[As
         ):
             containers.append(item)
         elif max(item.size_m) <= _LONGEST_M and height >= _LEAST_HEIGHT_M and item.noun not in _UNSTEADY:
-            if find_grasp(Solid.of_item(item)) is not None:
+            if can_be_grasped(item):
                 graspable.setdefault(item.noun, []).append(item)
     plain = [primitive_item(noun, color) for noun in _PLAIN_CONTAINERS for color in COLORS]
     known = {item.id for item in containers}
     containers += [c for c in plain if c.id not in known and max(c.size_m[:2]) <= _CONTAINER_LIMITS_M[1]]
     return graspable, containers
+
+
+def can_be_grasped(item: AssetItem, scale: Scale = (1.0, 1.0, 1.0)) -> bool:
+    """Whether the gripper can take an item, at that size, from straight above."""
+    solid = Solid.of_item(item, scale)
+    return find_grasp(solid, touched_surface(convex_pieces(item, solid, scale))) is not None
 
 
 def _fits(target: AssetItem, scale: Scale, container: AssetItem) -> bool:

@@ -76,6 +76,11 @@ def convex_pieces(item: AssetItem, solid: Solid, scale: Scale) -> tuple[ConvexPi
     return _bottom_and_walls(solid, axis, floor)
 
 
+def touched_surface(pieces: tuple[ConvexPiece, ...]) -> Solid:
+    """The surface of all pieces together, those inside others included."""
+    return Solid(np.concatenate([piece.points[ConvexHull(piece.points).simplices] for piece in pieces]))
+
+
 def _bottom_and_walls(solid: Solid, axis: Float, floor: float) -> tuple[ConvexPiece, ...]:
     """Cut the surface into its bottom and cells of the wall; triangles on a border belong to both sides."""
     triangles = solid.fine

@@ -19,8 +19,8 @@ _TRIES, _RESTARTS = 80, 60
 _HOVER_M = 0.0005  # things start this far over the table
 _SETTLE_STEPS = 100
 _MAX_TILT_RAD = 0.15
-_START_LOW = np.array([0.36, -0.18, TABLE_TOP_M + 0.26])
-_START_HIGH = np.array([0.50, 0.18, TABLE_TOP_M + 0.38])
+_START_LOW = np.array([0.36, -0.18, TABLE_TOP_M + 0.30])
+_START_HIGH = np.array([0.50, 0.18, TABLE_TOP_M + 0.42])
 
 
 def arrange(

@@ -25,6 +25,7 @@ OPEN, CLOSED = 1.0, -1.0
 _MAX_STEPS_OF_A_MOVE = 40
 _ARRIVED_M, _ARRIVED_RAD = 1e-3, 1e-2
 _GRASP_STEPS, _HOLD_STEPS = 4, 4
+_HALT_SHARE = 0.6  # of the way that is left, at most, where a hand stops short
 _PALM_OVER_RIM_M = 0.02  # the tool centre point may be this far below a container's rim without the hand hitting it
 
 
@@ -244,8 +245,9 @@ def _stops_short(actor: Actor, task: str) -> Script:
     """Come nearer and halt before anything is touched."""
     point, yaw = actor.grasp_pose(actor.cast.target)
     way = actor.control.target - point
-    way = way / np.linalg.norm(way)
-    halt = point + way * (actor.world.objects[actor.cast.target].radius + float(actor.rng.uniform(0.06, 0.16)))
+    distance = float(np.linalg.norm(way))
+    rest = actor.world.objects[actor.cast.target].radius + float(actor.rng.uniform(0.05, 0.14))
+    halt = point + way * min(rest / distance, _HALT_SHARE)
     yield from actor.move(halt, yaw, OPEN, "approach")
     yield from actor.wait(int(actor.rng.integers(4, 9)), OPEN, "halt")
 

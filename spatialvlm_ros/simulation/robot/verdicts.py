@@ -20,6 +20,7 @@ STAYED_M = 0.02  # an object that moved less was left alone
 _HELD_ELEVATION_M = 0.04  # higher than this it was taken off the table
 _MISSED_GAP_M = 0.25  # a miss is near the object at its nearest
 _SHORT_GAPS_M = (0.03, 0.25)  # a hand that stopped short is this far from the object
+_NEARER = 0.75  # of the first gap
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def _stops_short(course: Course) -> bool:
     end = course.target[-1]
     untouched = _never_touched(course.target) and all(_never_touched(states) for states in course.others)
     low, high = _SHORT_GAPS_M
-    return not course.succeeded and not course.other_succeeded and untouched and low <= end.gap <= high
+    came_nearer = end.gap < _NEARER * course.target[0].gap
+    return not course.succeeded and not course.other_succeeded and untouched and came_nearer and low <= end.gap <= high
 
 
 _EARNED: dict[str, Callable[[Course], bool]] = {

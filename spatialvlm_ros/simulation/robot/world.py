@@ -17,7 +17,7 @@ from spatialvlm_ros.simulation.assets.items import AssetItem
 from spatialvlm_ros.simulation.assets.pack import AssetPack
 from spatialvlm_ros.simulation.gaps import Posed
 from spatialvlm_ros.simulation.rendering import require_mujoco
-from spatialvlm_ros.simulation.robot.collision import ConvexPiece, add_collision, convex_pieces
+from spatialvlm_ros.simulation.robot.collision import ConvexPiece, add_collision, convex_pieces, touched_surface
 from spatialvlm_ros.simulation.robot.distances import PointDistance
 from spatialvlm_ros.simulation.robot.grasping import Grasp, find_grasp
 from spatialvlm_ros.simulation.robot.panda import COLLISION_GROUP, PandaHandle, add_panda
@@ -56,7 +56,7 @@ class WorldObject:
     @cached_property
     def grasp(self) -> Grasp | None:
         """How the gripper takes it from above, or None."""
-        return find_grasp(self.solid)
+        return find_grasp(self.solid, touched_surface(self.pieces))
 
     @cached_property
     def corners(self) -> Float:
@@ -283,7 +283,8 @@ def _set_physics(spec: Any, mujoco: Any) -> None:
     spec.visual.headlight.ambient = [0.3, 0.3, 0.3]
     spec.visual.headlight.diffuse = [0.3, 0.3, 0.3]
     spec.visual.headlight.specular = [0.0, 0.0, 0.0]
-    spec.visual.quality.shadowsize = 1024
+    spec.visual.quality.shadowsize = 2048
+    spec.stat.extent, spec.stat.center = 1.5, [0.35, 0.0, TABLE_TOP_M]  # what MuJoCo lays its shadow maps out for
 
 
 def _table_boxes() -> tuple[Float, Float]:
