@@ -63,7 +63,8 @@ class GenerateSettings:
     def with_section(self, section: str, **changes: Any) -> GenerateSettings:
         """With changes (those that are not None) inside ``pictures`` or ``questions``."""
         given = {name: value for name, value in changes.items() if value is not None}
-        return replace(self, **{section: {**getattr(self, section), **given}})
+        changed: dict[str, Any] = {section: {**getattr(self, section), **given}}
+        return replace(self, **changed)
 
     def with_source_options(self, options: Mapping[str, Any]) -> GenerateSettings:
         """With options for the chosen source."""

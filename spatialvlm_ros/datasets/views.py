@@ -78,7 +78,10 @@ class ViewSource(Protocol):
     changes what it yields.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Kind of source, e.g. "simulation"."""
+        ...
 
     def __len__(self) -> int:
         """Number of scenes."""

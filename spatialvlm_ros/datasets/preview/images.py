@@ -32,7 +32,7 @@ def depth_picture(depth: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float,
     The ends are the 2nd and 98th percentile, or a far wall would leave one colour to all objects.
     """
     valid = np.isfinite(depth)
-    near, far = np.percentile(depth[valid], (2, 98)) if valid.any() else (0.0, 1.0)
+    near, far = np.percentile(depth[valid], (2, 98)) if valid.any() else (1.0, 1.0)
     scaled = np.clip((np.log(far) - np.log(np.where(valid, depth, far))) / max(np.log(far / near), 1e-3), 0, 1)
     coloured = cv2.applyColorMap((scaled * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1].copy()
     coloured[~valid] = _INVALID
