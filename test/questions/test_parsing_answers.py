@@ -98,6 +98,8 @@ def test_a_signed_bound_is_mirrored() -> None:
         ("The chair is 45 cm wide. Final answer: 90 cm. (A chair is 45 cm wide.)", "distance", 0.9),
         ("<think>maybe 3 m</think>2 m", "distance", 2.0),
         ("It was 3 m, I thought, but it is 2 m.", "distance", 2.0),
+        ("Given that a tile is 30 cm, it is about 90 cm.", "distance", 0.9),
+        ("About 90 cm, assuming that a tile is 30 cm.", "distance", 0.9),
         ("rather than 3 m I would say 2 m", "distance", 2.0),
         ("The top of the mug is at 15 cm and that of the bowl at 10 cm, so it is 5 cm higher.", "above_diff", 0.05),
         ("The bowl is 20 cm to the left of the mug", "left_diff", -0.2),
@@ -147,6 +149,16 @@ def test_a_choice_is_returned_as_the_name_that_was_given() -> None:
     assert parse_answer("the mug", "tall_choice", "red mug", "blue mug").reason is ParseReason.UNPARSABLE
     assert parse_answer("the mug or the bowl", "tall_choice", "mug", "bowl").label is None
     assert parse_answer("the mug", "tall_choice").label is None
+
+
+def test_a_clause_in_a_name_is_no_direction() -> None:
+    near, far = "cup nearer to the camera", "cup further from the camera"
+    assert parse_answer("the one further from the camera", "tall_choice", near, far).label == far
+    said = "The hammer is 2 m further right than the cup further from the camera."
+    assert parse_answer(said, "left_diff", "hammer", far).value.value_m == -2
+    assert (
+        parse_answer("It is 20 cm lower down.", "above_diff", "cup lower down", "cup higher up").value.value_m == -0.2
+    )
 
 
 def test_reasons() -> None:

@@ -57,6 +57,7 @@ def test_units_are_exact(name: str) -> None:
     assert UNITS[name].to_metres(7) == float(7 * METRES[name])
 
 
+@settings(deadline=None)
 @given(HUNDREDTHS, UNIT, st.sampled_from(("", " ")), st.sampled_from(("", "about ", "It is ", "~", "**")))
 def test_a_written_length_is_read_back(hundredths: int, unit: str, space: str, before: str) -> None:
     text = f"{before}{hundredths / 100}{space}{WORDS[unit]}"
@@ -64,24 +65,28 @@ def test_a_written_length_is_read_back(hundredths: int, unit: str, space: str, b
     assert parse_length(text).unit == unit
 
 
+@settings(deadline=None)
 @given(HUNDREDTHS, UNIT)
 def test_decimal_comma_and_point_are_the_same(hundredths: int, unit: str) -> None:
     point = f"{hundredths // 100}.{hundredths % 100:02d} {WORDS[unit]}"
     assert value_of(point.replace(".", ",")) == value_of(point)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=1000, max_value=9_999_999))
 def test_separators_of_thousands_are_dropped(millimetres: int) -> None:
     for separator in (",", " ", "'"):
         assert value_of(f"{millimetres:,} mm".replace(",", separator)) == pytest.approx(millimetres / 1000, rel=1e-12)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=1, max_value=999), UNIT)
 def test_number_words_mean_their_digits(n: int, unit: str) -> None:
     assert value_of(f"{spelt(n)} {WORDS[unit]}") == value_of(f"{n} {WORDS[unit]}")
     assert value_of(f"{spelt(n)} and a half {WORDS[unit]}") == value_of(f"{n}.5 {WORDS[unit]}")
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=1, max_value=99), st.integers(min_value=1, max_value=11))
 def test_feet_and_inches_add_up(feet: int, inches: int) -> None:
     metres = float(feet * METRES["ft"] + inches * METRES["in"])
@@ -94,6 +99,7 @@ def test_feet_and_inches_add_up(feet: int, inches: int) -> None:
         assert value_of(text) == pytest.approx(metres, rel=1e-12), text
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=1, max_value=50), st.integers(min_value=10, max_value=99))
 def test_metres_and_centimetres_add_up(metres: int, centimetres: int) -> None:
     for text in (
@@ -104,12 +110,14 @@ def test_metres_and_centimetres_add_up(metres: int, centimetres: int) -> None:
         assert value_of(text) == pytest.approx(metres + centimetres / 100, rel=1e-12), text
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=1, max_value=10_000), st.sampled_from(("m", "cm", "mm", "km")))
 def test_the_same_length_in_two_units_is_the_same(millimetres: int, unit: str) -> None:
     text = f"{float(Fraction(millimetres, 1000) / METRES[unit]):.7f} {unit}"
     assert value_of(text) == pytest.approx(value_of(f"{millimetres} mm"), rel=1e-9)
 
 
+@settings(deadline=None)
 @given(HUNDREDTHS, HUNDREDTHS, UNIT, st.sampled_from(("{}-{} {}", "{} to {} {}", "between {} and {} {}", "{}–{}{}")))
 def test_a_range_has_its_ends_and_its_middle(a: int, b: int, unit: str, form: str) -> None:
     low, high = min(a, b), max(a, b) + 1
@@ -120,6 +128,7 @@ def test_a_range_has_its_ends_and_its_middle(a: int, b: int, unit: str, form: st
     assert length.value_m == pytest.approx(sum(ends) / 2, rel=1e-12)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=1, max_value=10_000), UNIT, st.sampled_from(AXES))
 def test_the_opposite_direction_has_the_opposite_sign(n: int, unit: str, axis: tuple[str, str]) -> None:
     said = {
@@ -138,6 +147,7 @@ def test_the_opposite_direction_has_the_opposite_sign(n: int, unit: str, axis: t
         assert value_of(f"-{n} {WORDS[unit]}", f"{asked}_diff") == pytest.approx(-metres, rel=1e-12)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=1, max_value=500), st.sampled_from(("left", "right")))
 def test_swapping_the_objects_of_a_sentence_swaps_the_sign(n: int, side: str) -> None:
     names = {"subject": "the red mug", "reference": "a bowl"}
@@ -146,6 +156,7 @@ def test_swapping_the_objects_of_a_sentence_swaps_the_sign(n: int, side: str) ->
     assert forth == -back == pytest.approx(n / 100 if side == "left" else -n / 100)
 
 
+@settings(deadline=None)
 @given(st.floats(min_value=0.001, max_value=1e6), st.sampled_from(("{}", "about {}.", "The answer is {}", "it's {}")))
 def test_a_number_without_a_unit_has_no_value(value: float, form: str) -> None:
     text = form.format(f"{value:.3f}")
@@ -163,7 +174,7 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.one_of(
         st.text(max_size=300), st.lists(_PIECES, max_size=60).map(" ".join), st.lists(_PIECES, max_size=60).map("".join)
@@ -179,7 +190,7 @@ def test_no_text_raises(text: str) -> None:
                 assert answer.value.value_m == answer.value.value_m  # no NaN
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(
     st.text(alphabet="abcdefghijklmnopqrstuvwxyz ,.!?", max_size=200).filter(lambda t: not set(t) & set("0123456789"))
 )

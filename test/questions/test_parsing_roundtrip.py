@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scene_builders import level_scene, thing
 
-from spatialvlm_ros.questions.families import FAMILIES, Kind
+from spatialvlm_ros.questions.ambiguity import AmbiguityResolver
+from spatialvlm_ros.questions.families import FAMILIES, FAMILY_NAMES, Kind
+from spatialvlm_ros.questions.generator import CAMERA_OBJECT, QuestionGenerator
 from spatialvlm_ros.questions.parsing.answers import parse_answer
 from spatialvlm_ros.questions.rounding import UNIFORMS, Unit, round_lengths
 from spatialvlm_ros.questions.templates import FamilyTemplates, Template, load_templates
+from spatialvlm_ros.scenes.scene import Scene
 
 # Plain names, plurals, names that share words, and names with directions, preposition clauses or lengths in them.
 NAMES = (
@@ -18,6 +22,9 @@ NAMES = (
     ("mug on the left", "mug on the right"),
     ("round table", "book behind the vase"),
     ("tall lamp", "small box"),
+    ("silver hammer", "white keyboard further from the camera"),
+    ("cup nearer to the camera", "cup further from the camera"),
+    ("cup higher up", "cup lower down"),
     ("12 inch ruler", "toy car"),
 )
 _LABEL_OF_CASE = {"affirm": "yes", "deny": "no"}
@@ -89,4 +96,38 @@ def test_yes_no_and_classes_keep_their_label(name: str) -> None:
             answer = parse_answer(said, name, a, b)
             if answer.label != _LABEL_OF_CASE.get(case, case):
                 misses.append((said, case, answer))
+    assert not misses
+
+
+def _scene(rng: np.random.Generator) -> Scene:
+    """Boxes in front of a level camera; names repeat, so that some get a clause ("the red mug on the left")."""
+    labels = [
+        f"{rng.choice(['red', 'blue'])} {rng.choice(['mug', 'bowl', 'scissors', 'table lamp'])}" for _ in range(7)
+    ]
+    things = [thing(t, rng.uniform([-1.5, -1, 0.6], [1.5, 1, 4]), rng.uniform(0.03, 0.5, 3)) for t in labels]
+    gaps = rng.uniform(0, 2, (7, 7))
+    return level_scene(*things, level=int(rng.integers(3)), gaps=(gaps + gaps.T) / 2)
+
+
+def test_generated_answers_are_read_back() -> None:
+    scenes = [_scene(np.random.default_rng(k)) for k in range(60)]
+    names = AmbiguityResolver().resolve(scenes)
+    columns = QuestionGenerator(wordings="all").generate_columns(scenes, 60, range(len(scenes)))
+    assert len(columns) > 2000
+    misses = []
+    for k, said in enumerate(columns.answer):
+        family = FAMILIES[FAMILY_NAMES[columns.families[k]]]
+        known = names[columns.scene[k]]
+        reference = columns.reference[k]
+        subject = known[columns.subject[k]]
+        other = known[reference] if reference >= 0 else "camera" if reference == CAMERA_OBJECT else None
+        answer = parse_answer(said, family, subject, other)
+        if family.kind is Kind.NUMBER:
+            right = answer.value is not None and answer.value.value_m == pytest.approx(columns.spoken[k], abs=1e-9)
+        else:
+            cases = {Kind.PREDICATE: ("yes", "no"), Kind.CHOICE: (subject, other), Kind.CLASSIFY: family.words}
+            wanted = "uncertain" if columns.uncertain[k] else cases[family.kind][0 if columns.value[k] > 0 else 1]
+            right = answer.label == wanted
+        if not right:
+            misses.append((family.name, subject, other, said, answer))
     assert not misses

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spatialvlm_ros.questions.parsing.tokens import Token, tokenize
+from spatialvlm_ros.questions.parsing.tokens import NUMBER, WORD, Token, tokenize
 
-_STOP_WORDS = frozenset("the a an of on in at to with and its by is that which it's".split())
+Words = tuple[str, ...]
+
+# Never stand for an object by themselves, though a clause in its name may hold them ("further from the camera").
+_STOP_WORDS = frozenset(
+    "the a an of on in at to with and its by is that which it's from than one further farther closer nearer more less "
+    "most camera viewer us side behind front".split()
+)
 _ORDINALS = {
     "former": 0,
     "latter": 1,
@@ -21,7 +26,6 @@ _PREPOSITIONS = frozenset(
 _PARTS = frozenset("top bottom base centre center edge rim middle lid foot tip".split())
 _CHOOSING = frozenset("go going went stick sticking".split())
 _ARTICLES = frozenset("the a an its their this that both".split())
-_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,15 @@ class NameMention:
 
 @dataclass(frozen=True)
 class Names:
-    """The names of the subject and the reference of a question, ready to be searched for."""
+    """The names of the subject and the reference of a question, ready to be searched for.
 
-    full: tuple[tuple[str, ...], tuple[str, ...]]
+    Attributes:
+        full: of each object, the word sequences that stand for it: the whole name, and its end where that begins to
+            differ from the other name ("closer to the camera").
+        telling: of each object, single words that only its name has ("red").
+    """
+
+    full: tuple[tuple[Words, ...], tuple[Words, ...]]
     telling: tuple[frozenset[str], frozenset[str]]
 
     @classmethod
@@ -48,16 +58,12 @@ class Names:
         ``ignored`` words do not stand for an object by themselves: when left and right are asked for, "left" is a
         direction even if one of the two is "the mug on the left".
         """
-        words = tuple(
-            tuple(_stem(t.text) for t in tokenize(name or "") if t.kind != "end") for name in (subject, reference)
-        )
-        content = tuple(
-            tuple(w for k, w in enumerate(ws) if _WORD.fullmatch(w) and not (k == 0 and w in _STOP_WORDS))
-            for ws in words
-        )
-        bags = tuple(frozenset(w for w in ws if w not in _STOP_WORDS) for ws in content)
+        a, b = _words_of(subject), _words_of(reference)
+        common = next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
         ignored = frozenset(_stem(word) for word in ignored)
-        return cls((content[0], content[1]), (bags[0] - bags[1] - ignored, bags[1] - bags[0] - ignored))
+        hidden = _STOP_WORDS | ignored
+        full = tuple(_wordings(name, name[common:] if common else (), ignored) for name in (a, b))
+        return cls((full[0], full[1]), (frozenset(a) - frozenset(b) - hidden, frozenset(b) - frozenset(a) - hidden))
 
     def find(self, tokens: Sequence[Token], start: int, end: int) -> list[NameMention]:
         """All mentions between two tokens, none inside another; a full name wins over a part of one."""
@@ -79,7 +85,7 @@ class Names:
     def _at(self, tokens: Sequence[Token], i: int, end: int) -> NameMention | None:
         best: NameMention | None = None
         for which in (0, 1):
-            length = self._full_match(tokens, i, end, self.full[which])
+            length = max(self._full_match(tokens, i, end, words) for words in self.full[which])
             if length and (best is None or length > best.end - best.start):
                 best = NameMention(which, i, i + length, True)
         if best is not None:
@@ -108,6 +114,15 @@ class Names:
                 return 0
             j += 1
         return j - i
+
+
+def _wordings(name: Words, end: Words, ignored: frozenset[str]) -> tuple[Words, ...]:
+    return (name, end) if len(end) > 1 and not ignored.intersection(end) else (name,)
+
+
+def _words_of(name: str | None) -> Words:
+    words = tuple(_stem(t.text) for t in tokenize(name or "") if t.kind in (WORD, NUMBER))
+    return words[1:] if words and words[0] in ("the", "a", "an") else words
 
 
 def is_landmark(tokens: Sequence[Token], mention: NameMention, start: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from spatialvlm_ros.questions.parsing.clauses import FINAL, MAIN, Clause
 from spatialvlm_ros.questions.parsing.lengths import Mention
@@ -59,8 +60,17 @@ def choose_length(
         return None
     candidates = _unless_empty(candidates, lambda m: not _is_adjective(tokens, m))
     candidates = _unless_empty(candidates, lambda m: not _measures_other(tokens, m, family))
-    chosen = _by_clause(tokens, candidates, clauses)
-    return _first_statement_of(tokens, mentions, chosen)
+    starts = [clause.start for clause in clauses]
+    placed = [_Placed(m, clauses[max(0, bisect_right(starts, m.start) - 1)]) for m in candidates]
+    return _first_statement_of(tokens, mentions, _by_clause(tokens, placed, clauses))
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A length and the clause it stands in."""
+
+    mention: Mention
+    clause: Clause
 
 
 def _unless_empty(mentions: list[Mention], keep: Callable[[Mention], bool]) -> list[Mention]:
@@ -68,20 +78,20 @@ def _unless_empty(mentions: list[Mention], keep: Callable[[Mention], bool]) -> l
     return kept or mentions
 
 
-def _by_clause(tokens: Sequence[Token], candidates: list[Mention], clauses: Sequence[Clause]) -> Mention:
-    for clause in reversed(clauses):
-        if clause.weight == FINAL and candidates[-1].start >= clause.start:
-            return next(m for m in candidates if m.start >= clause.start)
-    starts = [clause.start for clause in clauses]
-    clause_of = [clauses[max(0, bisect_right(starts, m.start) - 1)] for m in candidates]
-    heavy = next((c for c in reversed(clause_of) if c.weight < MAIN), None)
+def _by_clause(tokens: Sequence[Token], placed: list[_Placed], clauses: Sequence[Clause]) -> Mention:
+    """The length in the clause that counts most."""
+    for clause in reversed(clauses):  # behind the words "final answer", however many sentences later
+        if clause.weight == FINAL and placed[-1].mention.start >= clause.start:
+            return next(p.mention for p in placed if p.mention.start >= clause.start)
+    heavy = next((p.clause for p in reversed(placed) if p.clause.weight < MAIN), None)
     if heavy is not None:
-        return _subject_of(tokens, [m for m, c in zip(candidates, clause_of, strict=True) if c == heavy])
-    opening, last = clause_of[0], clause_of[-1]
-    first_start = next(c.start for c in clauses if c.sentence == opening.sentence)
-    answers_at_once = all(t.text in _FILLER or t.kind == NUMBER for t in tokens[first_start : candidates[0].start])
-    sentence = opening.sentence if answers_at_once else last.sentence
-    return _subject_of(tokens, [m for m, c in zip(candidates, clause_of, strict=True) if c.sentence == sentence])
+        return _subject_of(tokens, [p.mention for p in placed if p.clause == heavy])
+    stated = [p for p in placed if p.clause.weight == MAIN] or placed  # not "given that the tiles are 30 cm each"
+    opening = stated[0].clause.sentence
+    first_start = next(clause.start for clause in clauses if clause.sentence == opening)
+    answers_at_once = all(t.text in _FILLER or t.kind == NUMBER for t in tokens[first_start : stated[0].mention.start])
+    sentence = opening if answers_at_once else stated[-1].clause.sentence
+    return _subject_of(tokens, [p.mention for p in stated if p.clause.sentence == sentence])
 
 
 def _subject_of(tokens: Sequence[Token], mentions: list[Mention]) -> Mention:
