@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spatialvlm_ros.datasets.preview import images, overlay, palette
 from spatialvlm_ros.datasets.preview.overview import family_title, length
@@ -16,6 +17,8 @@ from spatialvlm_ros.scenes.scene import SceneObject
 
 if TYPE_CHECKING:
     from spatialvlm_ros.questions.generator import QAPair
+
+Float = NDArray[np.float64]
 
 _PICTURE_WIDTH, _THUMBNAIL_WIDTH = 960, 280
 _KINDS = {
@@ -52,9 +55,10 @@ def _facts(view: SceneView) -> str:
     return " · ".join([*facts, escape(view.split), escape(view.licence)])
 
 
-def _tilt(up: np.ndarray) -> str:
-    degrees = np.degrees(np.arcsin(np.clip(-up[2], -1, 1)))  # of the optical axis below the horizon is negative
-    return f"{abs(degrees):.0f}° {'up' if degrees < 0 else 'down'}"
+def _tilt(up: Float) -> str:
+    """How far the optical axis points below or above the horizon."""
+    below = np.degrees(np.arcsin(np.clip(-up[2], -1, 1)))
+    return f"{abs(below):.0f}° {'down' if below > 0 else 'up'}"
 
 
 def _thumbnails(view: SceneView) -> str:
