@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.simulation.assets.items import AssetItem, MeshPart
 
+_LEAST_VERTICES = 4  # of a MuJoCo mesh
+
 
 def add_item(
     spec: Any,
@@ -69,15 +71,19 @@ def add_item(
 def _add_mesh(spec: Any, part: MeshPart, name: str, scale: tuple[float, float, float]) -> None:
     import mujoco
 
+    vertices, uv = part.vertices, part.uv
+    if len(vertices) < _LEAST_VERTICES:  # a single triangle: MuJoCo refuses it, a repeated vertex makes it content
+        rows = np.arange(_LEAST_VERTICES) % len(vertices)
+        vertices, uv = vertices[rows], None if uv is None else uv[rows]
     arguments: dict[str, Any] = {
         "name": name,
-        "uservert": part.vertices.astype(np.float64).ravel(),
+        "uservert": vertices.astype(np.float64).ravel(),
         "userface": part.faces.ravel(),
         "scale": list(scale),
         "inertia": mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
     }
-    if part.uv is not None:
-        arguments["usertexcoord"] = part.uv.astype(np.float64).ravel()
+    if uv is not None:
+        arguments["usertexcoord"] = uv.astype(np.float64).ravel()
     spec.add_mesh(**arguments)
 
 

@@ -118,3 +118,13 @@ def test_real_meshes_are_sound(real_pack):
         if item.top is not None:
             assert 0 < item.top.center[2] <= high[2] + 1e-4
         assert item.licence and item.author and item.source
+
+
+def test_real_meshes_compile_in_mujoco(real_pack):
+    mujoco = pytest.importorskip("mujoco")
+    from spatialvlm_ros.simulation.assets.mjspec import add_item
+
+    for item in (*real_pack.items, *real_pack.robot_links):
+        spec = mujoco.MjSpec()
+        geoms = add_item(spec, spec.worldbody, item, "item")
+        assert spec.compile().ngeom == len(geoms), item.id

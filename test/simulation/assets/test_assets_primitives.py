@@ -133,3 +133,31 @@ def test_mujoco_takes_textures_and_shares_nothing_by_accident():
     np.testing.assert_array_equal(model.tex_data[model.tex_adr[texture] :][: picture.size], picture.ravel())
     assert model.mat_texid[model.material("quad/0").id][mujoco.mjtTextureRole.mjTEXROLE_RGB] == texture
     assert (model.mat_texid[model.material("quad/1").id] == -1).all()
+
+
+def test_mujoco_takes_a_single_triangle():
+    mujoco = pytest.importorskip("mujoco")
+    from dataclasses import dataclass, replace
+
+    from spatialvlm_ros.simulation.assets.items import MeshPart
+    from spatialvlm_ros.simulation.assets.mjspec import add_item, item_vertices
+
+    vertices = np.array([[0, 0, 0], [0.3, 0, 0], [0.3, 0.2, 0.1]], np.float32)
+    uv = np.array([[0, 1], [1, 1], [1, 0]], np.float32)
+    texture = np.zeros((4, 4, 3), np.uint8)
+
+    @dataclass(frozen=True)
+    class Triangle:
+        with_uv: bool
+
+        def load(self):
+            faces = np.array([[0, 1, 2]], np.int32)
+            return (MeshPart(vertices, faces, uv if self.with_uv else None, texture=texture if self.with_uv else None),)
+
+    spec = mujoco.MjSpec()
+    for with_uv in (False, True):
+        item = replace(primitive_item("cube", "red"), shape=Triangle(with_uv))
+        add_item(spec, spec.worldbody, item, f"triangle{with_uv}")
+    model = spec.compile()
+    for mesh in range(model.nmesh):
+        assert _same_points(item_vertices(model, mesh), vertices.astype(np.float64))
