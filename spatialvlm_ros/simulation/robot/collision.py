@@ -21,7 +21,7 @@ Float = NDArray[np.float64]
 Scale = tuple[float, float, float]
 
 _SECTORS = 12
-_LAYERS = 3
+_LAYERS = 4
 _MAX_HULL_VERTICES = 96
 _THIN_M = 0.001  # flat pieces get this thickness on either side
 
@@ -71,9 +71,11 @@ def convex_pieces(item: AssetItem, solid: Solid, scale: Scale) -> tuple[ConvexPi
         return (ConvexPiece(_hull(solid.triangles.reshape(-1, 3)), _EXACT[item.noun]),)
     if item.cavity is None:
         return (ConvexPiece(_hull(solid.triangles.reshape(-1, 3))),)
-    floor = (item.cavity.center[2] - item.cavity.size[2] / 2) * scale[2]
     axis = np.array(item.cavity.center[:2]) * np.array(scale[:2])
-    return _bottom_and_walls(solid, axis, floor)
+    # The cavity is a box inside; a round bowl goes deeper in its middle.
+    inner = float(solid.height_map.at(axis[None])[0])
+    floor = (item.cavity.center[2] - item.cavity.size[2] / 2) * scale[2]
+    return _bottom_and_walls(solid, axis, min(inner, floor) if np.isfinite(inner) else floor)
 
 
 def touched_surface(pieces: tuple[ConvexPiece, ...]) -> Solid:
@@ -94,7 +96,8 @@ def _bottom_and_walls(solid: Solid, axis: Float, floor: float) -> tuple[ConvexPi
     sector = np.floor((angles + np.pi) / (2 * np.pi) * _SECTORS).astype(int) % _SECTORS
     edges = np.linspace(floor, float(solid.upper[2]) + 1e-6, _LAYERS + 1)
     for low, high in zip(edges[:-1], edges[1:], strict=True):
-        in_layer = (z.max(axis=1) > low) & (z.min(axis=1) < high)
+        # What lies in the bottom must not come into the wall's hulls: they would fill the container.
+        in_layer = (z.max(axis=1) > low + _THIN_M) & (z.min(axis=1) < high)
         for k in range(_SECTORS):
             cell = triangles[in_layer & (sector == k).any(axis=1)].reshape(-1, 3)
             cell = cell[cell[:, 2] >= floor - 1e-3]
