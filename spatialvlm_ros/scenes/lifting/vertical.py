@@ -1,0 +1,127 @@
+"""Which way is up, from the planes of a view and the objects that stand on them.
+
+A plane is a candidate floor or table-top with its normal on the camera's side. What tells it from a wall: objects
+stand on it (all on one side and touching), the other surfaces of the view are parallel or square to it, little lies
+behind it, and its normal is not far from where up points in a camera held by a robot or a person. The weights of
+these hints are fitted in simulation (``calibration.yaml``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.scenes.lifting.calibration import Calibration
+from spatialvlm_ros.scenes.lifting.plane_search import FoundPlane
+from spatialvlm_ros.scenes.lifting.surfels import Surfels
+
+Float = NDArray[np.float64]
+
+HINTS = ("bias", "roll", "ceiling", "log_share", "standing", "behind", "upright", "owned", "low_in_picture")
+
+_PARALLEL = np.cos(np.radians(5.0))
+_SQUARE = np.sin(np.radians(4.0))
+_SAME_LEVEL_RAD = np.radians(4.0)  # planes closer than this to level or upright help to find the vertical
+_ASSUMED_VARIANCE = np.radians(0.15) ** 2  # how level and upright real surfaces are, beside the measured error
+_STANDING_QUANTILE = 3.0  # per cent; the lowest points of an object but for stray ones
+
+
+@dataclass(frozen=True)
+class VerticalCandidate:
+    """A direction that may be up.
+
+    Attributes:
+        up: (3,) unit, optical frame.
+        planes: indices of the found planes that are level under it, seen from above, largest first.
+        hints: (len(HINTS),) what speaks for it.
+    """
+
+    up: Float
+    planes: tuple[int, ...]
+    hints: Float
+
+    def score(self, calibration: Calibration) -> float:
+        """Log-odds against "this is not the vertical"."""
+        return float(self.hints @ calibration.hint_weights)
+
+
+def candidates(planes: list[FoundPlane], surfels: Surfels, objects: list[Float]) -> list[VerticalCandidate]:
+    """One candidate for each direction that planes of the view face.
+
+    Args:
+        planes: all planes of the view.
+        surfels: they were found in.
+        objects: cleaned points (N, 3) of each detection.
+    """
+    groups: list[list[int]] = []
+    for index, found in enumerate(planes):
+        for group in groups:
+            if float(planes[group[0]].plane.normal @ found.plane.normal) > _PARALLEL:
+                group.append(index)
+                break
+        else:
+            groups.append([index])
+    return [_candidate(planes, group, surfels, objects) for group in groups]
+
+
+def _candidate(planes: list[FoundPlane], group: list[int], surfels: Surfels, objects: list[Float]) -> VerticalCandidate:
+    up = refined_up(planes[group[0]].plane.normal, planes)
+    members = np.concatenate([planes[k].members for k in group])
+    share = sum(planes[k].share for k in group)
+    heights = surfels.points @ up
+    levels = np.array([-planes[k].plane.offset for k in group])  # height of the plane over the camera
+    tolerance = 0.01 + 0.01 * float(np.median(surfels.points[:, 2]))
+
+    others = np.ones(len(surfels), dtype=bool)
+    others[members] = False
+    cosine = np.abs(surfels.normals[others] @ up)
+    upright = float(((cosine > _PARALLEL) | (cosine < _SQUARE)).mean()) if others.any() else 0.5
+    rows = surfels.pixels[:, 1]
+    hints = {
+        "bias": 1.0,
+        # Sine of the roll of the camera if this is up; its tilt is free.
+        "roll": abs(float(up[0])),
+        "ceiling": max(0.0, float(up[1])),
+        "log_share": float(np.log(share)),
+        "standing": _standing_share(up, levels, objects, tolerance),
+        "behind": float((heights < levels.min() - tolerance).mean()),
+        "upright": upright,
+        "owned": float((surfels.owners[members] >= 0).mean()),
+        "low_in_picture": float((rows[members].mean() - rows.mean()) / max(float(rows.max()), 1.0)),
+    }
+    return VerticalCandidate(up, tuple(group), np.array([hints[name] for name in HINTS]))
+
+
+def _standing_share(up: Float, levels: Float, objects: list[Float], tolerance: float) -> float:
+    """Share of the objects whose lowest points touch one of the levels; 0.5 when there is no object."""
+    if not objects:
+        return 0.5
+    touching = [np.abs(np.percentile(points @ up, _STANDING_QUANTILE) - levels).min() < tolerance for points in objects]
+    return float(np.mean(touching))
+
+
+def refined_up(normal: Float, planes: list[FoundPlane]) -> Float:
+    """The direction that is best parallel to all nearly level planes and square to all nearly upright ones.
+
+    Args:
+        normal: (3,) first guess, within some degrees.
+        planes: of the view.
+
+    Returns:
+        (3,) unit vector: the least eigenvector of the summed squared angular errors, each by its variance.
+    """
+    level = np.sin(_SAME_LEVEL_RAD)
+    cost = np.zeros((3, 3))
+    for found in planes:
+        n = found.plane.normal
+        cosine = float(n @ normal)
+        weight = 1.0 / (found.normal_variance + _ASSUMED_VARIANCE)
+        if abs(cosine) > np.cos(_SAME_LEVEL_RAD):
+            cost += weight * (np.eye(3) - np.outer(n, n))  # squared sine of the angle between them
+        elif abs(cosine) < level:
+            cost += weight * np.outer(n, n)
+    _, vectors = np.linalg.eigh(cost)
+    up = vectors[:, 0]
+    return up if float(up @ normal) > 0 else -up
