@@ -151,6 +151,8 @@ def suitable_items(pack: AssetPack) -> tuple[dict[str, list[AssetItem]], list[As
 def can_be_grasped(item: AssetItem, scale: Scale = (1.0, 1.0, 1.0)) -> bool:
     """Whether the gripper can take an item, at that size, from straight above."""
     solid = Solid.of_item(item, scale)
+    if find_grasp(solid, solid) is None:  # quick, and most fail here
+        return False
     return find_grasp(solid, touched_surface(convex_pieces(item, solid, scale))) is not None
 
 
