@@ -1,4 +1,4 @@
-"""The stages from a source to a shard: view -> check -> encode -> ask -> write. Every engine runs these."""
+"""The stages from a source to a shard: view -> check -> gaps -> encode -> ask -> write. Every engine runs these."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from spatialvlm_ros.datasets.checks import fault_of
 from spatialvlm_ros.datasets.plan import DatasetPlan
+from spatialvlm_ros.datasets.point_gaps import with_gaps
 from spatialvlm_ros.datasets.rows import Row, encode_qa, encode_view
 from spatialvlm_ros.datasets.seeds import question_seed
 from spatialvlm_ros.datasets.shards import ROWS_PER_GROUP, ShardSummary, ShardWriter
@@ -67,6 +68,7 @@ def _encoded_views(plan: DatasetPlan, scenes: range, skipped: Counter[str]) -> I
                 continue
             _check_promises(plan, view, names)
             seed = question_seed(plan.seed, scene_index, number)
+            view = replace(view, scene=with_gaps(view.scene))
             yield _Pending(encode_view(view, plan.pictures), _geometry_only(view.scene), seed)
 
 
@@ -93,20 +95,8 @@ def _check_promises(plan: DatasetPlan, view: SceneView, names: set[str]) -> None
 
 def _geometry_only(scene: Scene) -> Scene:
     """The scene without what is as large as the picture: questions need geometry and names."""
-    keep_surfaces = scene.gaps is None
-    return replace(
-        scene,
-        observation=None,
-        objects=tuple(
-            replace(
-                item,
-                mask=None,
-                points=item.points if keep_surfaces else None,
-                surface=item.surface if keep_surfaces else None,
-            )
-            for item in scene.objects
-        ),
-    )
+    objects = tuple(replace(item, mask=None, points=None, surface=None) for item in scene.objects)
+    return replace(scene, observation=None, objects=objects)
 
 
 def _ask_and_write(

@@ -36,7 +36,8 @@ def test_twenty_kills_leave_the_rows_unchanged(tmp_path, make_dataset):
 @pytest.mark.slow
 def test_twenty_kills_of_the_command_and_all_its_workers(tmp_path):
     """The real command with two worker processes; half of the kills come right after a shard appears."""
-    options = "--source synthetic --views 60 --scenes-per-shard 2 --per-view 6 --workers 2".split()
+    options = "--source synthetic --views 48 --scenes-per-shard 2 --per-view 6 --workers 2".split()
+    options += "--set views_per_scene=4 --set width=96 --set height=72".split()  # 12 scenes in 6 shards
 
     def start(out: Path) -> subprocess.Popen:
         command = [sys.executable, "-m", "spatialvlm_ros.cli.main", "generate", *options, "--out", str(out)]
@@ -45,6 +46,7 @@ def test_twenty_kills_of_the_command_and_all_its_workers(tmp_path):
     assert start(tmp_path / "whole").wait(120) == 0
     out = tmp_path / "killed"
     data = out / "data"
+    killed = 0
     for kill in range(20):
         before = set(data.glob("[!.]*")) if data.exists() else set()
         if len(before) >= 4:
@@ -60,7 +62,8 @@ def test_twenty_kills_of_the_command_and_all_its_workers(tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
         else:  # the workers are left as orphans
             process.kill()
-        process.wait()
+        killed += process.wait() == -signal.SIGKILL
+    assert killed == 20
     assert start(out).wait(120) == 0
     time.sleep(1)  # orphans, if any, are gone by now
     assert digest(out) == digest(tmp_path / "whole")

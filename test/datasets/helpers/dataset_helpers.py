@@ -130,6 +130,11 @@ def no_objects(view: SceneView) -> SceneView:
     return replace(view, scene=replace(view.scene, objects=(), gaps=None, contacts=None))
 
 
+def points_instead_of_gaps(view: SceneView) -> SceneView:
+    objects = tuple(replace(o, points=o.box3d.corners()[0]) for o in view.scene.objects)
+    return replace(view, scene=replace(view.scene, objects=objects, gaps=None))
+
+
 def source_error(view: SceneView) -> SceneView:
     raise SourceError("the recording ends in the middle of a message", "run.mcap", "Record it again.")
 
@@ -154,6 +159,7 @@ FAULTS = {
         wrong_camera,
         nan_box,
         no_objects,
+        points_instead_of_gaps,
         source_error,
         library_error,
         fatal_error,
