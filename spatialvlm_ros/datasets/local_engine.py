@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3  # deaths over one shard (or one start-up) until the run gives up
 
+_PATIENCE_S = 10.0  # for a process to end by itself
+
 Done = Callable[[ShardSummary], None]
 
 
@@ -92,13 +94,9 @@ class _Pool:
         """End all workers: politely if they are idle, else at once (their unfinished shards leave no trace)."""
         for worker in self.workers:
             worker.process.terminate()
-        for worker in self.workers:
-            worker.process.join(5)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-            worker.connection.close()
-        self.workers.clear()
+        for worker in list(self.workers):
+            _wait_or_kill(worker.process)
+            self._remove(worker)
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -133,7 +131,7 @@ class _Pool:
             self._bury(worker)
             return
         if worker.shard is None:
-            worker.process.join()
+            _wait_or_kill(worker.process)
             self._remove(worker)
 
     def _bury(self, worker: _Worker) -> None:
@@ -158,6 +156,14 @@ class _Pool:
     def _remove(self, worker: _Worker) -> None:
         worker.connection.close()
         self.workers.remove(worker)
+
+
+def _wait_or_kill(process: Any) -> None:
+    """Wait for a process that has been told to end; some renderers hang when they are taken down."""
+    process.join(_PATIENCE_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
 
 
 def _worker_main(connection: Connection, pickled: bytes, parent: int) -> None:

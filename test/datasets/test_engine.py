@@ -7,7 +7,7 @@ import multiprocessing
 from dataclasses import replace
 
 import pytest
-from dataset_helpers import SMALL, DyingViews, digest
+from dataset_helpers import SMALL, DyingViews, HangingViews, digest
 
 from spatialvlm_ros.datasets import local_engine, stages
 from spatialvlm_ros.datasets.engine import generate
@@ -111,6 +111,13 @@ def test_workers_that_always_die_end_the_run_with_an_error(tmp_path, make_datase
     assert shard_files(tmp_path) == ["train-00000-of-00003.parquet"]
     assert not multiprocessing.active_children()
     assert json.loads((tmp_path / "manifest.json").read_text())["splits"]["train"]["complete"] is False
+
+
+def test_a_worker_that_hangs_at_its_end_does_not_hang_the_run(tmp_path, dataset_folder, make_dataset, monkeypatch):
+    monkeypatch.setattr(local_engine, "_PATIENCE_S", 0.5)
+    make_dataset(tmp_path, HangingViews(), workers=1)
+    assert digest(tmp_path) == digest(dataset_folder)
+    assert not multiprocessing.active_children()
 
 
 def test_interrupting_leaves_whole_shards_and_no_process(tmp_path, dataset_folder, make_dataset, monkeypatch):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,6 +62,22 @@ class DyingViews:
 
     def describe(self) -> object:
         return self.inner
+
+
+@dataclass(frozen=True)
+class HangingViews:
+    """Its process does not end by itself, as with some renderers."""
+
+    inner: SyntheticViews = SMALL
+    name: str = "synthetic"
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def views(self, scene_index: int) -> Iterator[SceneView | SkippedView]:
+        if scene_index == 0:
+            threading.Thread(target=time.sleep, args=(600,)).start()
+        yield from self.inner.views(scene_index)
 
 
 @dataclass(frozen=True)
