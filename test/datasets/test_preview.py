@@ -195,3 +195,10 @@ def test_errors(dataset_folder, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DatasetError, match="cannot write the page"):
         write_preview(dataset, tmp_path / "file" / "p.html", "x")
+
+
+def test_a_view_of_an_ordinary_camera_without_depth_and_frame(tmp_path, make_dataset):
+    make_dataset(tmp_path, FaultyViews(dict.fromkeys(range(5), "plain_picture")))
+    html = write_preview(open_dataset(tmp_path), tmp_path / "p.html", "set", 10).read_text(encoding="utf-8")
+    Page(html)
+    assert "no canonical frame" in html and "No depth and no instances." in html and "x forward" in html  # other views

@@ -19,6 +19,7 @@ from spatialvlm_ros.datasets.synthetic import SyntheticViews
 from spatialvlm_ros.datasets.views import SceneView, SkippedView
 from spatialvlm_ros.errors import ConfigError, SourceError
 from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.geometry.frames import CanonicalFrame
 
 SMALL = SyntheticViews(scenes=5, views_per_scene=2, width=64, height=48)
 
@@ -148,6 +149,13 @@ def no_objects(view: SceneView) -> SceneView:
     return replace(view, scene=replace(view.scene, objects=(), gaps=None, contacts=None))
 
 
+def plain_picture(view: SceneView) -> SceneView:
+    """Nothing but colours, names and 2D and 3D boxes."""
+    view = _with_observation(view, depth=None, up=None, camera_height=None)
+    scene = replace(view.scene, frame=CanonicalFrame.unknown(), gaps=None, contacts=None)
+    return replace(view, scene=scene, instances=None)
+
+
 def points_instead_of_gaps(view: SceneView) -> SceneView:
     objects = tuple(replace(o, points=o.box3d.corners()[0]) for o in view.scene.objects)
     return replace(view, scene=replace(view.scene, objects=objects, gaps=None))
@@ -177,6 +185,7 @@ FAULTS = {
         wrong_camera,
         nan_box,
         no_objects,
+        plain_picture,
         points_instead_of_gaps,
         source_error,
         library_error,
