@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     out = arguments.out or default_pack_path()
     if arguments.verify:
-        return _verify(AssetPack.load(out))
+        return _verify(AssetPack.load(out), out)
     from spatialvlm_ros.simulation.assets.build import build_pack, pack_rows
 
     report = build_pack(out, arguments.cache, pack_rows(arguments.limit), arguments.workers, arguments.rebuild)
@@ -60,12 +60,12 @@ def _write_index(pack: AssetPack) -> None:
     print(f"  {INDEX_PATH}")
 
 
-def _verify(pack: AssetPack) -> int:
+def _verify(pack: AssetPack, folder: Path) -> int:
     bad = list(pack.verify())
     for name, reason in bad:
-        print(f"{pack.path / name}: {reason}", file=sys.stderr)
+        print(f"{folder / name}: {reason}", file=sys.stderr)
     if bad:
         print("Run: spatialvlm assets (it repairs what is missing or damaged)", file=sys.stderr)
         return 1
-    print(f"{pack.path}: {len(pack.items)} objects, all files sound")
+    print(f"{folder}: {len(pack.items)} objects, all files sound")
     return 0

@@ -87,6 +87,8 @@ class PartSource(Protocol):
         """Read or make the parts."""
         ...
 
+    def __hash__(self) -> int: ...
+
 
 @lru_cache(maxsize=512)
 def _loaded(source: PartSource) -> tuple[MeshPart, ...]:

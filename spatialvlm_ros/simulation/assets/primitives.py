@@ -65,7 +65,8 @@ def _without_slivers(vertices: NDArray, faces: NDArray) -> NDArray:
 
 def _box(size: Vector, center: Vector) -> tuple[NDArray, NDArray]:
     """A box of 24 vertices (each side has its own four)."""
-    vertices, faces = [], []
+    vertices: list[NDArray] = []
+    faces: list[list[int]] = []
     half = np.array(size) / 2
     for axis in range(3):
         for sign in (-1.0, 1.0):

@@ -22,7 +22,7 @@ from spatialvlm_ros.simulation.assets.storage import SCHEMA_VERSION, encode_item
 from spatialvlm_ros.simulation.assets.surfaces import find_cavity, find_flat_top, visible_colors
 from spatialvlm_ros.simulation.assets.textures import encode_jpeg, main_color
 
-RECIPE_VERSION = 4  # raise it when the same input should give other bytes
+RECIPE_VERSION = 5  # raise it when the same input should give other bytes
 MAX_FACES = 4800
 ROBOT_FACES = 2500
 
@@ -62,11 +62,13 @@ def build_item(row: CatalogRow, cache: Path) -> BuiltItem:
     if not robot:
         raw = turned(raw, row.turn_deg)
         if row.size_cm is not None:
-            raw = fitted(raw, tuple(v / 100 for v in row.size_cm))
+            depth, width, height = row.size_cm
+            raw = fitted(raw, (depth / 100, width / 100, height / 100))
     if row.color:
         raw = painted(raw, COLORS[row.color])
     low, high = bounds(raw)
-    size = tuple(float(v) for v in np.round(high - low, 5))
+    depth, width, height = (float(v) for v in np.round(high - low, 5))
+    size = (depth, width, height)
     parts = decimate([weld(part) for part in merge_parts(raw)], ROBOT_FACES if robot else MAX_FACES)
     if not robot:
         parts = fitted(parts, size)  # collapsing edges moves the outline by a little

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from spatialvlm_ros.optional import require
 from spatialvlm_ros.simulation.assets.items import AssetItem
 from spatialvlm_ros.simulation.assets.mjspec import add_item
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 TILE = 150  # pixels
 COLUMNS, ROWS = 10, 6
@@ -69,7 +73,7 @@ def write_sheets(items: Sequence[AssetItem], folder: Path) -> list[Path]:
     return files
 
 
-def _page(items: Sequence[AssetItem]):
+def _page(items: Sequence[AssetItem]) -> Image.Image:
     from PIL import Image, ImageDraw
 
     lines = -(-len(items) // COLUMNS)

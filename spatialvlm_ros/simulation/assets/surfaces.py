@@ -66,12 +66,11 @@ def find_flat_top(
     if best is None or best[0] < least_share * heights.size:
         return None
     _, _, (x0, x1, y0, y1) = best
-    size = ((x1 - x0) * cell, (y1 - y0) * cell)
+    middle, size = _in_metres(parts, rectangle_cells=(x0, x1, y0, y1), corner=corner, cell=cell)
     if min(size) < least_side:
         return None
     height = float(np.max(heights[x0:x1, y0:y1]))
-    center = (float(corner[0] + (x0 + x1) / 2 * cell), float(corner[1] + (y0 + y1) / 2 * cell), height)
-    return FlatTop(center, size)
+    return FlatTop((*middle, height), size)
 
 
 def find_cavity(parts: Sequence[RawPart], least_side: float = 0.02, least_depth: float = 0.006) -> Cavity | None:
@@ -100,11 +99,21 @@ def find_cavity(parts: Sequence[RawPart], least_side: float = 0.02, least_depth:
     if best is None:
         return None
     _, floor, rim, (x0, x1, y0, y1) = best
-    size = ((x1 - x0) * cell, (y1 - y0) * cell, rim - floor)
-    if min(size[:2]) < least_side:
+    middle, size = _in_metres(parts, rectangle_cells=(x0, x1, y0, y1), corner=corner, cell=cell)
+    if min(size) < least_side:
         return None
-    center = (float(corner[0] + (x0 + x1) / 2 * cell), float(corner[1] + (y0 + y1) / 2 * cell), (floor + rim) / 2)
-    return Cavity(center, size)
+    return Cavity((*middle, (floor + rim) / 2), (*size, rim - floor))
+
+
+def _in_metres(
+    parts: Sequence[RawPart], rectangle_cells: tuple[int, int, int, int], corner: Float, cell: float
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Middle and size of a rectangle of cells; the last cell of the grid ends where the object does."""
+    x0, x1, y0, y1 = rectangle_cells
+    end = bounds(list(parts))[1]
+    low_x, low_y = float(corner[0] + x0 * cell), float(corner[1] + y0 * cell)
+    high_x, high_y = min(float(corner[0] + x1 * cell), float(end[0])), min(float(corner[1] + y1 * cell), float(end[1]))
+    return ((low_x + high_x) / 2, (low_y + high_y) / 2), (high_x - low_x, high_y - low_y)
 
 
 def _water_level(ground: Float) -> Float:

@@ -131,6 +131,7 @@ def test_flat_top_leaves_out_what_stands_on_it():
     assert top.center[2] == pytest.approx(0.74)
     np.testing.assert_allclose(top.size, (0.8, 1.25), atol=0.05)  # y from -0.8 to 0.45
     np.testing.assert_allclose(top.center[:2], (0, -0.175), atol=0.03)
+    assert (np.abs(top.center[:2]) + np.array(top.size) / 2 <= np.array([0.4, 0.8]) + 1e-6).all()
     assert find_flat_top([RawPart(*_mesh("cone"))], 0.02, 0.3, 0.05) is None
 
 

@@ -117,6 +117,7 @@ def test_real_meshes_are_sound(real_pack):
             )
         if item.top is not None:
             assert 0 < item.top.center[2] <= high[2] + 1e-4
+            assert (np.abs(item.top.center[:2]) + np.array(item.top.size) / 2 <= high[:2] + 1e-4).all(), item.id
         assert item.licence and item.author and item.source
 
 

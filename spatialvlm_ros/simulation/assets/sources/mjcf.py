@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
 from spatialvlm_ros.errors import AssetError
 from spatialvlm_ros.optional import require
+from spatialvlm_ros.simulation.assets.items import Rgba
 from spatialvlm_ros.simulation.assets.sources.raw import RawPart
 
 
@@ -50,7 +52,7 @@ def read_mjcf(path: Path, keep_body: Callable[[str], bool] = lambda name: True) 
     return bodies
 
 
-def _geom_part(mujoco: object, model: object, geom: int) -> RawPart:
+def _geom_part(mujoco: Any, model: Any, geom: int) -> RawPart:
     """A mesh geom as a part in its body's frame."""
     mesh = model.geom_dataid[geom]
     first_vertex, first_face = model.mesh_vertadr[mesh], model.mesh_faceadr[mesh]
@@ -62,8 +64,8 @@ def _geom_part(mujoco: object, model: object, geom: int) -> RawPart:
     vertices = vertices @ rotation.reshape(3, 3).T + model.geom_pos[geom]
     material = model.geom_matid[geom]
     if material < 0:
-        return RawPart(vertices, faces, rgba=tuple(float(v) for v in model.geom_rgba[geom]))
-    rgba = tuple(float(v) for v in model.mat_rgba[material])
+        return RawPart(vertices, faces, rgba=_rgba(model.geom_rgba[geom]))
+    rgba = _rgba(model.mat_rgba[material])
     texture = model.mat_texid[material][mujoco.mjtTextureRole.mjTEXROLE_RGB]
     if texture < 0 or model.mesh_texcoordadr[mesh] < 0:
         return RawPart(vertices, faces, rgba=rgba)
@@ -75,7 +77,12 @@ def _geom_part(mujoco: object, model: object, geom: int) -> RawPart:
     return RawPart(vertices[used[:, 0]], faces.reshape(-1, 3), uv[used[:, 1]], rgba, _texture(model, texture))
 
 
-def _texture(model: object, texture: int) -> np.ndarray:
+def _rgba(values: np.ndarray) -> Rgba:
+    red, green, blue, alpha = (float(v) for v in values)
+    return red, green, blue, alpha
+
+
+def _texture(model: Any, texture: int) -> np.ndarray:
     height, width = model.tex_height[texture], model.tex_width[texture]
     channels, start = model.tex_nchannel[texture], model.tex_adr[texture]
     pixels = model.tex_data[start : start + height * width * channels].reshape(height, width, channels)
