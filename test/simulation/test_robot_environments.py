@@ -151,6 +151,18 @@ def test_several_run_side_by_side(vector):
         envs.close()
 
 
+def test_gymnasium_finds_them_as_a_plugin():
+    from gymnasium.envs import registration
+
+    kept = {name: registration.registry.pop(name) for name in environment_ids()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with registration.namespace("spatialvlm_ros"):  # as gymnasium loads an entry point of that name
+            register()
+    assert set(environment_ids()) <= set(registration.registry)
+    assert [registration.registry[n].entry_point for n in kept] == [spec.entry_point for spec in kept.values()]
+
+
 def test_objects_can_be_named():
     env = PandaPlaceIn(target="red cube", container="blue bowl", distractors=("green ball", "yellow cylinder"))
     assert env.instruction == "Put the red cube into the blue bowl."

@@ -11,9 +11,9 @@ from spatialvlm_ros.errors import ConfigError, SimulationError
 from spatialvlm_ros.simulation.assets.pack import AssetPack
 from spatialvlm_ros.simulation.robot.casting import draw_cast, suitable_items
 from spatialvlm_ros.simulation.robot.episodes import EpisodeFrame, Recording, run_episode, simulate_episode
+from spatialvlm_ros.simulation.robot.room import TABLE_TOP_M
 from spatialvlm_ros.simulation.robot.scripts import OUTCOMES
 from spatialvlm_ros.simulation.robot.tasks import PLACE_IN, REACH, TASKS
-from spatialvlm_ros.simulation.robot.world import TABLE_TOP_M
 
 SEEDS = (0, 1, 2)
 ALL = [(task, outcome) for task, outcomes in OUTCOMES.items() for outcome in outcomes]

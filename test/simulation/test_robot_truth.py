@@ -13,8 +13,9 @@ from spatialvlm_ros.simulation.assets.primitives import primitive_item
 from spatialvlm_ros.simulation.rendering import CameraPose
 from spatialvlm_ros.simulation.robot.cameras import View, default_view, draw_view, wrist_view
 from spatialvlm_ros.simulation.robot.control import ArmControl
+from spatialvlm_ros.simulation.robot.room import TABLE_TOP_M
 from spatialvlm_ros.simulation.robot.truth import TruthCamera
-from spatialvlm_ros.simulation.robot.world import TABLE_TOP_M, World
+from spatialvlm_ros.simulation.robot.world import World
 
 BALL, BLOCK, BIN, ARM, GRIPPER, TABLE = range(6)
 RADIUS = 0.03

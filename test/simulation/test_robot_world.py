@@ -12,8 +12,9 @@ from spatialvlm_ros.simulation.robot.collision import convex_pieces, touched_sur
 from spatialvlm_ros.simulation.robot.control import ArmControl
 from spatialvlm_ros.simulation.robot.distances import PointDistance, near_gap
 from spatialvlm_ros.simulation.robot.grasping import MAX_WIDTH_M, find_grasp
+from spatialvlm_ros.simulation.robot.room import TABLE_TOP_M
 from spatialvlm_ros.simulation.robot.tasks import PICK, PLACE_IN, TaskState, measure
-from spatialvlm_ros.simulation.robot.world import TABLE_TOP_M, World
+from spatialvlm_ros.simulation.robot.world import World
 from spatialvlm_ros.simulation.solids import Solid
 
 BALL, BLOCK, BIN, CYLINDER = range(4)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from spatialvlm_ros.errors import SimulationError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.simulation.rendering import CameraPose
-from spatialvlm_ros.simulation.robot.world import TABLE_TOP_M, World
+from spatialvlm_ros.simulation.robot.room import TABLE_TOP_M
+from spatialvlm_ros.simulation.robot.world import World
 
 Float = NDArray[np.float64]
 

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from spatialvlm_ros.errors import SimulationError
 from spatialvlm_ros.simulation.rendering import require_mujoco
 from spatialvlm_ros.simulation.robot import kinematics
-from spatialvlm_ros.simulation.robot.world import TABLE_TOP_M, TIMESTEP_S, World
+from spatialvlm_ros.simulation.robot.room import TABLE_TOP_M, TIMESTEP_S
+from spatialvlm_ros.simulation.robot.world import World
 
 Float = NDArray[np.float64]
 

@@ -80,7 +80,7 @@ class PandaEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         render_mode: "rgb_array" or None.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 5}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 5}
     task: ClassVar[Task]
 
     def __init__(
@@ -121,7 +121,7 @@ class PandaEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         self._view: View = default_view(width, height)
         self._state: TaskState | None = None
         self._steps = 0
-        self.action_space = _action_space(rotate)
+        self.action_space: spaces.Space[Any] = _action_space(rotate)
         self.observation_space = _observation_space(obs, width, height)
 
     # ---- Gymnasium ----

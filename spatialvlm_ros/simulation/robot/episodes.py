@@ -27,11 +27,12 @@ from spatialvlm_ros.simulation.robot.cameras import View, draw_view, wrist_view
 from spatialvlm_ros.simulation.robot.casting import Cast, draw_cast
 from spatialvlm_ros.simulation.robot.control import MAX_STEP_M, ArmControl
 from spatialvlm_ros.simulation.robot.layout import arrange
+from spatialvlm_ros.simulation.robot.room import Look
 from spatialvlm_ros.simulation.robot.scripts import OPEN, Actor, Command, check_outcome, script
 from spatialvlm_ros.simulation.robot.tasks import TASKS, Task, TaskState, measure
 from spatialvlm_ros.simulation.robot.truth import TruthCamera
 from spatialvlm_ros.simulation.robot.verdicts import Course, earned
-from spatialvlm_ros.simulation.robot.world import Look, World
+from spatialvlm_ros.simulation.robot.world import World
 
 Float = NDArray[np.float64]
 
@@ -277,8 +278,7 @@ def _find_view(recording: Recording, camera: TruthCamera, width: int, height: in
     best, most = None, -1.0
     for _ in range(_CAMERA_TRIES):
         view = draw_view(recording.rng, width, height, np.concatenate(points))
-        fractions = camera.take(view).scene.objects
-        shown = min(fractions[k].visible_fraction for k in actors)
+        shown = float(camera.visible_fractions(view)[actors].min())
         if shown > most:
             best, most = view, shown
         if most >= _LEAST_VISIBLE:

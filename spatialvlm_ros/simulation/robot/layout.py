@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.errors import SimulationError
 from spatialvlm_ros.simulation.robot.control import ArmControl
-from spatialvlm_ros.simulation.robot.world import TABLE_TOP_M, World
+from spatialvlm_ros.simulation.robot.room import TABLE_TOP_M
+from spatialvlm_ros.simulation.robot.world import World
 
 Float = NDArray[np.float64]
 
@@ -63,7 +64,8 @@ def _stands(world: World, index: int, position: Float) -> bool:
     here = world.data.xpos[world.body_ids[index]]
     round_thing = world.objects[index].item.noun == "ball"  # has no upright
     tilted = 0.0 if round_thing else world.tilt(index)
-    return tilted < _MAX_TILT_RAD and np.linalg.norm(here[:2] - position) < 0.02 and here[2] > TABLE_TOP_M - 0.02
+    stayed = float(np.linalg.norm(here[:2] - position)) < 0.02 and here[2] > TABLE_TOP_M - 0.02
+    return bool(tilted < _MAX_TILT_RAD and stayed)
 
 
 def _positions(world: World, rng: np.random.Generator) -> list[Float] | None:

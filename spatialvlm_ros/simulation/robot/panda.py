@@ -171,7 +171,9 @@ def add_panda(
     if quat.shape != (4,) or abs(np.linalg.norm(quat) - 1) > 1e-6:
         raise SimulationError("the base orientation is not a unit quaternion", quat.tolist(), "Order is x, y, z, w.")
     builder = _Builder(spec, prefix, _meshes_by_link(pack))
-    parent = builder.link(spec.worldbody, ARM_LINKS[0], pos=list(map(float, pos)), quat=quat[[3, 0, 1, 2]].tolist())
+    parent = builder.link(
+        spec.worldbody, ARM_LINKS[0], pos=np.asarray(pos, dtype=np.float64).tolist(), quat=quat[[3, 0, 1, 2]].tolist()
+    )
     for index, link in enumerate(ARM_LINKS[1:]):
         a, d, alpha = kinematics.DH[index]
         turn = [np.cos(alpha / 2), np.sin(alpha / 2), 0.0, 0.0]
@@ -180,7 +182,7 @@ def add_panda(
     half = kinematics.HAND_YAW / 2
     hand = builder.link(parent, HAND, pos=[0, 0, kinematics.DH[7, 1]], quat=[np.cos(half), 0, 0, np.sin(half)])
     hand.add_site(name=f"{prefix}tcp", pos=[0, 0, kinematics.TCP_Z], size=[0.004] * 3, group=5)
-    for side, quat_wxyz in (("left", [1, 0, 0, 0]), ("right", [0, 0, 0, 1])):
+    for side, quat_wxyz in (("left", [1.0, 0.0, 0.0, 0.0]), ("right", [0.0, 0.0, 0.0, 1.0])):
         finger = builder.link(hand, FINGER, pos=[0, 0, kinematics.FINGER_BASE_Z], quat=quat_wxyz, name=f"{side}_finger")
         finger.add_joint(
             name=f"{prefix}{side}_finger_joint",

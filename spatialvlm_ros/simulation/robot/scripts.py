@@ -16,8 +16,9 @@ from spatialvlm_ros.errors import ConfigError, SimulationError
 from spatialvlm_ros.simulation.robot.casting import Cast
 from spatialvlm_ros.simulation.robot.control import MAX_TURN_RAD, ArmControl
 from spatialvlm_ros.simulation.robot.kinematics import FINGER_TRAVEL
+from spatialvlm_ros.simulation.robot.room import TABLE_TOP_M
 from spatialvlm_ros.simulation.robot.tasks import LIFT_HEIGHT_M
-from spatialvlm_ros.simulation.robot.world import TABLE_TOP_M, World
+from spatialvlm_ros.simulation.robot.world import World
 
 Float = NDArray[np.float64]
 

@@ -13,7 +13,8 @@ import numpy as np
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.scenes.pairs import Frames, Pairs
 from spatialvlm_ros.scenes.relations import Relation, relation_values
-from spatialvlm_ros.simulation.robot.world import TABLE_TOP_M, World
+from spatialvlm_ros.simulation.robot.room import TABLE_TOP_M
+from spatialvlm_ros.simulation.robot.world import World
 
 REACH_GAP_M = 0.015  # the tool centre point is at the object
 LIFT_HEIGHT_M = 0.10  # the object is picked up

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ from spatialvlm_ros.simulation.robot.bodies import RobotSurface
 from spatialvlm_ros.simulation.robot.cameras import View
 from spatialvlm_ros.simulation.robot.distances import PointDistance, near_gap
 from spatialvlm_ros.simulation.robot.panda import ARM_LABEL, GRIPPER_LABEL
-from spatialvlm_ros.simulation.robot.world import TABLE_LABEL, TABLE_TOP_M, World, upright_box
+from spatialvlm_ros.simulation.robot.room import TABLE_LABEL, TABLE_TOP_M
+from spatialvlm_ros.simulation.robot.world import World, upright_box
 
 Float = NDArray[np.float64]
 
@@ -69,13 +71,16 @@ class TruthCamera:
 
     def picture(self, view: View) -> NDArray[np.uint8]:
         """(H, W, 3) colour only."""
-        rgb = self._renderer.render(self._world.data, view.pose, view.camera, truth=False).rgb
-        assert rgb is not None
-        return rgb
+        return _drawn(self._renderer.render(self._world.data, view.pose, view.camera, truth=False).rgb)
 
     def observe(self, view: View) -> Observation:
         """Colour, depth and everything a robot knows of its camera."""
         return self._observation(view, self._renderer.render(self._world.data, view.pose, view.camera))
+
+    def visible_fractions(self, view: View) -> Float:
+        """(n,) of all scene objects in their order, without the rest of the truth."""
+        rendered = self._renderer.render(self._world.data, view.pose, view.camera, rgb=False)
+        return self._visible_fractions(view, self._instances(rendered))
 
     def take(self, view: View) -> TrueView:
         """The observation and the true scene."""
@@ -98,7 +103,7 @@ class TruthCamera:
                     box2d=_box2d(mask),
                     box3d=boxes[index],
                     mask=mask,
-                    points=back_project(observation.depth, view.camera, mask),
+                    points=back_project(_drawn(observation.depth), view.camera, mask),
                     surface=surfaces[index],
                     visible_fraction=float(fractions[index]),
                     instance_id=index + 1,
@@ -137,7 +142,7 @@ class TruthCamera:
 
     def _observation(self, view: View, rendered: Rendered) -> Observation:
         return Observation(
-            rgb=rendered.rgb,
+            rgb=_drawn(rendered.rgb),
             camera=view.camera,
             depth=rendered.depth,
             up=view.pose.up(),
@@ -233,6 +238,12 @@ class TruthCamera:
             if area > 0:
                 fractions[owner] = min(1.0, visible[owner] / (area / share))
         return fractions
+
+
+def _drawn(picture: NDArray[Any] | None) -> NDArray[Any]:
+    """A channel that was asked for."""
+    assert picture is not None
+    return picture
 
 
 def _tile(view: View, points: Float, limit: NDArray[np.int64]) -> tuple[Camera, float] | None:

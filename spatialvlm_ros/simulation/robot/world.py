@@ -21,14 +21,11 @@ from spatialvlm_ros.simulation.robot.collision import ConvexPiece, add_collision
 from spatialvlm_ros.simulation.robot.distances import PointDistance
 from spatialvlm_ros.simulation.robot.grasping import Grasp, find_grasp
 from spatialvlm_ros.simulation.robot.panda import COLLISION_GROUP, PandaHandle, add_panda
+from spatialvlm_ros.simulation.robot.room import TABLE_TOP_M, Look, build_room, set_physics, table_boxes
 from spatialvlm_ros.simulation.solids import Solid
 
 Float = NDArray[np.float64]
 
-TABLE_LABEL = "table"
-TABLE_TOP_M = 0.72  # height of the table over the floor
-TIMESTEP_S = 0.004
-_TABLE_CENTER, _TABLE_SIZE, _TABLE_THICK_M, _LEG_M = (0.3, 0.0), (1.0, 1.3), 0.03, 0.05
 _DENSITY = 350.0  # kg per cubic metre of the hull: things are partly hollow
 _MASS_LIMITS_KG = (0.02, 0.5)
 
@@ -80,25 +77,6 @@ class WorldObject:
         return float(np.clip(_DENSITY * sum(p.volume for p in self.pieces), *_MASS_LIMITS_KG))
 
 
-@dataclass(frozen=True)
-class Look:
-    """Colours and light of a world, 0..1."""
-
-    table: tuple[float, float, float] = (0.72, 0.58, 0.42)
-    floor: tuple[float, float, float] = (0.45, 0.47, 0.50)
-    light: tuple[float, float, float] = (0.6, -0.5, 2.2)  # position, metres
-    brightness: float = 0.7
-
-    @staticmethod
-    def draw(rng: np.random.Generator) -> Look:
-        """A random one."""
-        table = np.array([0.75, 0.65, 0.55]) * rng.uniform(0.35, 1.2) + rng.uniform(-0.08, 0.08, 3)
-        floor = rng.uniform(0.2, 0.7) + rng.uniform(-0.08, 0.08, 3)
-        light = (rng.uniform(-0.6, 1.4), rng.uniform(-1.3, 1.3), rng.uniform(1.9, 2.6))
-        colours = [tuple(map(float, np.clip(c, 0.05, 0.95))) for c in (table, floor)]
-        return Look(colours[0], colours[1], light, float(rng.uniform(0.5, 0.9)))
-
-
 class World:
     """The compiled model with its state.
 
@@ -131,8 +109,8 @@ class World:
             raise SimulationError("two objects have the same name", labels, "Choose objects with different names.")
         mujoco = require_mujoco()
         spec = mujoco.MjSpec()
-        _set_physics(spec, mujoco)
-        _build_room(spec, mujoco, look or Look())
+        set_physics(spec, mujoco)
+        build_room(spec, mujoco, look or Look())
         self.panda: PandaHandle = add_panda(spec, pos=(0.0, 0.0, TABLE_TOP_M), pack=pack)
         scales = scales or [(1.0, 1.0, 1.0)] * len(items)
         self.objects = tuple(
@@ -146,7 +124,7 @@ class World:
         self.data = mujoco.MjData(self.model)
         self._mj = mujoco
         self.body_ids = np.array([self.model.body(o.body).id for o in self.objects], dtype=np.intp)
-        self.table_solid = Solid.of_boxes(*_table_boxes())
+        self.table_solid = Solid.of_boxes(*table_boxes())
         self._pads = tuple(self.model.geom(name).id for name in self.panda.pad_geoms)
         self._gripper_bodies = frozenset(self.model.body(name).id for name in self.panda.gripper_bodies)
 
@@ -270,69 +248,6 @@ def upright_box(rotation: Float, points: Float) -> Boxes:
     local = points @ axes
     low, high = local.min(axis=0), local.max(axis=0)
     return Boxes((axes @ (low + high) / 2)[None], (high - low)[None], axes[None])
-
-
-def _set_physics(spec: Any, mujoco: Any) -> None:
-    spec.option.timestep = TIMESTEP_S
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    # Elliptic cones and a high impedance ratio keep held objects from creeping out of the fingers.
-    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    spec.option.impratio = 10.0
-    spec.option.iterations = 30
-    spec.option.tolerance = 1e-7
-    spec.visual.headlight.ambient = [0.3, 0.3, 0.3]
-    spec.visual.headlight.diffuse = [0.3, 0.3, 0.3]
-    spec.visual.headlight.specular = [0.0, 0.0, 0.0]
-    spec.visual.quality.shadowsize = 2048
-    spec.stat.extent, spec.stat.center = 1.5, [0.35, 0.0, TABLE_TOP_M]  # what MuJoCo lays its shadow maps out for
-
-
-def _table_boxes() -> tuple[Float, Float]:
-    """Centres and sizes (5, 3) of the top and four legs, world frame."""
-    (x, y), (dx, dy) = _TABLE_CENTER, _TABLE_SIZE
-    leg_height = TABLE_TOP_M - _TABLE_THICK_M
-    centers = [[x, y, TABLE_TOP_M - _TABLE_THICK_M / 2]]
-    sizes = [[dx, dy, _TABLE_THICK_M]]
-    for sx in (-1, 1):
-        for sy in (-1, 1):
-            centers.append([x + sx * (dx / 2 - 0.06), y + sy * (dy / 2 - 0.06), leg_height / 2])
-            sizes.append([_LEG_M, _LEG_M, leg_height])
-    return np.array(centers), np.array(sizes)
-
-
-def _build_room(spec: Any, mujoco: Any, look: Look) -> None:
-    world = spec.worldbody
-    world.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[6, 6, 0.1], rgba=[*look.floor, 1])
-    for k, (center, size) in enumerate(zip(*_table_boxes(), strict=True)):
-        world.add_geom(
-            name=f"table/{k}",
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            pos=center.tolist(),
-            size=(size / 2).tolist(),
-            rgba=[*look.table, 1],
-            friction=[0.9, 0.01, 0.001],
-        )
-    spec.add_texture(
-        name="sky",
-        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=[0.85, 0.86, 0.88],
-        rgb2=[0.6, 0.62, 0.65],
-        width=64,
-        height=64 * 6,
-    )
-    target = np.array([0.35, 0.0, TABLE_TOP_M])
-    position = np.array(look.light)
-    world.add_light(
-        name="lamp",
-        pos=position.tolist(),
-        dir=((target - position) / np.linalg.norm(target - position)).tolist(),
-        diffuse=[look.brightness] * 3,
-        specular=[0.2] * 3,
-        cutoff=70.0,
-        exponent=2.0,
-        castshadow=True,
-    )
 
 
 def _add_object(spec: Any, item: AssetItem, scale: tuple[float, float, float], name: str) -> WorldObject:
