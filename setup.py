@@ -27,7 +27,7 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
 
 
 EXTRAS = {
-    "sim": ["mujoco>=4.0,<5", "gymnasium>=1.0,<2", "fast-simplification>=0.1.7,<0.3"],
+    "sim": ["mujoco>=4.0,<5", "gymnasium>=1.0,<2", "tqdm>=4.60,<5"],
     "data": ["pyarrow>=17,<27", "datasets>=4,<6", "tqdm>=4.60,<5", "psutil>=5.9,<8"],
     "perception": ["scikit-learn>=1.3,<2"],
     "models": ["torch>=2.4,<3", "transformers>=5.17,<6", "safetensors>=0.4,<1"],

@@ -23,7 +23,7 @@ _CAPTION = 34
 
 def draw_item(item: AssetItem, pixels: int = TILE) -> NDArray[np.uint8]:
     """(pixels, pixels, 3) picture of an item from its front, a little from its left and above."""
-    mujoco = require("mujoco", "simulation")
+    mujoco = require("mujoco", "sim")
     low, high = item.vertices().min(axis=0), item.vertices().max(axis=0)
     radius = float(np.linalg.norm(high - low)) / 2
     spec = mujoco.MjSpec()

@@ -25,7 +25,7 @@ def read_mjcf(path: Path, keep_body: Callable[[str], bool] = lambda name: True) 
     Raises:
         AssetError: MuJoCo cannot read the model.
     """
-    mujoco = require("mujoco", "simulation")
+    mujoco = require("mujoco", "sim")
     try:
         spec = mujoco.MjSpec.from_file(str(path))
         for geom in list(spec.geoms):
