@@ -52,7 +52,6 @@ PACKAGES = (
     Package("yaml", "pyyaml", ""),
     Package("mujoco", "mujoco", "sim"),
     Package("gymnasium", "gymnasium", "sim"),
-    Package("fast_simplification", "fast-simplification", "sim"),
     Package("pyarrow", "pyarrow", "data"),
     Package("datasets", "datasets", "data"),
     Package("sklearn", "scikit-learn", "perception"),
