@@ -74,11 +74,12 @@ def object_points(
 
 def paper_outliers(points: Float) -> Float:
     """The points (M, 3) that the paper's cleaning keeps of points (N, 3), metres."""
-    neighbours = require("scipy.spatial", "lifting")
-    cluster = require("sklearn.cluster", "lifting")
+    from scipy.spatial import cKDTree
+
+    cluster = require("sklearn.cluster", "perception")
     scale = 3.0 * float(np.linalg.norm(points.std(axis=0))) + 1e-6
     k = min(_NEIGHBOURS, len(points))
-    distances, _ = neighbours.cKDTree(points).query(points, k=k)
+    distances, _ = cKDTree(points).query(points, k=k)
     mean = np.atleast_2d(distances.reshape(len(points), -1)).mean(axis=1)
     points = points[mean <= mean.mean() + _STATISTICAL_RATIO * mean.std()]
     points = voxel_means(points, max(0.01, scale / 20.0))
@@ -98,7 +99,8 @@ def voxel_means(points: Float, size: float) -> Float:
 
 def main_clusters(points: Float, options: OutlierOptions) -> Float:
     """The points (M, 3) without the clusters that hold less than ``options.min_cluster`` of the points (N, 3)."""
-    ndimage = require("scipy.ndimage", "lifting")
+    from scipy import ndimage
+
     spread = np.percentile(points, 90, axis=0) - np.percentile(points, 10, axis=0)
     cell = max(_FEWEST_CELL_M, float(np.linalg.norm(spread)) / _CLUSTER_CELLS)
     cells = np.floor((points - np.median(points, axis=0)) / cell).astype(np.int64)

@@ -56,7 +56,7 @@ def level_supports(
         max_tilt: radians from level that still count.
         trust_up: set the planes' normals to up (which was found from them all) and refit only their offsets.
     """
-    supports = []
+    supports: list[Support] = []
     for found in planes:
         if float(found.plane.normal @ up) < np.cos(max_tilt):
             continue

@@ -64,7 +64,8 @@ def surfels(depth: NDArray[np.float32], camera: Camera, owners: NDArray[np.int16
     x, y = rays[..., 0] * weight, rays[..., 1] * weight
 
     def window_sum(values: Float) -> Float:
-        return cv2.boxFilter(values, cv2.CV_64F, (_WINDOW, _WINDOW), normalize=False, borderType=cv2.BORDER_CONSTANT)
+        summed = cv2.boxFilter(values, cv2.CV_64F, (_WINDOW, _WINDOW), normalize=False, borderType=cv2.BORDER_CONSTANT)
+        return np.asarray(summed, dtype=np.float64)
 
     count = window_sum(weight)
     with np.errstate(divide="ignore", invalid="ignore"):
