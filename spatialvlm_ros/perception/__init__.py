@@ -1,0 +1,1 @@
+"""Experts for open-world pictures: filter, detect, segment, caption, depth, field of view."""

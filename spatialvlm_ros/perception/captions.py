@@ -1,0 +1,50 @@
+"""From what captioners write to a name that can stand in a question."""
+
+from __future__ import annotations
+
+import re
+
+# Openings that say nothing of the object. Longest first.
+_OPENINGS = re.compile(
+    r"^(?:(?:this is|there is|there are|it is|we can see|a close up of|a closeup of|close up of|an image of|"
+    r"a picture of|"
+    r"a photo of|a photograph of|an iphone photo of|the image shows|arafed)\s+)+"
+)
+_ARTICLE = re.compile(r"^(?:an?|the|some|its?)\s+")
+_NOT_WORDS = re.compile(r"<[^>]*>|[^\w\s'/-]")
+
+# Captions of things without an extent that can be measured (paper, appendix A.2 drops those near them).
+BACKGROUND_WORDS = frozenset(
+    "sky sun moon clouds cloud background foreground wall walls floor ground ceiling grass water sea ocean air light "
+    "shadow shadows view scene room image picture photo".split()
+)
+
+
+def tidy_caption(text: str, max_words: int = 6) -> str:
+    """A short name from free text: lower case, no article, no "a photo of", no doubled words; "" if nothing is left.
+
+    Args:
+        text: e.g. "There is a red coffee mug on the table."
+        max_words: the paper's captions have one to six words.
+    """
+    text = _NOT_WORDS.sub(" ", text.lower())
+    text = " ".join(text.split())
+    text = _OPENINGS.sub("", text)
+    text = _ARTICLE.sub("", text)
+    words: list[str] = []
+    for word in text.split():
+        if not words or words[-1] != word:
+            words.append(word)
+    words = words[:max_words]
+    while words and words[-1] in _CONNECTIVES:  # the cut may have left "mug on the"
+        words.pop()
+    return " ".join(words)
+
+
+_CONNECTIVES = frozenset("a an the of on in at with and or to for by from near is are that which its".split())
+
+
+def is_background(label: str) -> bool:
+    """Whether a name means the surroundings and not an object."""
+    words = label.split()
+    return not words or words[-1] in BACKGROUND_WORDS
