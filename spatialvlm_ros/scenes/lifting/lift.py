@@ -17,13 +17,14 @@ from spatialvlm_ros.scenes.lifting.amodal import camera_aligned_box, completed_b
 from spatialvlm_ros.scenes.lifting.calibration import Calibration, default_calibration
 from spatialvlm_ros.scenes.lifting.detection import Detection, tight_box
 from spatialvlm_ros.scenes.lifting.masks import owner_map, usable_mask
+from spatialvlm_ros.scenes.lifting.noise import smoothed_depth
 from spatialvlm_ros.scenes.lifting.options import LiftingOptions
 from spatialvlm_ros.scenes.lifting.outliers import edge_pixels, object_points
 from spatialvlm_ros.scenes.lifting.plane_search import FoundPlane, find_planes
 from spatialvlm_ros.scenes.lifting.report import LiftedScene
 from spatialvlm_ros.scenes.lifting.support import Support, level_supports, main_support, object_support
 from spatialvlm_ros.scenes.lifting.surfels import Surfels, surfels
-from spatialvlm_ros.scenes.lifting.vertical import candidates, refined_up
+from spatialvlm_ros.scenes.lifting.vertical import candidates
 from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.scene import Scene, SceneObject
 
@@ -118,6 +119,7 @@ def _clean_parts(
     if not (np.isfinite(depth) & (depth > 0)).any():
         return [], [(d.label, reasons.NO_VALID_DEPTH) for d in detections]
     edges = edge_pixels(depth, options.outliers.edge_step)
+    smooth = smoothed_depth(depth) if options.smooth else depth
     parts: list[_Part] = []
     skipped: list[tuple[str, str]] = []
     for index, detection in enumerate(detections):
@@ -125,7 +127,7 @@ def _clean_parts(
         if mask is None:
             skipped.append((detection.label, reason))
             continue
-        points = object_points(depth, observation.camera, mask, edges, options.outliers)
+        points = object_points(smooth, observation.camera, mask, edges, options.outliers)
         if len(points) < options.outliers.min_points:
             skipped.append((detection.label, reasons.TOO_FEW_POINTS))
             continue
@@ -162,7 +164,7 @@ def vertical_of(
     score, best = max(ranked, key=lambda pair: pair[0])
     if score < options.planes.min_support_score:
         return None
-    return refined_up(best.up, planes)
+    return best.up
 
 
 def _build(

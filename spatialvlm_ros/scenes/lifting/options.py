@@ -71,10 +71,12 @@ class LiftingOptions:
     Attributes:
         use_gravity: False ignores ``observation.up`` and ``observation.camera_height`` (used to measure how well
             they are found without a sensor).
+        smooth: average sensor noise out inside surfaces before objects are measured (noise-free depth stays as it is).
         complete: False keeps boxes around the visible points only.
     """
 
     use_gravity: bool = True
+    smooth: bool = True
     complete: bool = True
     outliers: OutlierOptions = field(default_factory=OutlierOptions)
     planes: PlaneOptions = field(default_factory=PlaneOptions)

@@ -43,6 +43,7 @@ class FoundPlane:
     share: float
     residual: float
     spread: float
+    owned: float
 
     @property
     def normal_variance(self) -> float:
@@ -173,4 +174,11 @@ def _measured(surfels: Surfels, plane: Plane, members: NDArray[np.int64]) -> Fou
     residual = 1.4826 * float(np.median(np.abs(plane.distance(points))))
     centred = points - points.mean(axis=0)
     variances = np.linalg.eigvalsh(centred.T @ centred / len(points))
-    return FoundPlane(plane, members, len(members) / len(surfels), residual, float(np.sqrt(max(variances[1], 0.0))))
+    return FoundPlane(
+        plane=plane,
+        members=members,
+        share=len(members) / len(surfels),
+        residual=residual,
+        spread=float(np.sqrt(max(variances[1], 0.0))),
+        owned=float((surfels.owners[members] >= 0).mean()),
+    )

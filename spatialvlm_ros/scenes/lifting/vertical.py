@@ -24,7 +24,10 @@ HINTS = ("bias", "roll", "ceiling", "log_share", "standing", "behind", "upright"
 _PARALLEL = np.cos(np.radians(5.0))
 _SQUARE = np.sin(np.radians(4.0))
 _SAME_LEVEL_RAD = np.radians(4.0)  # planes closer than this to level or upright help to find the vertical
-_ASSUMED_VARIANCE = np.radians(0.15) ** 2  # how level and upright real surfaces are, beside the measured error
+# How level and upright real surfaces are, as a standard deviation beside the error of their measurement: floors,
+# table-tops and walls; faces of objects.
+_ASSUMED_BUILDING_RAD = np.radians(0.1)
+_ASSUMED_OBJECT_RAD = np.radians(2.0)
 _STANDING_QUANTILE = 3.0  # per cent; the lowest points of an object but for stray ones
 
 
@@ -67,7 +70,8 @@ def candidates(planes: list[FoundPlane], surfels: Surfels, objects: list[Float])
 
 
 def _candidate(planes: list[FoundPlane], group: list[int], surfels: Surfels, objects: list[Float]) -> VerticalCandidate:
-    up = refined_up(planes[group[0]].plane.normal, planes)
+    # Tops of objects need not be level as floors and table-tops are.
+    up = refined_up(max((planes[k] for k in group), key=lambda f: f.share * (1.05 - f.owned)), planes)
     members = np.concatenate([planes[k].members for k in group])
     share = sum(planes[k].share for k in group)
     heights = surfels.points @ up
@@ -88,7 +92,7 @@ def _candidate(planes: list[FoundPlane], group: list[int], surfels: Surfels, obj
         "standing": _standing_share(up, levels, objects, tolerance),
         "behind": float((heights < levels.min() - tolerance).mean()),
         "upright": upright,
-        "owned": float((surfels.owners[members] >= 0).mean()),
+        "owned": float(np.average([planes[k].owned for k in group], weights=[planes[k].share for k in group])),
         "low_in_picture": float((rows[members].mean() - rows.mean()) / max(float(rows.max()), 1.0)),
     }
     return VerticalCandidate(up, tuple(group), np.array([hints[name] for name in HINTS]))
@@ -102,22 +106,26 @@ def _standing_share(up: Float, levels: Float, objects: list[Float], tolerance: f
     return float(np.mean(touching))
 
 
-def refined_up(normal: Float, planes: list[FoundPlane]) -> Float:
+def refined_up(main: FoundPlane, planes: list[FoundPlane]) -> Float:
     """The direction that is best parallel to all nearly level planes and square to all nearly upright ones.
 
     Args:
-        normal: (3,) first guess, within some degrees.
-        planes: of the view.
+        main: the plane that is level by definition.
+        planes: all planes of the view.
 
     Returns:
         (3,) unit vector: the least eigenvector of the summed squared angular errors, each by its variance.
     """
     level = np.sin(_SAME_LEVEL_RAD)
-    cost = np.zeros((3, 3))
+    normal = main.plane.normal
+    cost = (np.eye(3) - np.outer(normal, normal)) / main.normal_variance
     for found in planes:
+        if found is main:
+            continue
         n = found.plane.normal
         cosine = float(n @ normal)
-        weight = 1.0 / (found.normal_variance + _ASSUMED_VARIANCE)
+        assumed = _ASSUMED_BUILDING_RAD * (1 - found.owned) + _ASSUMED_OBJECT_RAD * found.owned
+        weight = 1.0 / (found.normal_variance + assumed**2)
         if abs(cosine) > np.cos(_SAME_LEVEL_RAD):
             cost += weight * (np.eye(3) - np.outer(n, n))  # squared sine of the angle between them
         elif abs(cosine) < level:
