@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from spatialvlm_ros.errors import ConfigError, SimulationError
-from spatialvlm_ros.simulation.assets.pack import AssetPack
+from spatialvlm_ros.simulation.assets.pack import AssetPack, default_pack_path
+from spatialvlm_ros.simulation.assets.storage import MANIFEST_NAME
 from spatialvlm_ros.simulation.robot.casting import draw_cast, suitable_items
 from spatialvlm_ros.simulation.robot.episodes import EpisodeFrame, Recording, run_episode, simulate_episode
 from spatialvlm_ros.simulation.robot.room import TABLE_TOP_M
@@ -182,6 +183,16 @@ def test_frames_are_the_same_the_second_time(frames):
     again = next(iter(run_episode("pick", "success", 1, width=160, height=120)))
     np.testing.assert_array_equal(again.scene.observation.rgb, frames[0].scene.observation.rgb)
     assert again.scene.observation.camera == frames[0].scene.observation.camera and again.wrist is None
+
+
+@pytest.mark.skipif(not (default_pack_path() / MANIFEST_NAME).exists(), reason="no asset pack is built here")
+@pytest.mark.parametrize(("task", "outcome"), [("pick", "success"), ("place_in", "drop")])
+def test_real_objects_play_along(task, outcome):
+    pack = AssetPack.load()
+    recording = simulate_episode(task, outcome, 1, pack)
+    assert {o.item.id for o in recording.world.objects} & {i.id for i in pack.items}
+    assert bottoms(recording, 0).max() > 0.04
+    assert TASKS[task].success(recording.moments[-1].state) == (outcome == "success")
 
 
 def test_twins_only_when_asked():
