@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import mujoco
 import numpy as np
 import pytest
 
 from spatialvlm_ros.errors import SimulationError
+from spatialvlm_ros.simulation.rendering import require_mujoco
 from spatialvlm_ros.simulation.robot import kinematics
 from spatialvlm_ros.simulation.robot.panda import add_panda
+
+mujoco = require_mujoco()  # with the OpenGL backend chosen, for the tests that draw
 
 
 def build(degrees: bool = True, **placing):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
 from spatialvlm_ros.simulation.assets.items import AssetItem
+from spatialvlm_ros.simulation.rendering import require_mujoco
 from spatialvlm_ros.simulation.solids import Solid
 
 Float = NDArray[np.float64]
@@ -123,7 +124,7 @@ def _hull(points: Float) -> Float:
 
 def add_collision(spec: Any, body: Any, pieces: tuple[ConvexPiece, ...], name: str, mass: float, group: int) -> None:
     """Add the pieces to ``body`` as geoms ``{name}/piece{k}`` that share ``mass`` by volume."""
-    import mujoco
+    mujoco = require_mujoco()
 
     total = sum(piece.volume for piece in pieces)
     for k, piece in enumerate(pieces):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spatialvlm_ros.simulation.rendering import require_mujoco
 from spatialvlm_ros.simulation.robot import kinematics
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def solve(
     Each iteration steps by J^T (J J^T + damping^2 I)^-1 error, plus a pull towards ``q0`` in the null space, and clips
     to the joint limits.
     """
-    import mujoco
+    mujoco = require_mujoco()
 
     data = mujoco.MjData(model) if scratch is None else scratch
     start = np.asarray(panda.home if q0 is None else q0, dtype=np.float64)
@@ -83,7 +84,7 @@ def solve(
 
 def _pose_error(data: Any, site: int, position: Float, rotation: Float) -> Float:
     """(6,) translation in metres and rotation vector in radians that are still missing, world frame."""
-    import mujoco
+    mujoco = require_mujoco()
 
     current, target = np.zeros(4), np.zeros(4)
     mujoco.mju_mat2Quat(current, data.site_xmat[site])

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spatialvlm_ros.errors import SimulationError
 from spatialvlm_ros.simulation.assets.pack import AssetPack
+from spatialvlm_ros.simulation.rendering import require_mujoco
 from spatialvlm_ros.simulation.robot import kinematics
 from spatialvlm_ros.simulation.robot.ik import Solution, solve
 from spatialvlm_ros.simulation.robot.shapes import ARM_LINKS, FINGER, HAND, PAD, Block, Link, Rod
@@ -165,7 +166,7 @@ def add_panda(
     Raises:
         SimulationError: the orientation is not a unit quaternion.
     """
-    import mujoco
+    mujoco = require_mujoco()
 
     quat = np.asarray(quat, dtype=np.float64)
     if quat.shape != (4,) or abs(np.linalg.norm(quat) - 1) > 1e-6:
@@ -218,7 +219,7 @@ class _Builder:
     """Adds links, joints and servos under one prefix."""
 
     def __init__(self, spec: Any, prefix: str, meshes: dict[str, list[Any]]) -> None:
-        import mujoco
+        mujoco = require_mujoco()
 
         self._mj, self._spec, self._prefix, self._meshes = mujoco, spec, prefix, meshes
         self._angle_unit = 180 / np.pi if spec.compiler.degree else 1.0  # in which the spec wants joint limits
