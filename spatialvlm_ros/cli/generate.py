@@ -11,12 +11,10 @@ from spatialvlm_ros.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("inputs", type=Path, nargs="*", help="folder or file that a recorded source reads")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--config", type=Path, default=None, help="settings; config/generate.yaml by default")
     parser.add_argument("--source", default=None, help=f"{', '.join(SOURCES)}, or package.module:factory")
-    parser.add_argument(
-        "--input", type=Path, action="append", default=[], help="folder or file of a recorded source (repeatable)"
-    )
     parser.add_argument("--views", type=int, default=None, help="number of views, rounded up to whole scenes")
     parser.add_argument("--split", default=None, help="name of the split")
     parser.add_argument("--seed", type=int, default=None, help="data seed")
@@ -45,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
     settings = GenerateSettings.load(args.config, **{name: getattr(args, name) for name in names})
     settings = settings.with_section("questions", mix=args.mix).with_section("pictures", kind=args.picture_format)
     settings = settings.with_source_options(dict(_option(text) for text in args.options))
-    generate_dataset(settings, args.out, tuple(args.input), show_progress=not args.no_progress)
+    generate_dataset(
+        settings, args.out, tuple(path.resolve() for path in args.inputs), show_progress=not args.no_progress
+    )
     return 0
 
 

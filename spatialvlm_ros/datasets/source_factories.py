@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from spatialvlm_ros.datasets.source_registry import BuiltSource, SourceRequest
 from spatialvlm_ros.errors import ConfigError
 
@@ -18,3 +20,14 @@ def synthetic(request: SourceRequest) -> BuiltSource:
     scenes = request.scenes(probe.views_per_scene)
     source = SyntheticViews(**{**vars(probe), "scenes": scenes})
     return BuiltSource(source, source.views_per_scene)
+
+
+def simulation(request: SourceRequest) -> BuiltSource:
+    """Rendered rooms and table tops; options override ``config/simulation.yaml``."""
+    from spatialvlm_ros.simulation.config import SimulationConfig
+    from spatialvlm_ros.simulation.source import SimulatedViews
+
+    config = SimulationConfig.load(**dict(request.options))
+    config = replace(config, scenes=request.scenes(config.views_per_layout))
+    source = SimulatedViews(config=config, split=request.split, seed=request.seed)
+    return BuiltSource(source, config.views_per_layout, config.layouts_per_compile)

@@ -62,8 +62,12 @@ SourceFactory = Callable[[SourceRequest], BuiltSource]
 
 # Name -> module:function of its factory.
 SOURCES: dict[str, str] = {
-    name: f"spatialvlm_ros.datasets.source_factories:{name}"
-    for name in ("simulation", "synthetic", "pictures", "rgbd", "stereo", "bag")
+    "simulation": "spatialvlm_ros.datasets.source_factories:simulation",
+    "synthetic": "spatialvlm_ros.datasets.source_factories:synthetic",
+    "pictures": "spatialvlm_ros.datasets.sources.factories:pictures",
+    "rgbd": "spatialvlm_ros.datasets.sources.factories:rgbd",
+    "stereo": "spatialvlm_ros.datasets.sources.factories:stereo",
+    "bag": "spatialvlm_ros.datasets.sources.factories:bag",
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from spatialvlm_ros.cli.main import main
 from spatialvlm_ros.datasets.reader import open_dataset
 from spatialvlm_ros.datasets.settings import GenerateSettings
-from spatialvlm_ros.datasets.source_registry import BuiltSource, SourceRequest, build_source
+from spatialvlm_ros.datasets.source_registry import SOURCES, BuiltSource, SourceRequest, build_source
 from spatialvlm_ros.errors import ConfigError
 
 SMALL = "--source synthetic --workers 0 --set width=64 --set height=48 --set views_per_scene=2 --no-progress".split()
@@ -99,3 +99,17 @@ def test_a_factory_of_ones_own():
 )
 def test_shard_sizes(scenes, views_per_scene, group, expected):
     assert BuiltSource(None, views_per_scene, group).scenes_per_shard(scenes) == expected
+
+
+def test_every_named_source_has_its_factory():
+    import importlib
+
+    for name, place in SOURCES.items():
+        module, _, function = place.partition(":")
+        if name != "simulation":  # its module needs MuJoCo only when it is called
+            assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_recorded_sources_want_a_folder(tmp_path, capsys):
+    assert main(["generate", "--source", "pictures", "--out", str(tmp_path / "out"), "--no-progress"]) == 1
+    assert "one folder" in capsys.readouterr().err
