@@ -18,7 +18,7 @@ from spatialvlm_ros.errors import ConfigError, MissingDependencyError, Perceptio
 from spatialvlm_ros.optional import require
 
 _log = logging.getLogger(__name__)
-EXTRA = "perception"
+EXTRA = "models"
 
 
 @dataclass(frozen=True)

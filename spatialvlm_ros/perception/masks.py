@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from spatialvlm_ros.perception.boxes2d import clip_boxes
 from spatialvlm_ros.perception.capture import Capture
 
+# GrabCut has failed if it leaves less than this share of the box; then this share of each side, in the middle, is
+# taken for certain.
+_COLLAPSED, _SEED = 0.1, 0.4
+
 
 @dataclass(frozen=True)
 class GrabCutSegmenter:
@@ -51,12 +55,25 @@ class GrabCutSegmenter:
             # No surroundings to compare with (or nothing left inside): the box itself is all that is known.
             mask[y0:y1, x0:x1] = True
             return
-        cv2.setRNGSeed(0)  # its colour clusters start at random; the same picture gives the same mask
-        models = np.zeros((1, 65)), np.zeros((1, 65))
-        cv2.grabCut(np.ascontiguousarray(small), labels, None, *models, self.iterations, cv2.GC_INIT_WITH_MASK)
-        found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+        found = _grab_cut(small, labels, self.iterations)
+        if found.sum() < _COLLAPSED * np.count_nonzero(labels):
+            # The object has the colours of its surroundings: hold on to the middle of the box.
+            rim = ((inner[2:] - inner[:2]) * (1 - _SEED) / 2).astype(int)
+            labels[inner[1] + rim[1] : inner[3] - rim[1], inner[0] + rim[0] : inner[2] - rim[0]] = cv2.GC_FGD
+            found = _grab_cut(small, labels, self.iterations)
         found = cv2.resize(found, (right - left, bottom - top), interpolation=cv2.INTER_NEAREST).astype(bool)
         mask[y0:y1, x0:x1] = found[y0 - top : y1 - top, x0 - left : x1 - left]
+
+
+def _grab_cut(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], iterations: int) -> NDArray[np.uint8]:
+    """(h, w) 1 where OpenCV finds foreground, from (h, w) first labels; 0 where it gives up."""
+    cv2.setRNGSeed(0)  # its colour clusters start at random; the same picture gives the same mask
+    labels, models = labels.copy(), (np.zeros((1, 65)), np.zeros((1, 65)))
+    try:
+        cv2.grabCut(np.ascontiguousarray(rgb), labels, None, *models, iterations, cv2.GC_INIT_WITH_MASK)
+    except cv2.error:  # fewer different pixels than colour clusters
+        return np.zeros_like(labels)
+    return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
 
 
 @dataclass(frozen=True)

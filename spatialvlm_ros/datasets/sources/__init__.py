@@ -1,0 +1,1 @@
+"""Recorded sources: pictures, RGB-D folders, stereo pairs, recordings."""

@@ -1,0 +1,200 @@
+"""Folders of pictures as people have them, and as they should not be."""
+
+import json
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from spatialvlm_ros.datasets.sources import captures as reasons
+from spatialvlm_ros.datasets.sources.picture_files import PictureFile, read_picture
+from spatialvlm_ros.datasets.sources.pictures import PictureFolder
+from spatialvlm_ros.datasets.views import SkippedView
+from spatialvlm_ros.errors import ConfigError, SourceError
+from spatialvlm_ros.perception.capture import Capture
+
+HEIGHT, WIDTH = 60, 100
+
+
+def picture() -> np.ndarray:
+    """(60, 100, 3): red in the upper left corner, green upper right, blue lower left; the rest is grey."""
+    rgb = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    rgb[:20, :30] = (250, 10, 10)
+    rgb[:20, -30:] = (10, 250, 10)
+    rgb[-20:, :30] = (10, 10, 250)
+    return rgb
+
+
+def save(path: Path, image: Image.Image, exif: dict[int, object] | None = None, **options: object) -> Path:
+    tags = image.getexif()
+    inner = tags.get_ifd(0x8769)
+    for tag, value in (exif or {}).items():
+        if tag == 0x0112:
+            tags[tag] = value
+        else:
+            inner[tag] = value
+    image.save(path, exif=tags, **options)
+    return path
+
+
+def corner_colours(rgb: np.ndarray) -> list[int]:
+    """Which channel is the strongest in the upper left, upper right and lower left corner."""
+    return [int(rgb[y, x].argmax()) for y, x in ((5, 5), (5, -5), (-5, 5))]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "RGBA", "P", "LA", "1"])
+def test_every_colour_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
+    suffix = ".jpg" if mode in ("RGB", "L", "CMYK") else ".png"
+    path = save(tmp_path / f"x{suffix}", Image.fromarray(picture()).convert(mode))
+    read = read_picture(path)
+    assert isinstance(read, PictureFile)
+    assert read.rgb.shape == (HEIGHT, WIDTH, 3) and read.rgb.dtype == np.uint8
+    if mode in ("RGB", "CMYK", "RGBA", "P"):
+        assert corner_colours(read.rgb) == [0, 1, 2]
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, WIDTH).astype(np.uint16)[None].repeat(HEIGHT, 0)
+    cv2.imwrite(str(tmp_path / "x.png"), ramp)
+    read = read_picture(tmp_path / "x.png")
+    np.testing.assert_allclose(read.rgb[10, :, 1], np.linspace(0, 255, WIDTH), atol=1.5)
+
+
+def test_exif_turns_the_picture_and_keeps_the_focal_length(tmp_path: Path) -> None:
+    # Orientation 6: the stored picture has to be turned by 90 degrees clockwise to be upright.
+    stored = Image.fromarray(np.rot90(picture(), 1))  # counter-clockwise
+    path = save(tmp_path / "x.jpg", stored, {0x0112: 6, 0xA405: 28})
+    read = read_picture(path)
+    assert read.rgb.shape == (HEIGHT, WIDTH, 3)
+    assert corner_colours(read.rgb) == [0, 1, 2]
+    assert read.focal == pytest.approx(28 / math.hypot(36, 24) * math.hypot(WIDTH, HEIGHT), rel=1e-6)
+
+
+def test_focal_length_from_the_sensor(tmp_path: Path) -> None:
+    # 4.2 mm, 300 pixels per millimetre, recorded 200 pixels wide but stored 100: 630 pixels.
+    exif = {0x920A: 4.2, 0xA20E: 3000.0, 0xA210: 3, 0xA002: 200}
+    read = read_picture(save(tmp_path / "x.jpg", Image.fromarray(picture()), exif))
+    assert read.focal == pytest.approx(4.2 * 300 * 0.5, rel=1e-3)
+    nonsense = {0x920A: 4.2, 0xA20E: 0.0}
+    assert read_picture(save(tmp_path / "y.jpg", Image.fromarray(picture()), nonsense)).focal is None
+    telescope = {0xA405: 60000}
+    assert read_picture(save(tmp_path / "z.jpg", Image.fromarray(picture()), telescope)).focal is None
+
+
+def test_shrinking_keeps_the_field_of_view(tmp_path: Path) -> None:
+    big = Image.fromarray(picture()).resize((4000, 2400))
+    path = save(tmp_path / "x.jpg", big, {0xA405: 28})
+    whole, small = read_picture(path), read_picture(path, max_side=500)
+    assert small.rgb.shape == (300, 500, 3)
+    assert small.camera().hfov() == pytest.approx(whole.camera().hfov(), rel=1e-3)
+    assert corner_colours(small.rgb) == [0, 1, 2]
+
+
+def test_unusable_files_have_a_reason(tmp_path: Path) -> None:
+    good = save(tmp_path / "good.jpg", Image.fromarray(picture())).read_bytes()
+    cases = {
+        "empty.jpg": (b"", reasons.EMPTY_FILE),
+        "cut.jpg": (good[: len(good) // 2], reasons.UNREADABLE_PICTURE),
+        "head.jpg": (good[:30], reasons.UNREADABLE_PICTURE),
+        "text.png": (b"not a picture", reasons.UNREADABLE_PICTURE),
+        "zeros.png": (bytes(500), reasons.UNREADABLE_PICTURE),
+    }
+    for name, (content, reason) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        assert read_picture(tmp_path / name) == reason, name
+    assert read_picture(tmp_path / "good.jpg", max_megapixels=0.005) == reasons.PICTURE_TOO_LARGE
+    assert read_picture(save(tmp_path / "s.png", Image.new("RGB", (90, 4)))) == reasons.PICTURE_TOO_SMALL
+    assert read_picture(tmp_path / "missing.png") == reasons.UNREADABLE_PICTURE
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_damaged_bytes_never_raise(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    content = bytearray(save(tmp_path / "x.jpg", Image.fromarray(picture()), {0xA405: 28}).read_bytes())
+    place = rng.integers(0, len(content) - 20)
+    content[place : place + 20] = rng.integers(0, 256, 20, dtype=np.uint8).tobytes()
+    (tmp_path / "x.jpg").write_bytes(content)
+    read = read_picture(tmp_path / "x.jpg")
+    assert isinstance(read, (str, PictureFile))
+
+
+def test_folder_gives_captures_by_name(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    save(tmp_path / "b.jpg", Image.fromarray(picture()), {0xA405: 28})
+    save(tmp_path / "sub" / "a.PNG", Image.fromarray(picture()), format="PNG")
+    save(tmp_path / ".hidden" / "c.png", Image.fromarray(picture()))
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "a.jpg").write_bytes(b"")
+    folder = PictureFolder(tmp_path, hfov_deg=70)
+    items = [folder.capture(i) for i in range(len(folder))]
+    assert items[0] == SkippedView("a.jpg", reasons.EMPTY_FILE)
+    assert [item.name for item in items[1:]] == ["b.jpg", "sub/a.PNG"]
+    # EXIF wins over the assumed angle.
+    assert math.degrees(items[1].camera.hfov()) != pytest.approx(70, abs=1)
+    assert math.degrees(items[2].camera.hfov()) == pytest.approx(70)
+    assert PictureFolder(tmp_path).capture(2).camera is None
+
+
+def test_the_assumed_angle_is_that_of_the_longer_side(tmp_path: Path) -> None:
+    save(tmp_path / "tall.png", Image.fromarray(np.rot90(picture()).copy()))
+    capture = PictureFolder(tmp_path, hfov_deg=70).capture(0)
+    assert isinstance(capture, Capture)
+    assert math.degrees(capture.camera.vfov()) == pytest.approx(70)
+
+
+def test_folders_without_pictures_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no file to read"):
+        len(PictureFolder(tmp_path))
+    with pytest.raises(SourceError, match="no such folder"):
+        len(PictureFolder(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match="field of view"):
+        PictureFolder(tmp_path, hfov_deg=200)
+
+
+def test_labels_beside_pictures_make_views_without_any_weights(tmp_path: Path) -> None:
+    """From files on disk to views: hand-drawn boxes, a camera model and a depth picture."""
+    import pickle
+
+    from spatialvlm_ros.datasets.source_registry import SourceRequest
+    from spatialvlm_ros.datasets.sources.factories import rgbd
+    from spatialvlm_ros.datasets.views import SceneView
+
+    for name in ("rgb", "depth"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "camera.yaml").write_text("{width: 160, height: 120, fx: 150, fy: 150, cx: 79.5, cy: 59.5}")
+    rgb = np.full((120, 160, 3), (120, 130, 110), np.uint8)
+    rgb += np.random.default_rng(0).integers(0, 12, rgb.shape, dtype=np.uint8)
+    rgb[40:80, 60:110] = (220, 30, 30)
+    depth = np.full((120, 160), 3000, np.uint16)
+    depth[40:80, 60:110] = 2000
+    for index in range(3):
+        cv2.imwrite(str(tmp_path / "rgb" / f"{index}.png"), rgb[..., ::-1])
+        cv2.imwrite(str(tmp_path / "depth" / f"{index}.png"), depth)
+    (tmp_path / "depth" / "1.png").unlink()
+    labels = {"pictures": {f"rgb/{i}.png": [{"label": "A red box.", "box": [55, 35, 115, 85]}] for i in (0, 1)}}
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    request = SourceRequest("train", 0, 10, (tmp_path,), {"depth_factor": 1000, "licence": "CC0-1.0"})
+    source = pickle.loads(pickle.dumps(rgbd(request).source))
+    assert len(source) == 1
+    views = list(source.views(0))
+    first, second, third = views
+    assert isinstance(first, SceneView)
+    assert (first.view_id, first.split, first.source, first.licence) == (
+        "rgbd/train/rgb/0.png",
+        "train",
+        "rgbd",
+        "CC0-1.0",
+    )
+    item = first.scene.objects[0]
+    assert item.label == "red box"
+    assert item.mask.sum() == pytest.approx(40 * 50, rel=0.03)
+    assert np.median(item.points[:, 2]) == pytest.approx(2.0, abs=0.01)
+    assert (first.instances == item.instance_id).sum() == item.mask.sum()
+    assert second == SkippedView("rgbd/train/rgb/1.png", reasons.NO_DEPTH)
+    assert third == SkippedView("rgbd/train/rgb/2.png", "detector: nothing found")
+    again = list(pickle.loads(pickle.dumps(source)).views(0))
+    np.testing.assert_array_equal(again[0].instances, first.instances)
