@@ -10,7 +10,7 @@ _OPENINGS = re.compile(
     r"a picture of|"
     r"a photo of|a photograph of|an iphone photo of|the image shows|arafed)\s+)+"
 )
-_ARTICLE = re.compile(r"^(?:an?|the|some|its?)\s+")
+_ARTICLE = re.compile(r"^(?:(?:an?|the|some|its?)\s+)+")
 _NOT_WORDS = re.compile(r"<[^>]*>|[^\w\s'/-]")
 
 # Captions of things without an extent that can be measured (paper, appendix A.2 drops those near them).

@@ -198,3 +198,13 @@ def test_labels_beside_pictures_make_views_without_any_weights(tmp_path: Path) -
     assert third == SkippedView("rgbd/train/rgb/2.png", "detector: nothing found")
     again = list(pickle.loads(pickle.dumps(source)).views(0))
     np.testing.assert_array_equal(again[0].instances, first.instances)
+
+
+def test_a_model_that_cannot_be_loaded_stops_the_run_and_says_why(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from spatialvlm_ros.datasets.sources.perceived_views import PerceivedViews
+
+    save(tmp_path / "a.png", Image.fromarray(picture()))
+    missing = {"expert": "owlv2", "model": str(tmp_path / "no-such-model"), "queries": ["x"], "local_files_only": True}
+    with pytest.raises(ConfigError, match="download the model elsewhere"):
+        list(PerceivedViews(PictureFolder(tmp_path), {"detector": missing}).views(0))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.datasets.sources.captures import CaptureSource
 from spatialvlm_ros.datasets.views import SceneView, SkippedView
-from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.errors import ConfigError, PerceptionError
 from spatialvlm_ros.perception.capture import Capture
 from spatialvlm_ros.perception.pipeline import OpenWorldPipeline
 from spatialvlm_ros.perception.registry import build_pipeline
@@ -105,8 +105,16 @@ class PerceivedViews:
         return f"{self.name}/{self.split}/{name}"
 
     def _experts(self) -> OpenWorldPipeline:
+        """The pipeline of this process.
+
+        Raises:
+            ConfigError: it cannot be built, also where a model cannot be loaded: no view can ever come of it.
+        """
         if "_loaded" not in self.__dict__:
-            object.__setattr__(self, "_loaded", build_pipeline(self.pipeline))
+            try:
+                object.__setattr__(self, "_loaded", build_pipeline(self.pipeline))
+            except PerceptionError as error:
+                raise ConfigError(error.fault, error.value, error.remedy) from error
         return self.__dict__["_loaded"]
 
 
