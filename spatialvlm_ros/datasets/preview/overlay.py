@@ -42,8 +42,8 @@ def svg(scene: Scene) -> str:
     style = Style(camera.width, camera.height)
     taken: list[Rectangle] = []  # by text, which must not be written over other text
     layers = {
-        "frame": _frame(scene, style, taken),
         "boxes3d": _boxes3d(scene, style),
+        "frame": _frame(scene, style, taken),
         "boxes2d": _boxes2d(scene, style, taken),
     }
     # Pixel centres are at whole numbers: the picture spans -0.5 .. width - 0.5.
