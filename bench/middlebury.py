@@ -4,7 +4,7 @@ Objects are boxes drawn by hand (middlebury_boxes.yaml), masks come from GrabCut
 of every other source. It runs twice: with depth by OpenCV's semi-global matching, and with depth by the pair's
 measured disparity. Compared are distances between centres, object to object and camera to object.
 
-    python bench/middlebury.py [--figure docs/images/middlebury.png] [--json FILE]
+    python bench/middlebury.py [--document docs/open_world.md --figure docs/images/middlebury.png] [--json FILE]
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ BOXES = Path(__file__).with_name("middlebury_boxes.yaml")
 # From the calibration of the pair at this size (scikit-image, skimage.data.stereo_motorcycle).
 FOCAL, CX, CY, DOFFS, BASELINE = 994.978, 311.193, 254.877, 31.086, 0.193001
 RIG = StereoRig(FOCAL, BASELINE, DOFFS)
+MARKER = "<!-- bench/middlebury.py -->"
 MATCHING = MatchingOptions(min_depth=1.7, max_depth=6.0)
 
 
@@ -104,6 +105,7 @@ def depth_figure(scene: Scene, truth: Scene, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import patheffects
     from matplotlib import pyplot as plt
+    from PIL import Image
 
     depth = scene.observation.depth
     figure, axes = plt.subplots(1, 2, figsize=(13, 4.9), dpi=100, layout="constrained")
@@ -123,6 +125,8 @@ def depth_figure(scene: Scene, truth: Scene, path: Path) -> None:
     figure.colorbar(image, ax=axes, label="metres along the optical axis", shrink=0.85)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
+    with Image.open(path) as drawn:  # 128 colours are enough for a depth map, in a quarter of the bytes
+        drawn.convert("P", palette=Image.Palette.ADAPTIVE, colors=128).save(path, optimize=True)
 
 
 def table(distances: list[Distance]) -> str:
@@ -137,16 +141,30 @@ def table(distances: list[Distance]) -> str:
     return "\n".join(lines)
 
 
+def write_into(document: Path, text: str) -> None:
+    """Replace what stands between the two markers of a document."""
+    content = document.read_text()
+    before, start, rest = content.partition(MARKER)
+    _, end, after = rest.partition(MARKER)
+    if not (start and end):
+        raise SystemExit(f"{document} has no two lines {MARKER}")
+    document.write_text(f"{before}{MARKER}\n{text}\n{MARKER}{after}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--figure", type=Path, help="write the annotated depth as a picture")
+    parser.add_argument("--document", type=Path, help="write the table between the markers of this file")
     parser.add_argument("--json", type=Path, help="write all distances")
     arguments = parser.parse_args()
     picture, true_depth, depth = load()
     truth, stereo = scene_of(picture, true_depth), scene_of(picture, depth)
     distances = compare(truth, stereo)
-    print(f"valid depth: stereo {np.isfinite(depth).mean():.1%}, truth {np.isfinite(true_depth).mean():.1%}")
-    print(table(distances))
+    valid = f"Valid depth: stereo {np.isfinite(depth).mean():.1%}, truth {np.isfinite(true_depth).mean():.1%}."
+    text = f"{valid}\n\n{table(distances)}"
+    print(text)
+    if arguments.document:
+        write_into(arguments.document, text)
     if arguments.figure:
         depth_figure(stereo, truth, arguments.figure)
     if arguments.json:

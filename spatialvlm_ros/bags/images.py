@@ -149,7 +149,7 @@ def metres_from_raw(raw: Pixels) -> NDArray[np.float32]:
 def rgb_from_compressed(message: CompressedImageMessage) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of a CompressedImage message (JPEG or PNG)."""
     decoded = _decode(message.data, cv2.IMREAD_COLOR)
-    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=decoded)
+    return np.asarray(cv2.cvtColor(np.asarray(decoded, np.uint8), cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def depth_from_compressed(message: CompressedImageMessage) -> NDArray[np.float32]:
@@ -169,7 +169,9 @@ def depth_from_compressed(message: CompressedImageMessage) -> NDArray[np.float32
         return metres_from_raw(raw)
     with np.errstate(divide="ignore", invalid="ignore"):
         metres = scale / (raw.astype(np.float64) - offset)
-    return np.where((raw > 0) & (metres > 0) & np.isfinite(metres), metres, np.nan).astype(np.float32)
+    return np.where((raw.astype(np.float64) > 0) & (metres > 0) & np.isfinite(metres), metres, np.nan).astype(
+        np.float32
+    )
 
 
 def _single_channel(raw: Pixels) -> Pixels:

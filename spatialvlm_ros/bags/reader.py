@@ -172,7 +172,8 @@ class SalvagedBag:
     def _scan(self) -> tuple[Any, dict[str, str]]:
         """Message definitions and topics of everything readable; counts the problems once."""
         typesys = require("rosbags.typesys", "bags")
-        definitions, topics = {}, {}
+        definitions: dict[str, str] = {}
+        topics: dict[str, str] = {}
         for raw in self._raw():
             topics[raw.topic] = raw.type_name
             definitions.setdefault(raw.type_name, raw.definition)

@@ -171,7 +171,7 @@ def _encode(pixels: NDArray[np.generic], kind: str) -> tuple[NDArray[np.uint8], 
     if kind == "compressedDepth":
         if pixels.dtype != np.uint16 or pixels.ndim != 2:
             raise SourceError("compressedDepth holds uint16 mm", (pixels.dtype.name, pixels.shape), "Convert it first.")
-        png = cv2.imencode(".png", pixels)[1].reshape(-1)
+        png = cv2.imencode(".png", np.asarray(pixels, np.uint16))[1].reshape(-1)
         return np.concatenate([np.zeros(12, np.uint8), png]), "16UC1; compressedDepth png"
     if kind not in ("jpeg", "png"):
         raise SourceError("unknown compression of a picture", kind, "Use jpeg, png or compressedDepth.")

@@ -47,7 +47,8 @@ class GrabCutSegmenter:
         right, bottom = min(x1 + grow_x, width), min(y1 + grow_y, height)
         window = rgb[top:bottom, left:right]
         scale = min(1.0, self.max_side / max(window.shape[:2]))
-        small = cv2.resize(window, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else window
+        size = [max(round(side * scale), 1) for side in window.shape[1::-1]]
+        small = np.asarray(cv2.resize(window, size, interpolation=cv2.INTER_AREA), np.uint8)
         inner = np.round(np.array([x0 - left, y0 - top, x1 - left, y1 - top]) * scale).astype(int)
         labels = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
         labels[inner[1] : inner[3], inner[0] : inner[2]] = cv2.GC_PR_FGD
@@ -70,7 +71,8 @@ def _grab_cut(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], iterations: int
     cv2.setRNGSeed(0)  # its colour clusters start at random; the same picture gives the same mask
     labels, models = labels.copy(), (np.zeros((1, 65)), np.zeros((1, 65)))
     try:
-        cv2.grabCut(np.ascontiguousarray(rgb), labels, None, *models, iterations, cv2.GC_INIT_WITH_MASK)
+        whole = (0, 0, rgb.shape[1], rgb.shape[0])  # not used with a mask
+        cv2.grabCut(np.ascontiguousarray(rgb), labels, whole, *models, iterations, cv2.GC_INIT_WITH_MASK)
     except cv2.error:  # fewer different pixels than colour clusters
         return np.zeros_like(labels)
     return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)

@@ -197,6 +197,14 @@ def test_depth_of_a_synthetic_pair() -> None:
     assert np.nanmedian(np.abs(swapped[inner] / truth[inner] - 1)) > 0.05 or np.isfinite(swapped).mean() < 0.3
 
 
+def test_pixels_without_a_match_are_nan_whatever_range_is_searched() -> None:
+    # Up to 4.2 m: disparities from 1 on, and OpenCV marks "no match" by 0, a possible disparity.
+    left, right, _ = stereo_pair()
+    disparity = match(left, right, RIG, MatchingOptions(min_depth=1.0, max_depth=4.2))
+    found = disparity[np.isfinite(disparity)]
+    assert found.min() >= 1 and 0.3 < np.isfinite(disparity).mean() < 0.99
+
+
 def test_disparity_offset_and_invalid_values() -> None:
     depth = RIG.depth(np.array([[7.0, 2.0, np.nan, -3.0, -5.0, np.inf]]))
     np.testing.assert_allclose(depth[0, :2], [2.0, 4.0])

@@ -24,15 +24,17 @@ UNREADABLE_MESSAGE = "unreadable message"
 
 @runtime_checkable
 class CaptureSource(Protocol):
-    """Recorded pictures. Picklable; ``capture(i)`` depends on the configuration and ``i`` only.
+    """Recorded pictures. Picklable; ``capture(i)`` depends on the configuration and ``i`` only."""
 
-    Attributes:
-        name: kind of source, e.g. "pictures".
-        licence: of the pictures, an SPDX expression where there is one.
-    """
+    @property
+    def name(self) -> str:
+        """Kind of source, e.g. "pictures"."""
+        ...
 
-    name: str
-    licence: str
+    @property
+    def licence(self) -> str:
+        """Of the pictures, an SPDX expression where there is one."""
+        ...
 
     def __len__(self) -> int:
         """Number of captures, unusable ones included."""

@@ -123,8 +123,8 @@ def with_instances(scene: Scene) -> tuple[Scene, NDArray[np.uint16] | None]:
 
     Where masks overlap the smaller object is shown; one that is hidden completely keeps no instance id.
     """
-    masks = [item.mask for item in scene.objects]
-    if scene.observation is None or not masks or any(mask is None for mask in masks):
+    masks = [item.mask for item in scene.objects if item.mask is not None]
+    if scene.observation is None or not masks or len(masks) != len(scene.objects):
         return scene, None
     instances = np.zeros(scene.observation.rgb.shape[:2], np.uint16)
     for index in sorted(range(len(masks)), key=lambda i: -int(np.count_nonzero(masks[i]))):

@@ -97,7 +97,7 @@ def _shrunk(rgb: NDArray[np.uint8], max_side: int | None) -> NDArray[np.uint8]:
         return rgb
     scale = max_side / max(height, width)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _focal_in_pixels(image: Image.Image) -> float | None:

@@ -103,7 +103,7 @@ def match(
     wanted = int(np.ceil((rig.disparity(options.min_depth) - lowest + 1) / 16)) * 16
     count = max(16, min(wanted, (left.shape[1] - abs(lowest)) // 16 * 16))
     penalty = options.smoothness * options.block_size**2
-    matcher = cv2.StereoSGBM_create(
+    matcher = cv2.StereoSGBM.create(
         minDisparity=lowest,
         numDisparities=count,
         blockSize=options.block_size,
@@ -116,7 +116,7 @@ def match(
         mode=cv2.STEREO_SGBM_MODE_HH if options.thorough else cv2.STEREO_SGBM_MODE_SGBM,
     )
     raw = matcher.compute(cv2.cvtColor(left, cv2.COLOR_RGB2BGR), cv2.cvtColor(right, cv2.COLOR_RGB2BGR))
-    disparity = raw.astype(np.float32) / 16
+    disparity = np.asarray(raw, np.float32) / np.float32(16)
     disparity[raw < lowest * 16] = np.nan  # OpenCV's mark for "no match" is one below the lowest
     return disparity
 
