@@ -29,5 +29,5 @@ def simulation(request: SourceRequest) -> BuiltSource:
 
     config = SimulationConfig.load(**dict(request.options))
     config = replace(config, scenes=request.scenes(config.views_per_layout))
-    source = SimulatedViews(config=config, split=request.split, seed=request.seed)
+    source = SimulatedViews(config=config, split=request.split, data_seed=request.seed)
     return BuiltSource(source, config.views_per_layout, config.layouts_per_compile)
