@@ -3,34 +3,47 @@
     python bench/fit_lifting.py --views 1200
 
 Never uses a split or seed that results are reported on. Two fits: the weights of the hints that tell the vertical
-(conditional logit over the candidate directions of each view, "none of them" included), and the weights that predict
-how far an object reaches behind what is seen of it (least absolute deviations).
+(conditional logit over the candidate directions of each view, "none of them" included; every view comes a second time
+with its level planes cut out of the depth, so that walls alone are not taken for floors, and some come turned by
+quarters, as cameras on a wrist see them), and a small network that
+predicts how far an object reaches behind what is seen of it. Needs PyTorch.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import yaml
-from lifting import lifted_without_gravity, simulated_views, true_detections
+from lifting import simulated_views, true_detections
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 import spatialvlm_ros.scenes.lifting as lifting_room
 from spatialvlm_ros.datasets.views import SceneView
-from spatialvlm_ros.scenes.lifting.amodal import FEATURES, seen_shape
+from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.geometry.frames import CanonicalFrame
+from spatialvlm_ros.scenes.lifting.calibration import HINTS, Calibration
+from spatialvlm_ros.scenes.lifting.lift import lift_with_report
 from spatialvlm_ros.scenes.lifting.masks import owner_map
 from spatialvlm_ros.scenes.lifting.options import LiftingOptions
 from spatialvlm_ros.scenes.lifting.outliers import edge_pixels, object_points
 from spatialvlm_ros.scenes.lifting.plane_search import find_planes
+from spatialvlm_ros.scenes.lifting.shape import FEATURES, seen_shape
 from spatialvlm_ros.scenes.lifting.surfels import surfels
-from spatialvlm_ros.scenes.lifting.vertical import HINTS, candidates
+from spatialvlm_ros.scenes.lifting.vertical import candidates
 
 RIGHT_DEG = 3.0
 LEAST_VISIBLE = 0.6
+HIDDEN = 12
+TURNED_EVERY = 5
+# Nothing fitted yet: no choice of the vertical is needed, and nothing is added behind what is seen.
+BLANK = Calibration(
+    np.zeros(len(HINTS)), np.zeros(len(FEATURES)), np.ones(len(FEATURES)), np.zeros((len(FEATURES), 1)), np.zeros(1),
+    np.zeros(1), 0.0, 0.0,
+)  # fmt: skip
 TARGET = Path(lifting_room.__path__[0]) / "calibration.yaml"
 
 
@@ -42,8 +55,42 @@ class DirectionSample:
     right: int
 
 
+def without_level_planes(view: SceneView) -> SceneView:
+    """The view with the depth of all its known level planes made invalid, as if it only showed walls and things."""
+    observation = view.observation
+    heights = (observation.camera.pixel_rays() @ view.scene.frame.up) * observation.depth
+    levels = {view.scene.frame.camera_height, *(o.camera_height for o in view.scene.objects)} - {None}
+    near = np.zeros(heights.shape, dtype=bool)
+    for level in levels:
+        near |= np.abs(heights + level) < 0.015 + 0.01 * observation.depth
+    depth = np.where(near, np.nan, observation.depth).astype(np.float32)
+    return replace(view, scene=replace(view.scene, observation=replace(observation, depth=depth)))
+
+
+def turned(view: SceneView, quarters: int) -> SceneView:
+    """The view as a camera turned by quarters of a turn about its axis would give it (a camera on a robot's wrist)."""
+    observation, camera = view.observation, view.observation.camera
+    up, objects = view.scene.frame.up, view.scene.objects
+    for _ in range(quarters):  # counterclockwise: the right edge becomes the upper one
+        camera = Camera(camera.height, camera.width, camera.fy, camera.fx, camera.cy, camera.width - 1 - camera.cx)
+        up = np.array([up[1], -up[0], up[2]])
+    objects = tuple(
+        replace(o, mask=np.rot90(m.mask, quarters)) for o, m in zip(objects, true_detections(view), strict=True)
+    )
+    observation = replace(
+        observation,
+        rgb=np.rot90(observation.rgb, quarters),
+        depth=np.ascontiguousarray(np.rot90(observation.depth, quarters)),
+        camera=camera,
+        up=None,
+    )
+    frame = CanonicalFrame.from_up(up, view.scene.frame.camera_height)
+    scene = replace(view.scene, observation=observation, frame=frame, objects=objects, gaps=None)
+    return replace(view, scene=scene, instances=None)
+
+
 def direction_sample(view: SceneView, options: LiftingOptions) -> DirectionSample:
-    """What the choice of the vertical saw in one view."""
+    """What the choice of the vertical sees in one view."""
     observation = view.observation
     masks = [d.mask for d in true_detections(view)]
     edges = edge_pixels(observation.depth, options.outliers.edge_step)
@@ -60,18 +107,18 @@ def direction_sample(view: SceneView, options: LiftingOptions) -> DirectionSampl
 
 
 def depth_samples(view: SceneView, options: LiftingOptions) -> list[np.ndarray]:
-    """Features and, last, the depth share that would put the centre right, of each well seen object."""
+    """Features and, last, the hidden depth that would put the centre right, of each well seen object."""
     rows = []
-    lifted = lifted_without_gravity(view, options)
-    up = view.scene.frame.up
-    if lifted.scene.frame.level == 0 or lifted.scene.frame.up @ up < np.cos(np.radians(RIGHT_DEG)):
-        return rows
+    known = replace(view.observation, up=view.scene.frame.up)
+    lifted = lift_with_report(known, true_detections(view), options, BLANK)
     for index, thing, cut in zip(lifted.kept, lifted.scene.objects, lifted.cut_by_border, strict=True):
         truth = view.scene.objects[index]
         if truth.visible_fraction < LEAST_VISIBLE or cut:
             continue
-        shape = seen_shape(thing.points, lifted.scene.frame.up, float(thing.box3d.bottom_along(up)[0]))
-        share = 2 * (float(truth.box3d.centers[0] @ shape.depth_axis) - shape.near) / max(shape.width, 1e-3)
+        up = lifted.scene.frame.up
+        shape = seen_shape(thing.points, up, float(thing.box3d.bottom_along(up)[0]))
+        middle = float(truth.box3d.centers[0] @ shape.depth_axis)
+        share = (2 * middle - shape.near - shape.far) / shape.scale
         rows.append(np.append(shape.features, share))
     return rows
 
@@ -94,16 +141,41 @@ def fit_hints(samples: list[DirectionSample]) -> np.ndarray:
     return minimize(cost, np.zeros(len(HINTS)), jac=True, method="L-BFGS-B").x
 
 
-def fit_depth(rows: np.ndarray) -> tuple[np.ndarray, float]:
-    """Least absolute deviations by reweighting, a little ridge; and the robust standard deviation of the rest."""
-    features, share = rows[:, :-1], np.clip(rows[:, -1], 0, 3)
-    weights = np.zeros(features.shape[1])
-    importance = np.ones(len(share))
-    for _ in range(40):
-        weighted = features * importance[:, None]
-        weights = np.linalg.solve(weighted.T @ features + 0.5 * np.eye(len(weights)), weighted.T @ share)
-        importance = 1.0 / np.maximum(np.abs(share - features @ weights), 0.02)
-    return weights, float(1.4826 * np.median(np.abs(share - features @ weights)))
+def fit_depth(rows: np.ndarray, hidden: int = HIDDEN, steps: int = 3000) -> tuple[dict, np.ndarray]:
+    """The network as it stands in the YAML file, and its predictions for ``rows`` (N, F + 1)."""
+    import torch
+
+    torch.manual_seed(0)
+    features, share = rows[:, :-1], np.clip(rows[:, -1], -0.2, 1.5)
+    mean, scale = features.mean(axis=0).round(4), (features.std(axis=0) + 1e-3).round(4)
+    inputs = torch.tensor(np.clip((features - mean) / scale, -4, 4), dtype=torch.float32)
+    target = torch.tensor(share, dtype=torch.float32)
+    first, last = torch.nn.Linear(features.shape[1], hidden), torch.nn.Linear(hidden, 1)
+    optimiser = torch.optim.AdamW([*first.parameters(), *last.parameters()], lr=0.01, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        predicted = last(torch.tanh(first(inputs)))[:, 0]
+        torch.nn.functional.smooth_l1_loss(predicted, target, beta=0.03).backward()
+        optimiser.step()
+        schedule.step()
+    with torch.no_grad():
+        predicted = last(torch.tanh(first(inputs)))[:, 0].numpy()
+    weights = first.weight.detach().numpy().T  # (F, H)
+    columns = {name: _numbers([mean[k], scale[k], *weights[k]]) for k, name in enumerate(FEATURES)}
+    network = {
+        "inputs": columns,
+        "hidden_bias": _numbers(first.bias.detach()),
+        "output_weights": _numbers(last.weight[0].detach()),
+        "output_bias": _numbers(last.bias.detach())[0],
+        # The residuals have long tails; the mean absolute one of a normal distribution is 0.8 deviations.
+        "deviation": round(float(np.abs(share - predicted).mean() / 0.8), 4),
+    }
+    return network, predicted
+
+
+def _numbers(values: object) -> list[float]:
+    return [round(float(v), 4) for v in np.asarray(values)]
 
 
 def main() -> None:
@@ -129,6 +201,9 @@ def main() -> None:
                 "train", arguments.seed + noise, arguments.views // 4, noise, arguments.layout_views
             ):
                 directions.append(direction_sample(view, options))
+                directions.append(direction_sample(without_level_planes(view), options))
+                if len(directions) % TURNED_EVERY == 0:
+                    directions.append(direction_sample(turned(view, 1 + len(directions) % 3), options))
                 found += depth_samples(view, options)
         rows = np.stack(found)
         if arguments.samples:
@@ -142,19 +217,21 @@ def main() -> None:
     hints = fit_hints(directions)
     chosen = [int(np.append(d.hints @ hints, 0.0).argmax()) for d in directions]
     agreeing = np.mean([c == d.right for c, d in zip(chosen, directions, strict=True)])
-    depth, deviation = fit_depth(rows)
+    network, predicted = fit_depth(rows)
     values = {
         "hint_weights": {name: round(float(w), 4) for name, w in zip(HINTS, hints, strict=True)},
-        "depth_weights": {name: round(float(w), 4) for name, w in zip(FEATURES, depth, strict=True)},
-        "depth_deviation": round(deviation, 4),
+        "hidden_depth": network,
     }
     text = (
-        f"# Written by bench/fit_lifting.py from {len(directions)} views and {len(rows)} objects of the split train.\n"
+        f"# Written by bench/fit_lifting.py from {len(directions)} cases and {len(rows)} objects of the split train.\n"
     )
-    arguments.out.write_text(text + yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    text += "# inputs: mean, scale, then one weight for each hidden unit.\n"
+    text += yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=1000)
+    arguments.out.write_text(text, encoding="utf-8")
     possible = np.mean([d.right < len(d.hints) for d in directions])
-    print(f"vertical chosen right in {agreeing:.3f} of the views; a right one was on offer in {possible:.3f}")
-    print(f"depth share: residual {deviation:.3f} of the width over {len(rows)} objects")
+    print(f"vertical (or its absence) told right in {agreeing:.3f} of the cases; there is one in {possible:.3f}")
+    residual = np.abs(rows[:, -1] - predicted).mean()
+    print(f"hidden depth: mean error {np.abs(rows[:, -1]).mean():.4f} without, {residual:.4f} with the network")
 
 
 if __name__ == "__main__":

@@ -119,6 +119,36 @@ class Errors:
         return values
 
 
+@dataclass
+class Worst:
+    """Keeps pictures of the views with the largest errors of up or height, and of object distances."""
+
+    number: int
+    found: list[tuple[float, str, SceneView, LiftedScene]] = field(default_factory=list)
+
+    def add(self, kind: str, view: SceneView, lifted: LiftedScene) -> None:
+        """Remember the view if it is among the worst."""
+        if not self.number:
+            return
+        one = Errors()
+        one.add(view, lifted)
+        frame = max([e / WRONG_UP_DEG for e in one.up_deg] + [e / WRONG_PLANE for e in one.camera_height] + [0.0])
+        frame = 3.0 if one.no_frame else frame
+        distance = float(np.median(one.object_object)) / 0.2 if one.object_object else 0.0
+        note = f"{kind} frame {frame:.2f} distance {distance:.2f} {view.view_id}"
+        self.found.append((max(frame, distance), note, view, lifted))
+        self.found = sorted(self.found, key=lambda f: -f[0])[: self.number]
+
+    def write(self, folder: Path) -> None:
+        """One PNG each, the worst first."""
+        import cv2
+        from lifting_overlay import draw
+
+        folder.mkdir(parents=True, exist_ok=True)
+        for rank, (_, note, view, lifted) in enumerate(self.found):
+            cv2.imwrite(str(folder / f"{rank:03d}.png"), draw(view, lifted, note))
+
+
 def true_detections(view: SceneView) -> list[Detection]:
     """The true masks of a view as if a perfect detector had drawn them."""
     detections = []
@@ -169,6 +199,8 @@ def main() -> None:
     parser.add_argument("--planes", default="surfels", choices=("surfels", "paper"))
     parser.add_argument("--visible-only", action="store_true", help="boxes around the visible points, not completed")
     parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--overlays", type=Path, default=None, help="folder for pictures of the worst views")
+    parser.add_argument("--worst", type=int, default=24, help="number of those pictures")
     arguments = parser.parse_args()
     options = LiftingOptions(
         complete=not arguments.visible_only,
@@ -176,6 +208,7 @@ def main() -> None:
         planes=PlaneOptions(method=arguments.planes),
     )
     errors = {"table": Errors(), "room": Errors(), "all": Errors()}
+    worst = Worst(arguments.worst if arguments.overlays else 0)
     start = time.perf_counter()
     for kind, view in simulated_views(
         arguments.split, arguments.seed, arguments.views // 2, arguments.noise, arguments.layout_views
@@ -183,6 +216,9 @@ def main() -> None:
         lifted = lifted_without_gravity(view, options)
         errors[kind].add(view, lifted)
         errors["all"].add(view, lifted)
+        worst.add(kind, view, lifted)
+    if arguments.overlays:
+        worst.write(arguments.overlays)
     result = {
         "detector": "true masks",
         "depth": "rendered, with sensor noise" if arguments.noise else "rendered",

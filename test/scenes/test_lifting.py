@@ -110,9 +110,12 @@ def test_object_on_another_object():
     base = Box((0, 0, 0.1), (0.3, 0.24, 0.2), 0.2)
     above = Box((0.02, 0, 0.25), (0.1, 0.08, 0.1), 0.6)
     view = render([base, above], (0.2, -1.2, 0.9), (0, 0, 0.1), background=[FLOOR])
-    lifted_base, lifted_above = lift(view.observation, view.detections).objects
-    assert lifted_above.camera_height == pytest.approx(0.7, abs=0.01)
-    assert lifted_above.support_id == lifted_base.label
+    scene = lift(view.observation, view.detections)
+    lifted_base, lifted_above = scene.objects
+    # The plane that carries it in the end is the floor, but its box ends where the other begins.
+    assert lifted_above.camera_height == pytest.approx(0.9, abs=0.01)
+    assert lifted_above.support_id == lifted_base.support_id == scene.frame.support_id
+    assert lifted_above.box3d.bottom_along(view.up)[0] + 0.9 == pytest.approx(0.2, abs=0.01)
     assert lifted_above.box3d.extent_along(view.up)[0] == pytest.approx(0.1, abs=0.01)
     assert lifted_base.camera_height == pytest.approx(0.9, abs=0.01)
 

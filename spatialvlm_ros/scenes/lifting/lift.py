@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.scenes.lifting import report as reasons
-from spatialvlm_ros.scenes.lifting.amodal import camera_aligned_box, completed_box, seen_shape, visible_box
+from spatialvlm_ros.scenes.lifting.amodal import camera_aligned_box, centre_deviation, completed_box, visible_box
 from spatialvlm_ros.scenes.lifting.calibration import Calibration, default_calibration
 from spatialvlm_ros.scenes.lifting.detection import Detection, tight_box
 from spatialvlm_ros.scenes.lifting.masks import owner_map, usable_mask
@@ -22,7 +22,14 @@ from spatialvlm_ros.scenes.lifting.options import LiftingOptions
 from spatialvlm_ros.scenes.lifting.outliers import edge_pixels, object_points
 from spatialvlm_ros.scenes.lifting.plane_search import FoundPlane, find_planes
 from spatialvlm_ros.scenes.lifting.report import LiftedScene
-from spatialvlm_ros.scenes.lifting.support import Support, level_supports, main_support, object_support
+from spatialvlm_ros.scenes.lifting.shape import seen_shape
+from spatialvlm_ros.scenes.lifting.support import (
+    Support,
+    carrying_plane,
+    level_supports,
+    main_support,
+    object_support,
+)
 from spatialvlm_ros.scenes.lifting.surfels import Surfels, surfels
 from spatialvlm_ros.scenes.lifting.vertical import candidates
 from spatialvlm_ros.scenes.observation import Observation
@@ -178,13 +185,14 @@ def _build(
 ) -> tuple[Scene, tuple[float, ...]]:
     """Boxes, supports and the frame."""
     up = ground.up
-    chosen: list[Support | None] = [None] * len(parts)
+    bases: dict[int, Support | None] = {}
     if up is not None and seen is not None:
-        chosen = [object_support(p.points, p.index, ground.supports, seen, up, labels) for p in parts]
+        bases = {p.index: object_support(p.points, p.index, ground.supports, seen, up, labels) for p in parts}
+    chosen = [carrying_plane(p.index, bases) for p in parts]
     objects: list[SceneObject] = []
     deviations: list[float] = []
     for part, support in zip(parts, chosen, strict=True):
-        box, deviation = _object_box(part.points, up, support, options, calibration)
+        box, deviation = _object_box(part.points, up, bases.get(part.index), options, calibration)
         known = support is not None and up is not None
         objects.append(
             SceneObject(
@@ -224,7 +232,7 @@ def _object_box(
         return box, float(0.25 * np.linalg.norm(box.sizes[0]))
     shape = seen_shape(points, up, None)
     if not options.complete:
-        return visible_box(shape), 0.5 * shape.width * calibration.depth_deviation
+        return visible_box(shape), centre_deviation(shape, calibration)
     if support is not None:
         level = support.height_at(points.mean(axis=0), up)
         # Seen from above an object hides its own sides.

@@ -27,7 +27,7 @@ class OutlierOptions:
     max_points: int = 1500
     min_points: int = 12
     edge_step: float = 0.02
-    min_cluster: float = 0.08
+    min_cluster: float = 0.03
 
     def __post_init__(self) -> None:
         _one_of("outlier method", self.method, OUTLIER_METHODS)

@@ -16,6 +16,7 @@ Float = NDArray[np.float64]
 _LEVEL = np.cos(np.radians(12.0))
 _FEWEST_SURFELS = 6
 _STANDING_QUANTILE = 2.0  # per cent
+_FURNITURE_SPREAD_M = 0.1  # of a square of 0.35 m
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,19 @@ class Support:
         name: "plane 0" for the largest ..., or the label of the object it is the top of.
         members: indices of its surfels.
         owner: index of the detection it is the top of, -1 for none.
+        spread: metres, root mean square radius along its shorter direction.
     """
 
     plane: Plane
     name: str
     members: NDArray[np.int64]
     owner: int = -1
+    spread: float = 0.0
+
+    @property
+    def is_furniture_or_floor(self) -> bool:
+        """Whether it counts as a support plane of the view; the top of a book or a box does not."""
+        return self.owner < 0 or self.spread > _FURNITURE_SPREAD_M
 
     def height_at(self, point: Float, up: Float) -> float:
         """Coordinate along up of this surface above or below ``point`` (3,)."""
@@ -68,7 +76,7 @@ def level_supports(
         if owner < 0 or (owners == owner).mean() < 0.6:
             owner = -1
         name = labels[owner] if owner >= 0 else f"plane {len(supports)}"
-        supports.append(Support(plane, name, found.members, owner))
+        supports.append(Support(plane, name, found.members, owner, found.spread))
     return supports
 
 
@@ -134,9 +142,26 @@ def _small_top(
     return Support(Plane(up, -float(np.median(surfels.points[members] @ up))), labels[owner], members, owner)
 
 
+def carrying_plane(index: int, bases: dict[int, Support | None]) -> Support | None:
+    """The floor or table-top that carries an object in the end, through whatever it is stacked on.
+
+    Args:
+        index: of the object's detection.
+        bases: what each lifted detection stands on.
+    """
+    base = bases.get(index)
+    passed = {index}
+    while base is not None and not base.is_furniture_or_floor:
+        if base.owner in passed or base.owner not in bases:
+            return None
+        passed.add(base.owner)
+        base = bases[base.owner]
+    return base
+
+
 def main_support(chosen: list[Support | None], supports: list[Support]) -> Support | None:
     """The plane under most objects (the larger one if equal); without objects the largest plane."""
     if not supports:
         return None
-    votes = [sum(c is s for c in chosen) for s in supports]
+    votes = [sum(c is s for c in chosen) - 0.5 * (not s.is_furniture_or_floor) for s in supports]
     return supports[int(np.argmax(votes))]  # supports are ordered by area, argmax takes the first

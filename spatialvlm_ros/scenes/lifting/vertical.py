@@ -13,13 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.scenes.lifting.calibration import Calibration
+from spatialvlm_ros.scenes.lifting.calibration import HINTS, Calibration
 from spatialvlm_ros.scenes.lifting.plane_search import FoundPlane
 from spatialvlm_ros.scenes.lifting.surfels import Surfels
 
 Float = NDArray[np.float64]
-
-HINTS = ("bias", "roll", "ceiling", "log_share", "standing", "behind", "upright", "owned", "low_in_picture")
 
 _PARALLEL = np.cos(np.radians(5.0))
 _SQUARE = np.sin(np.radians(4.0))
@@ -82,6 +80,7 @@ def _candidate(planes: list[FoundPlane], group: list[int], surfels: Surfels, obj
     others[members] = False
     cosine = np.abs(surfels.normals[others] @ up)
     upright = float(((cosine > _PARALLEL) | (cosine < _SQUARE)).mean()) if others.any() else 0.5
+    gaps = _gaps(up, levels, objects)
     rows = surfels.pixels[:, 1]
     hints = {
         "bias": 1.0,
@@ -89,7 +88,8 @@ def _candidate(planes: list[FoundPlane], group: list[int], surfels: Surfels, obj
         "roll": abs(float(up[0])),
         "ceiling": max(0.0, float(up[1])),
         "log_share": float(np.log(share)),
-        "standing": _standing_share(up, levels, objects, tolerance),
+        "standing": _standing_share(gaps, tolerance),
+        "hovering": _hovering(gaps, objects),
         "behind": float((heights < levels.min() - tolerance).mean()),
         "upright": upright,
         "owned": float(np.average([planes[k].owned for k in group], weights=[planes[k].share for k in group])),
@@ -98,12 +98,30 @@ def _candidate(planes: list[FoundPlane], group: list[int], surfels: Surfels, obj
     return VerticalCandidate(up, tuple(group), np.array([hints[name] for name in HINTS]))
 
 
-def _standing_share(up: Float, levels: Float, objects: list[Float], tolerance: float) -> float:
-    """Share of the objects whose lowest points touch one of the levels; 0.5 when there is no object."""
+def _standing_share(gaps: Float, tolerance: float) -> float:
+    """Share of the objects that touch a level; 0.5 when there is no object."""
+    return float((np.abs(gaps) < tolerance).mean()) if len(gaps) else 0.5
+
+
+def _hovering(gaps: Float, objects: list[Float]) -> float:
+    """Mean height of the objects' lowest visible points over the level below, as a share of their size, 4 at most.
+
+    From above an object hides its base, so it seems to hover by about its height; what seems to hover by several
+    times its size is more likely a thing in front of a wall.
+    """
     if not objects:
-        return 0.5
-    touching = [np.abs(np.percentile(points @ up, _STANDING_QUANTILE) - levels).min() < tolerance for points in objects]
-    return float(np.mean(touching))
+        return 0.0
+    sizes = np.array([np.linalg.norm(points.std(axis=0)) for points in objects])
+    return float(np.clip(gaps / np.maximum(3.0 * sizes, 1e-3), 0.0, 4.0).mean())
+
+
+def _gaps(up: Float, levels: Float, objects: list[Float]) -> Float:
+    """(len(objects),) metres from the nearest level to the lowest points of each object; negative below it."""
+    gaps = np.zeros(len(objects))
+    for k, points in enumerate(objects):
+        over = np.percentile(points @ up, _STANDING_QUANTILE) - levels
+        gaps[k] = over[np.abs(over).argmin()]
+    return gaps
 
 
 def refined_up(main: FoundPlane, planes: list[FoundPlane]) -> Float:
