@@ -6,9 +6,13 @@ import argparse
 import logging
 from pathlib import Path
 
-from spatialvlm_ros.cli import generate, preview
+import spatialvlm_ros.cli.generate as generate
+import spatialvlm_ros.cli.preview as preview
 
 _log = logging.getLogger(__name__)
+
+# Few views of each scene and few scenes of each set of objects: a small data set that shows much.
+_VARIED = ("--set", "views_per_layout=5", "--set", "layouts_per_compile=2", "--scenes-per-shard", "2")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Generate into ``--out`` (resuming what is there) and write ``preview.html`` beside it."""
-    status = generate.run(_arguments(generate, ["--out", args.out, "--views", args.views, "--workers", args.workers]))
+    words = ["--out", args.out, "--views", args.views, "--workers", args.workers, *_VARIED]
+    status = generate.run(_arguments(generate, words))
     if status:
         return status
     page = args.out / "preview.html"

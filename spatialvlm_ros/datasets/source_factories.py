@@ -23,11 +23,18 @@ def synthetic(request: SourceRequest) -> BuiltSource:
 
 
 def simulation(request: SourceRequest) -> BuiltSource:
-    """Rendered rooms and table tops; options override ``config/simulation.yaml``."""
+    """Rendered rooms and table tops; options override ``config/simulation.yaml``.
+
+    The option ``pack`` is a folder, "auto" (the installed pack, else primitives) or "primitives".
+    """
     from spatialvlm_ros.simulation.config import SimulationConfig
     from spatialvlm_ros.simulation.source import SimulatedViews
 
-    config = SimulationConfig.load(**dict(request.options))
+    options = dict(request.options)
+    pack = options.pop("pack", "auto")
+    config = SimulationConfig.load(**options)
     config = replace(config, scenes=request.scenes(config.views_per_layout))
-    source = SimulatedViews(config=config, split=request.split, data_seed=request.seed)
+    source = SimulatedViews(
+        config=config, split=request.split, data_seed=request.seed, pack=None if pack == "primitives" else pack
+    )
     return BuiltSource(source, config.views_per_layout, config.layouts_per_compile)

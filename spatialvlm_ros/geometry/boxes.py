@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from spatialvlm_ros.errors import GeometryError
 
 Float = NDArray[np.float64]
+Index = int | np.integer | slice | list[int] | NDArray[np.integer] | NDArray[np.bool_]
 
 # Signs of the 8 corners, (8, 3).
 _CORNER_SIGNS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
@@ -55,10 +56,10 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.centers)
 
-    def __getitem__(self, index: ArrayLike | slice) -> Boxes:
+    def __getitem__(self, index: Index) -> Boxes:
         """The boxes at ``index`` (slice, index array or boolean array; an int gives one box)."""
         if isinstance(index, (int, np.integer)):
-            index = [int(index)]
+            index = np.array([index])
         return Boxes(self.centers[index], self.sizes[index], self.rotations[index])
 
     @staticmethod

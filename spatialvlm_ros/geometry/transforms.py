@@ -175,7 +175,7 @@ class TransformBuffer:
         up_target, up_source = self._ancestors(target), self._ancestors(source)
         common = next((f for f in up_source if f in set(up_target)), None)
         if common is None:
-            self._raise_not_connected(target, source, up_target, up_source)
+            raise self._not_connected(target, source, up_target, up_source)
         return self._chain(up_target, common, stamp_ns).inverse() @ self._chain(up_source, common, stamp_ns)
 
     def _ancestors(self, frame: str) -> list[str]:
@@ -187,12 +187,12 @@ class TransformBuffer:
             chain.append(parent)
         return chain
 
-    def _raise_not_connected(self, target: str, source: str, up_target: list[str], up_source: list[str]) -> None:
+    def _not_connected(self, target: str, source: str, up_target: list[str], up_source: list[str]) -> TransformError:
         known = self.frames()
         for name in (target, source):
             if name not in known:
-                raise TransformError(f"frame {name!r} is unknown", known, "Is its /tf or /tf_static published?")
-        raise TransformError(
+                return TransformError(f"frame {name!r} is unknown", known, "Is its /tf or /tf_static published?")
+        return TransformError(
             f"no link between {source!r} and {target!r}",
             f"{source} ends at {up_source[-1]}, {target} ends at {up_target[-1]}",
             f"Publish a transform between {up_source[-1]!r} and {up_target[-1]!r}.",

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from spatialvlm_ros.errors import GeometryError, RelationError
-from spatialvlm_ros.geometry.boxes import Boxes
+from spatialvlm_ros.geometry.boxes import Boxes, Index
 from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.scenes.scene import Scene
 
@@ -37,7 +37,7 @@ class Frames:
     def __len__(self) -> int:
         return len(self.levels)
 
-    def __getitem__(self, index: ArrayLike | slice) -> Frames:
+    def __getitem__(self, index: Index) -> Frames:
         return Frames(
             self.levels[index],
             self.ups[index],
