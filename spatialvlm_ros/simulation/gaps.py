@@ -1,7 +1,7 @@
 """The distance between two real surfaces (triangle meshes, hollow ones included): exact when near, to 1 mm when far.
 
-Convex hulls would say that an apple above a bowl's floor touches the bowl. Here candidates are found with bounding
-spheres of small triangles, nearest first, and measured triangle against triangle until nothing nearer is possible.
+Convex hulls would say that an apple above a bowl's floor touches the bowl. Here boxes around groups of neighbouring
+triangles are taken nearest first, and their triangles measured one against another until nothing nearer is possible.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.simulation.solids import Solid
+from spatialvlm_ros.simulation.solids import LEAF, Solid
 
 Float = NDArray[np.float64]
 
 _COARSE_POINTS = 200
+_BATCHES = (4, 16, 64)  # pairs of leaves looked at together
 _CHUNKS = (200, 1000, 4000)  # pairs measured at once: few at first, since the first ones lower the bound most
 
 # Gains below this share of the distance (and below this many metres) are not searched for.
@@ -41,55 +42,74 @@ class Posed:
 
 def surface_gap(a: Posed, b: Posed) -> float:
     """Least distance in metres between the surfaces of ``a`` and ``b``; 0 where they touch or cut each other."""
-    if len(a.solid.centers) > len(b.solid.centers):
+    if len(a.solid.fine) > len(b.solid.fine):
         a, b = b, a
-    # Work in b's frame, where its tree is.
+    # Work in b's frame, where its boxes are.
     own = b.to_own(a.to_world(a.solid.fine))
-    centers = own.mean(axis=1)
-    step = max(1, len(centers) // _COARSE_POINTS)
-    bound = float(b.solid.tree.query(centers[::step])[0].min())
-    near = _distance_to_box(centers, b.solid.lower, b.solid.upper) - a.solid.radii < _worth_finding(bound)
-    chosen = np.flatnonzero(near)
-    if len(chosen) == 0:
-        return bound
-    distance, partner = b.solid.tree.query(centers[chosen])
-    # The nearest few by their centres, measured exactly, give a bound that throws out most of the rest.
-    floor = distance - a.solid.radii[chosen] - b.solid.radii[partner]
-    best = np.argsort(floor)[: _CHUNKS[0]]
-    bound = min(bound, float(triangle_distances(own[chosen[best]], b.solid.fine[partner[best]]).min()))
-    if bound == 0.0:
-        return bound
-    reach_b = float(b.solid.radii.max())
-    chosen = chosen[distance - a.solid.radii[chosen] - reach_b < _worth_finding(bound)]
-    first, second = _pairs_within(centers, chosen, a, b, _worth_finding(bound) + reach_b)
-    floor = np.linalg.norm(centers[first] - b.solid.centers[second], axis=1)
-    floor -= a.solid.radii[first] + b.solid.radii[second]
-    kept = floor < _worth_finding(bound)
-    first, second, floor = first[kept], second[kept], floor[kept]
-    # Boxes around the triangles tell more than spheres where flat faces lie opposite each other.
-    least, most = own.min(axis=1), own.max(axis=1)
-    apart = np.maximum(least[first] - b.solid.fine_upper[second], b.solid.fine_lower[second] - most[first])
-    floor = np.maximum(floor, np.linalg.norm(np.maximum(apart, 0.0), axis=1))
-    order = np.argsort(floor)
-    order = order[: np.searchsorted(floor[order], _worth_finding(bound))]
-    first, second, floor = first[order], second[order], floor[order]
-    start, chunk = 0, 0
-    while start < len(first) and floor[start] < _worth_finding(bound):
-        part = slice(start, start + _CHUNKS[chunk])
-        bound = min(bound, float(triangle_distances(own[first[part]], b.solid.fine[second[part]]).min()))
-        start, chunk = part.stop, min(chunk + 1, len(_CHUNKS) - 1)
+    lower, upper = own.min(axis=1), own.max(axis=1)
+    step = max(1, len(own) // _COARSE_POINTS)
+    bound = float(b.solid.tree.query(own[::step].mean(axis=1))[0].min())
+    starts_a, starts_b = a.solid.leaves, b.solid.leaves
+    leaf_lower = np.minimum.reduceat(lower, starts_a[:-1])
+    leaf_upper = np.maximum.reduceat(upper, starts_a[:-1])
+    # First the groups that are near the other as a whole, then pairs of groups.
+    limit = _worth_finding(bound)
+    near_a = np.flatnonzero(_box_distances(leaf_lower, leaf_upper, b.solid.lower, b.solid.upper) < limit)
+    whole = (leaf_lower.min(axis=0), leaf_upper.max(axis=0))
+    near_b = np.flatnonzero(_box_distances(*whole, b.solid.leaf_lower, b.solid.leaf_upper) < limit)
+    floors = _box_distances(
+        leaf_lower[near_a, None],
+        leaf_upper[near_a, None],
+        b.solid.leaf_lower[None, near_b],
+        b.solid.leaf_upper[None, near_b],
+    )  # (leaves of a, leaves of b)
+    first, second = np.nonzero(floors < limit)
+    floors = floors[first, second]
+    order = np.argsort(floors)
+    first, second, floors = near_a[first[order]], near_b[second[order]], floors[order]
+    start, batch = 0, 0
+    while start < len(first) and floors[start] < _worth_finding(bound):
+        part = slice(start, start + _BATCHES[batch])
+        i, j = _members(first[part], second[part], starts_a, starts_b)
+        near = _box_distances(lower[i], upper[i], b.solid.fine_lower[j], b.solid.fine_upper[j])
+        bound = _nearest(own, b.solid.fine, i, j, near, bound)
+        start, batch = part.stop, min(batch + 1, len(_BATCHES) - 1)
     return bound
 
 
-def _pairs_within(
-    centers: Float, chosen: NDArray[np.intp], a: Posed, b: Posed, reach: float
+def _nearest(
+    a: Float, b: Float, i: NDArray[np.intp], j: NDArray[np.intp], floors: Float, bound: float
+) -> float:
+    """The least of ``bound`` and the distances of the triangle pairs (a[i], b[j]), which are at least ``floors`` apart."""
+    kept = np.flatnonzero(floors < _worth_finding(bound))
+    kept = kept[np.argsort(floors[kept])]
+    start, chunk = 0, 0
+    while start < len(kept) and floors[kept[start]] < _worth_finding(bound):
+        part = kept[start : start + _CHUNKS[chunk]]
+        bound = min(bound, float(triangle_distances(a[i[part]], b[j[part]]).min()))
+        start, chunk = start + _CHUNKS[chunk], min(chunk + 1, len(_CHUNKS) - 1)
+    return bound
+
+
+def _members(
+    first: NDArray[np.intp], second: NDArray[np.intp], starts_a: NDArray[np.intp], starts_b: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Triangles of ``a`` and ``b`` whose centres are nearer than ``reach`` plus the radius of the first."""
-    lists = b.solid.tree.query_ball_point(centers[chosen], reach + a.solid.radii[chosen])
-    counts = [len(one) for one in lists]
-    if sum(counts) == 0:
-        return np.zeros(0, np.intp), np.zeros(0, np.intp)
-    return np.repeat(chosen, counts), np.concatenate([np.asarray(one, dtype=np.intp) for one in lists])
+    """All pairs of triangles of pairs of leaves."""
+    offset = np.arange(LEAF)
+    i = np.broadcast_to((starts_a[first][:, None] + offset)[:, :, None], (len(first), LEAF, LEAF)).reshape(-1)
+    j = np.broadcast_to((starts_b[second][:, None] + offset)[:, None, :], (len(first), LEAF, LEAF)).reshape(-1)
+    there = (i < starts_a[-1]) & (j < starts_b[-1])  # the last leaf may be smaller
+    return i[there], j[there]
+
+
+def _box_distances(lower_a: Float, upper_a: Float, lower_b: Float, upper_b: Float) -> Float:
+    """Distances between axis-aligned boxes, (..., 3) each."""
+    total = np.zeros(np.broadcast_shapes(lower_a.shape, lower_b.shape)[:-1])
+    for k in range(3):
+        apart = np.maximum(lower_a[..., k] - upper_b[..., k], lower_b[..., k] - upper_a[..., k])
+        np.maximum(apart, 0.0, out=apart)
+        total += apart * apart
+    return np.sqrt(total)
 
 
 def _worth_finding(bound: float) -> float:
@@ -123,11 +143,6 @@ def triangle_distances(a: Float, b: Float) -> Float:
             crossing |= _segment_cuts(b[close, k], b[close, (k + 1) % 3], a[close])
         best[np.flatnonzero(close)[crossing]] = 0.0
     return np.sqrt(best)
-
-
-def _distance_to_box(points: Float, lower: Float, upper: Float) -> Float:
-    outside = np.maximum(np.maximum(lower - points, points - upper), 0.0)
-    return np.linalg.norm(outside, axis=1)
 
 
 def _dot(a: Float, b: Float) -> Float:

@@ -39,6 +39,6 @@ def draw_lighting(rules: LightRules, rng: np.random.Generator) -> Lighting:
     directions = -np.stack(
         [np.cos(elevations) * np.cos(azimuths), np.cos(elevations) * np.sin(azimuths), np.sin(elevations)], axis=1
     )
-    levels = np.array([key, *rng.uniform(0.05, 0.3, N_LIGHTS - 1) * key])
+    levels = np.array([key, *rng.uniform(0.1, 0.35, N_LIGHTS - 1) * key])
     tints = 1 + rng.uniform(-rules.cast, rules.cast, (N_LIGHTS, 3))
     return Lighting(directions, levels[:, None] * tints, ambient * tints[0], rng.uniform(0.0, 0.4, N_LIGHTS) * levels)

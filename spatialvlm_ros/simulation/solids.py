@@ -20,6 +20,7 @@ Float = NDArray[np.float64]
 
 # Longest edge of the fine triangles: this share of the object's diagonal, within these limits in metres.
 _FINE_SHARE, _FINE_MIN_M, _FINE_MAX_M = 0.06, 0.006, 0.06
+LEAF = 16  # fine triangles that are looked at together
 _HEIGHT_CELLS = 96  # along the longer side of a height map
 
 
@@ -75,9 +76,15 @@ class Solid:
 
     @cached_property
     def fine(self) -> Float:
-        """(T, 3, 3) the same surface in small triangles."""
+        """(T, 3, 3) the same surface in small triangles, neighbours close together in the order."""
         diagonal = float(np.linalg.norm(self.size))
-        return subdivided(self.triangles, float(np.clip(_FINE_SHARE * diagonal, _FINE_MIN_M, _FINE_MAX_M)))
+        small = subdivided(self.triangles, float(np.clip(_FINE_SHARE * diagonal, _FINE_MIN_M, _FINE_MAX_M)))
+        return small[spatial_order(small.mean(axis=1), LEAF)]
+
+    @cached_property
+    def leaves(self) -> NDArray[np.intp]:
+        """(L + 1,) where each group of at most `LEAF` neighbouring fine triangles starts; the last is T."""
+        return np.append(np.arange(0, len(self.fine), LEAF), len(self.fine))
 
     @cached_property
     def centers(self) -> Float:
@@ -98,6 +105,16 @@ class Solid:
     def fine_upper(self) -> Float:
         """(T, 3) greatest coordinates of each fine triangle."""
         return self.fine.max(axis=1)
+
+    @cached_property
+    def leaf_lower(self) -> Float:
+        """(L, 3) least coordinates of each leaf."""
+        return np.minimum.reduceat(self.fine_lower, self.leaves[:-1])
+
+    @cached_property
+    def leaf_upper(self) -> Float:
+        """(L, 3) greatest coordinates of each leaf."""
+        return np.maximum.reduceat(self.fine_upper, self.leaves[:-1])
 
     @cached_property
     def tree(self) -> Any:
@@ -209,6 +226,24 @@ def subdivided(triangles: Float, longest: float, most: int = 60_000) -> Float:
         middle = (a + b) / 2
         triangles = np.concatenate([np.stack([a, middle, c], axis=1), np.stack([middle, b, c], axis=1)])
     return np.concatenate(done)
+
+
+def spatial_order(points: Float, leaf: int) -> NDArray[np.intp]:
+    """(N,) an order in which each run of ``leaf`` points is compact: halved again and again along the longer side."""
+    order = np.arange(len(points))
+    stack = [(0, len(points))]
+    while stack:
+        start, end = stack.pop()
+        if end - start <= leaf:
+            continue
+        part = order[start:end]
+        cut = points[part]
+        axis = int(np.argmax(cut.max(axis=0) - cut.min(axis=0)))
+        leaves = -(-(end - start) // leaf)
+        half = leaves // 2 * leaf  # whole leaves on the first side, so that runs stay aligned
+        order[start:end] = part[np.argpartition(cut[:, axis], half)]
+        stack += [(start, start + half), (start + half, end)]
+    return order
 
 
 def convex_outline(points: Float) -> Float:

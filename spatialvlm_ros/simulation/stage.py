@@ -246,6 +246,8 @@ def _add_structure(spec: Any) -> None:
             contype=0,
             conaffinity=0,
             group=_HIDDEN,
+            # Light from outside falls into a room as if through its walls and ceiling.
+            castshadow=name.startswith("built"),
         )
     for k in range(N_LIGHTS):
         spec.worldbody.add_light(
