@@ -28,7 +28,7 @@ def test_links_and_pictures_exist(page):
 
 
 def test_make_targets_named_in_the_readme_exist():
-    named = set(re.findall(r"`make ([a-z0-9-]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    named = set(re.findall(r"(?:`|^)make ([a-z0-9-]+)", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.M))
     assert {"demo", "test"} <= named
     for target in named:
         done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)

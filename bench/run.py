@@ -1,0 +1,245 @@
+"""Run every benchmark, compare with the committed values and write the table of docs/benchmarks.md.
+
+    python bench/run.py --write docs/benchmarks.md      measure, compare, write the page
+    python bench/run.py --only questions lifting        some of them
+    python bench/run.py --commit                        make the values measured now the committed ones
+
+Each benchmark is a script of its own that leaves one JSON object; it runs alone, in its own process. A value that is
+worse than the committed one by more than its tolerance makes the exit status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+COMMITTED = HERE / "committed.json"
+BEGIN, END = "<!-- measured by bench/run.py: begin -->", "<!-- measured by bench/run.py: end -->"
+TIMING = 1.5  # speeds differ that much between two runs on a shared machine
+EXACT = 1.15  # errors hardly differ: the seeds are fixed
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One line of the table.
+
+    Attributes:
+        name: what a person reads.
+        path: keys into the benchmark's JSON.
+        unit: shown behind the value.
+        target: the number wanted, None where there is none.
+        higher: whether more is better.
+        scale: factor from the JSON's unit to the one shown.
+        tolerance: worse than the committed value by this factor is a failure.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    unit: str
+    target: float | None = None
+    higher: bool = False
+    scale: float = 1.0
+    tolerance: float = EXACT
+
+    def value(self, result: Mapping[str, Any]) -> float:
+        found: Any = result
+        for key in self.path:
+            found = found[key]
+        return float(found) * self.scale
+
+    def reached(self, value: float) -> str:
+        if self.target is None:
+            return ""
+        return "yes" if (value >= self.target if self.higher else value <= self.target) else "**no**"
+
+    def worse(self, value: float, committed: float) -> bool:
+        return value * self.tolerance < committed if self.higher else value > committed * self.tolerance + 1e-9
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A script, how it is called and its metrics; "{json}" in the call becomes the path of its JSON file, without
+    one it prints the JSON as its last line."""
+
+    title: str
+    command: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+
+
+def _speed(name: str, path: str, unit: str, target: float | None = None) -> Metric:
+    return Metric(name, (path,), unit, target, higher=True, tolerance=TIMING)
+
+
+def _lifting(name: str, kind: str, key: str, target: float | None, unit: str = "%", scale: float = 100.0) -> Metric:
+    return Metric(name, ("errors", kind, key), unit, target, scale=scale)
+
+
+def _middlebury(name: str, kind: str, key: str, target: float | None = None) -> Metric:
+    return Metric(name, ("summary", kind, key), "%", target)
+
+
+def _lifting_metrics(distance_target: float, frame_targets: bool) -> tuple[Metric, ...]:
+    return (
+        _lifting("up vector, median", "all", "up_deg_median", 0.5 if frame_targets else None, "deg", 1.0),
+        _lifting("up vector, 90th percentile", "all", "up_deg_p90", None, "deg", 1.0),
+        _lifting("camera height, median", "all", "camera_height_median", 1.0 if frame_targets else None),
+        _lifting("camera height, 90th percentile", "all", "camera_height_p90", None),
+        _lifting("distance object to object, median", "all", "object_object_median", distance_target),
+        _lifting("distance object to object, 90th percentile", "all", "object_object_p90", None),
+        _lifting("distance camera to object, median", "all", "camera_object_median", distance_target),
+        _lifting("distance camera to object, 90th percentile", "all", "camera_object_p90", None),
+        _lifting("no frame found", "all", "no_frame_share", None),
+        _lifting("wrong up (over 10 degrees)", "all", "wrong_up_share", None),
+        _lifting("wrong support plane (over 10%)", "all", "wrong_plane_share", None),
+        Metric("one view, median", ("errors", "all", "milliseconds_median"), "ms", None, tolerance=TIMING),
+    )
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "simulation": Benchmark(
+        "Simulation: 800 views at 640x480, all channels, written to shards, half rooms, half tables, two processes, "
+        "start and compilation included",
+        ("datasets.py", "--source", "simulation", "--views", "800", "--per-view", "20", "--json"),
+        (
+            _speed("views a second", "views_per_s", "/s", 8),
+            Metric("peak memory (PSS, all processes)", ("peak_pss_gib",), "GiB", 2.0, tolerance=TIMING),
+            Metric("on disk, a view", ("kilobytes_per_view",), "kB"),
+        ),
+    ),
+    "questions": Benchmark(
+        "Questions: 1,000 scenes of 8 objects, 100 pairs each, one core",
+        ("questions.py",),
+        (_speed("complete question/answer pairs", "qa_per_second", "/s", 100_000),),
+    ),
+    "parsing": Benchmark(
+        "Reading answers back",
+        ("parsing.py", "--json"),
+        (
+            _speed("lengths as the templates write them", "template_lengths_per_s", "/s"),
+            _speed("words as the templates write them", "template_words_per_s", "/s"),
+            _speed("phrases as people write them", "phrases_per_s", "/s"),
+        ),
+    ),
+    "datasets": Benchmark(
+        "Data engine: 1 million question/answer pairs, 100 a view, two processes",
+        ("datasets.py", "--json"),
+        (
+            Metric("peak memory (PSS, all processes)", ("peak_pss_gib",), "GiB", 2.0, tolerance=TIMING),
+            _speed("views (small synthetic pictures)", "views_per_s", "/s"),
+        ),
+    ),
+    "lifting": Benchmark(
+        "Lifting: 500 simulated views, rendered depth, true masks as detector output, gravity withheld",
+        ("lifting.py", "--views", "500", "--out", "{json}"),
+        _lifting_metrics(5.0, True),
+    ),
+    "lifting-noise": Benchmark(
+        "Lifting: the same with the noise of a depth sensor",
+        ("lifting.py", "--views", "500", "--noise", "--out", "{json}"),
+        _lifting_metrics(8.0, False),
+    ),
+    "middlebury": Benchmark(
+        "Middlebury motorcycle: distances from stereo (SGBM) against those from the disparity truth",
+        ("middlebury.py", "--json", "{json}"),
+        (
+            _middlebury("camera to object, median", "camera to object", "median_percent"),
+            _middlebury("camera to object, 90th percentile", "camera to object", "p90_percent"),
+            _middlebury("object to object, median", "object to object", "median_percent"),
+            _middlebury("object to object, 90th percentile", "object to object", "p90_percent"),
+            _middlebury("all, median", "all", "median_percent", 3.0),
+        ),
+    ),
+}
+
+
+def measure(benchmark: Benchmark) -> dict[str, Any]:
+    """The JSON object of one benchmark."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "result.json"
+        command = [word.replace("{json}", str(out)) for word in benchmark.command]
+        done = subprocess.run(
+            [sys.executable, str(HERE / command[0]), *command[1:]], stdout=subprocess.PIPE, text=True, check=False
+        )
+        if out.exists():
+            return json.loads(out.read_text(encoding="utf-8"))
+        if done.returncode != 0:
+            raise SystemExit(f"{command[0]} ended with status {done.returncode}")
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def machine() -> str:
+    """One line that names the machine."""
+    model = platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = [x for x in cpuinfo.read_text(encoding="utf-8").splitlines() if x.startswith("model name")]
+        model = lines[0].split(":", 1)[1].strip() if lines else model
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, no GPU used, Python {platform.python_version()}"
+
+
+def shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def table(benchmark: Benchmark, values: Mapping[str, float]) -> str:
+    """The Markdown table of one benchmark."""
+    rows = [f"### {benchmark.title}", "", "| | measured | wanted | reached |", "|---|---|---|---|"]
+    for metric in benchmark.metrics:
+        value = values[metric.name]
+        wanted = (
+            "" if metric.target is None else f"{'>=' if metric.higher else '<='} {shown(metric.target)} {metric.unit}"
+        )
+        rows.append(f"| {metric.name} | {shown(value)} {metric.unit} | {wanted} | {metric.reached(value)} |")
+    return "\n".join(rows) + "\n"
+
+
+def write_page(page: Path, values: Mapping[str, Mapping[str, float]]) -> None:
+    """Replace the part of the page between the markers."""
+    text = page.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    tables = "\n".join(table(BENCHMARKS[name], values[name]) for name in BENCHMARKS if name in values)
+    page.write_text(f"{before}{BEGIN}\nMachine: {machine()}.\n\n{tables}{END}{after}", encoding="utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), default=list(BENCHMARKS), help="which ones")
+    parser.add_argument("--write", type=Path, help="write the tables into this page")
+    parser.add_argument("--commit", action="store_true", help="make the values measured now the committed ones")
+    args = parser.parse_args()
+    committed = json.loads(COMMITTED.read_text(encoding="utf-8")) if COMMITTED.exists() else {}
+    measured: dict[str, dict[str, float]] = {}
+    worse = []
+    for name in args.only:
+        result = measure(BENCHMARKS[name])
+        measured[name] = {m.name: m.value(result) for m in BENCHMARKS[name].metrics}
+        sys.stdout.write(table(BENCHMARKS[name], measured[name]) + "\n")
+        sys.stdout.flush()
+        for metric in BENCHMARKS[name].metrics:
+            before = committed.get(name, {}).get(metric.name)
+            if before is not None and metric.worse(measured[name][metric.name], before):
+                worse.append(f"{name}: {metric.name} {shown(measured[name][metric.name])}, committed {shown(before)}")
+    if args.commit:
+        COMMITTED.write_text(json.dumps({**committed, **measured}, indent=1) + "\n", encoding="utf-8")
+        committed = {**committed, **measured}
+    if args.write:
+        write_page(args.write, {**committed, **measured})
+    for line in worse:
+        sys.stdout.write(f"WORSE {line}\n")
+    return 1 if worse else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
