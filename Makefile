@@ -15,7 +15,7 @@ SETUP_FILES := setup.py constraints.txt tools/system_packages.sh
 help:
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-setup: $(VENV)/.ready-all ## virtual environment with everything but Ray and ROS
+setup: $(VENV)/.ready-all ## virtual environment with everything but ROS
 
 $(VENV)/bin/python:
 	PYTHON=$(PYTHON) tools/system_packages.sh
@@ -30,7 +30,7 @@ $(VENV)/.ready-demo: $(VENV)/bin/python $(SETUP_FILES)
 $(VENV)/.ready-all: $(VENV)/bin/python $(SETUP_FILES)
 	PYTHON=$(PYTHON) tools/system_packages.sh
 	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[all,ray,dev]'
 	touch $@ $(VENV)/.ready-demo
 
 $(SPATIALVLM_ASSETS)/manifest.json: | $(VENV)/.ready-demo
