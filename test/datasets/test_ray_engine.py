@@ -26,7 +26,6 @@ def cluster():
     ray.shutdown()
 
 
-@pytest.mark.slow
 def test_same_files_as_the_local_engine(tmp_path, dataset_folder, make_dataset):
     manifest = make_dataset(tmp_path, engine="ray", workers=2)
     assert manifest.splits["train"].complete
