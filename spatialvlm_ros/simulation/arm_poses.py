@@ -62,9 +62,7 @@ def draw_arm_pose(table: Built, rng: np.random.Generator) -> tuple[ArmPose, list
     return None
 
 
-def _outlines(
-    handle: Any, model: Any, data: Any, q: Float, opening: float, yaw: float, position: Float
-) -> list[Float]:
+def _outlines(handle: Any, model: Any, data: Any, q: Float, opening: float, yaw: float, position: Float) -> list[Float]:
     """Outlines of the low parts of the arm, a little enlarged, one for each geom."""
     mujoco = require_mujoco()
     handle.set_configuration(model, data, q, opening)

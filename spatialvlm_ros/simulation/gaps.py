@@ -77,10 +77,8 @@ def surface_gap(a: Posed, b: Posed) -> float:
     return bound
 
 
-def _nearest(
-    a: Float, b: Float, i: NDArray[np.intp], j: NDArray[np.intp], floors: Float, bound: float
-) -> float:
-    """The least of ``bound`` and the distances of the triangle pairs (a[i], b[j]), which are at least ``floors`` apart."""
+def _nearest(a: Float, b: Float, i: NDArray[np.intp], j: NDArray[np.intp], floors: Float, bound: float) -> float:
+    """The least of ``bound`` and the distances of triangles a[i] from b[j], which are at least ``floors``."""
     kept = np.flatnonzero(floors < _worth_finding(bound))
     kept = kept[np.argsort(floors[kept])]
     start, chunk = 0, 0

@@ -1,4 +1,4 @@
-"""What stands where in one scene: plain data, made by `tabletops` and `rooms`, drawn by `stage`, measured by `truth`."""
+"""What stands where in one scene: plain data, made by `tabletops` and `rooms`, drawn by `stage`."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class DepthNoise:
         result = np.where(flying, clean * share + other * (1 - share), result)
         lost = ~valid | (clean < self.range_m[0]) | (clean > self.range_m[1])
         lost |= edge & (chance > 1 - self.edge_holes)
-        lost |= self._unseen(clean, rgb, camera, rng)
+        lost |= self._unseen(clean, edge, rgb, camera, rng)
         return np.where(lost, np.float32(np.nan), result).astype(np.float32)
 
     def _edges(self, depth: Depth, valid: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Depth]:
@@ -75,20 +75,24 @@ class DepthNoise:
 
         kernel = np.ones((3, 3), np.uint8)
         high, low = cv2.dilate(depth, kernel), cv2.erode(depth, kernel)
-        edge = (high - low > self.edge_jump_share * np.maximum(depth, 1e-3)) & valid
+        jump = np.maximum(high - depth, depth - low)  # to the farthest neighbour; a slope stays below
+        edge = (jump > self.edge_jump_share * np.maximum(depth, 1e-3)) & valid
         other = np.where(high - depth > depth - low, high, low)
         return edge, np.where(other > 0, other, depth)
 
     def _unseen(
-        self, depth: Depth, rgb: Picture, camera: Camera, rng: np.random.Generator
+        self, depth: Depth, edge: NDArray[np.bool_], rgb: Picture, camera: Camera, rng: np.random.Generator
     ) -> NDArray[np.bool_]:
         """Patches lost on grazing and on dark surfaces."""
         import cv2
 
         # The cosine between surface and ray, from the slope of the depth: |dz/du| * fx / z = tan of the tilt.
-        slope_x, slope_y = cv2.Sobel(depth, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(depth, cv2.CV_32F, 0, 1, scale=1 / 8)
+        slope_x, slope_y = (
+            cv2.Sobel(depth, cv2.CV_32F, 1, 0, scale=1 / 8),
+            cv2.Sobel(depth, cv2.CV_32F, 0, 1, scale=1 / 8),
+        )
         tilt = np.hypot(slope_x * camera.fx, slope_y * camera.fy) / np.maximum(depth, 1e-3)
-        grazing = tilt > np.tan(np.radians(self.grazing_deg))
+        grazing = (tilt > np.tan(np.radians(self.grazing_deg))) & ~edge  # a step is not a slope
         dark = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY) < self.dark_level
         patches = cv2.GaussianBlur(rng.standard_normal(depth.shape).astype(np.float32), (0, 0), 2.5)
         patches /= max(float(patches.std()), 1e-9)

@@ -15,7 +15,7 @@ from spatialvlm_ros.simulation.layouts import Prop
 from spatialvlm_ros.simulation.solids import Solid
 
 _TABLE_LIMIT_M = 0.45  # longest side of what is put on a table
-_TABLE_POOL, _ROOM_SMALL, _ROOM_FURNITURE, _ROOM_MOUNTED = 22, 14, 11, 3
+_TABLE_POOL, _ROOM_SMALL, _ROOM_FURNITURE, _ROOM_MOUNTED = 22, 14, 12, 3
 _TWINS = 4  # objects that are there twice
 
 # Furniture of plain shapes, where the pack has none: noun -> (least, greatest) size in metres.
@@ -27,9 +27,7 @@ _PLAIN_FURNITURE = {
 }
 
 
-def choose_props(
-    pack: AssetPack, kind: str, size_variation: float, rng: np.random.Generator
-) -> tuple[Prop, ...]:
+def choose_props(pack: AssetPack, kind: str, size_variation: float, rng: np.random.Generator) -> tuple[Prop, ...]:
     """The objects of one compiled set, each at a size of its own.
 
     Nouns are drawn evenly, then one of their meshes, so that a noun with many meshes is not more frequent. Some objects

@@ -1,8 +1,8 @@
 """Headless MuJoCo rendering with an arbitrary pinhole camera: colour, metric depth and exact geom ids.
 
-One picture takes two passes at most: a colour pass (lights, shadows, textures, antialiased where the model asks for it) and
-a segmentation pass that yields the geom id AND the depth of every pixel centre, so that depth and ids never disagree
-at an edge. Import this module lazily: it needs mujoco and an OpenGL backend (``MUJOCO_GL=egl`` or ``osmesa``).
+One picture takes two passes at most: a colour pass (lights, shadows, textures, antialiased where the model asks for
+it) and a segmentation pass that yields the geom id AND the depth of every pixel centre, so that depth and ids never
+disagree at an edge. Import this module lazily: it needs mujoco and an OpenGL backend (``MUJOCO_GL=egl`` or ``osmesa``).
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class Renderer:
     """Draws one compiled model.
 
     Moving bodies, lights, cameras, colours and geom groups between calls is free; another model needs another
-    renderer (meshes and textures are uploaded once). A renderer belongs to the thread and process that made it. Use it as a
-    context manager or call `close`.
+    renderer (meshes and textures are uploaded once). A renderer belongs to the thread and process that made it. Use it
+    as a context manager or call `close`.
 
     Args:
         model: compiled ``mujoco.MjModel``; its ``vis.quality`` decides shadow resolution and antialiasing.

@@ -26,8 +26,8 @@ def robot_things(layout: Layout, stage: Stage) -> list[Thing]:
     """The arm (its surface and box are those of arm and hand together) and the gripper.
 
     The gripper's box is the tool centre region: its middle is the tool centre point between the finger pads. Its
-    surface, for gaps and contacts, is that of the hand with its fingers. Pixels of the hand belong to the gripper, those
-    of the links to the arm.
+    surface, for gaps and contacts, is that of the hand with its fingers. Pixels of the hand belong to the gripper,
+    those of the links to the arm.
     """
     arm = layout.arm
     handle = stage.arm
@@ -46,9 +46,7 @@ def robot_things(layout: Layout, stage: Stage) -> list[Thing]:
     region = np.array([_PAD_WIDTH_M, max(arm.opening, 0.001), _PAD_HEIGHT_M])
     return [
         Thing(ARM_LABEL, ARM_LABEL, (), "robot/panda", body, links, plane, everything.center, everything.size),
-        Thing(
-            GRIPPER_LABEL, GRIPPER_LABEL, (), "robot/panda", hand, stage.gripper_geoms, plane, np.zeros(3), region
-        ),
+        Thing(GRIPPER_LABEL, GRIPPER_LABEL, (), "robot/panda", hand, stage.gripper_geoms, plane, np.zeros(3), region),
     ]
 
 
@@ -79,7 +77,9 @@ def _geom_triangles(model: Any, data: Any, geom: int) -> Float:
 def _rod(radius: float, half: float, rounded: bool) -> Float:
     """(T, 3, 3) a cylinder along z, with half balls at its ends when rounded."""
     angles = np.linspace(0, np.pi / 2, 7)
-    upper = [(radius * np.cos(a), half + radius * np.sin(a)) for a in angles] if rounded else [(radius, half), (0, half)]
+    upper = (
+        [(radius * np.cos(a), half + radius * np.sin(a)) for a in angles] if rounded else [(radius, half), (0, half)]
+    )
     outline = np.array([(r, -z) for r, z in reversed(upper)] + list(upper))
     turn = np.linspace(0, 2 * np.pi, _ROUND_SEGMENTS + 1)
     ring = np.stack([np.cos(turn), np.sin(turn)], axis=1)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.simulation.layouts import FLOOR, Layout, Placed, Prop, Wall
+from spatialvlm_ros.simulation.layouts import FLOOR, Built, Layout, Placed, Prop, Wall
 from spatialvlm_ros.simulation.packing import FlatTop, Occupied, Rectangle, place_on
 from spatialvlm_ros.simulation.splits import LayoutRules
 from spatialvlm_ros.simulation.tabletops import TABLE, make_table, turned
@@ -16,13 +15,22 @@ from spatialvlm_ros.simulation.tabletops import TABLE, make_table, turned
 Float = NDArray[np.float64]
 
 _WALL_GAP_M = 0.02  # between a wall and what stands against it
+# What is fixed to the ceiling, and how high the bottom of what is fixed to a wall is (metres).
+_ON_CEILING = ("ceiling fan", "ceiling lamp", "chandelier")
+_WALL_HEIGHTS_M = {
+    "radiator": (0.08, 0.2),
+    "urinal": (0.4, 0.6),
+    "wall sink": (0.45, 0.65),
+    "toilet paper": (0.5, 0.9),
+    "curtain": (0.05, 0.2),
+    "television": (0.8, 1.3),
+}
+_USUAL_HEIGHTS_M = (1.2, 1.7)
 _SIDES = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])  # outward normals of the floor's sides
 
 
-def arrange_room(
-    props: tuple[Prop, ...], rules: LayoutRules, n_materials: int, rng: np.random.Generator
-) -> Layout:
-    """A room with 3 to 7 pieces of furniture and 2 to 8 small things."""
+def arrange_room(props: tuple[Prop, ...], rules: LayoutRules, n_materials: int, rng: np.random.Generator) -> Layout:
+    """A room with 4 to 8 pieces of furniture, 4 to 10 small things, and what hangs on walls and ceiling."""
     floor = rng.uniform([1.6, 1.6], [2.8, 2.8])
     height = float(rng.uniform(2.4, 2.9))
     walls = _walls(floor, height, rng)
@@ -34,13 +42,13 @@ def arrange_room(
     others = [p for p in furniture if p not in carriers]
     queue = carriers + [others[int(k)] for k in rng.permutation(len(others))]
     placed: list[Placed] = []
-    amount = int(rng.integers(3, 8))
+    amount = int(rng.integers(4, 9))
     ground = Rectangle(FLOOR, 0.0, np.zeros(2), floor - _WALL_GAP_M)
-    built = []
+    built: list[Built] = []
     if rng.random() < 0.35 or not carriers:
         table = _free_table(rules, ground, occupied, n_materials, rng)
         built = [table] if table is not None else []
-    planes = {FLOOR: 0.0, **{TABLE: b.top for b in built}}
+    planes = {FLOOR: 0.0} | {b.plane: b.top for b in built}
     for prop in queue:
         if len(placed) >= amount:
             break
@@ -51,7 +59,9 @@ def arrange_room(
     for b in built:
         tops.append((None, Rectangle(TABLE, b.top, b.position, b.sizes[0, :2] / 2 - 0.02, b.yaw)))
     placed = _add_small(props, placed, tops, ground, occupied, rng)
+    ceiling = height if rng.random() < 0.6 else None
     placed += _mounted(props, walls, placed, rng)
+    placed += _hanging(props, floor, ceiling, placed, rng)
     materials = rng.integers(n_materials, size=2)
     return Layout(
         kind="room",
@@ -60,7 +70,7 @@ def arrange_room(
         planes=planes,
         floor=floor,
         walls=walls,
-        ceiling=height if rng.random() < 0.6 else None,
+        ceiling=ceiling,
         materials=(int(materials[0]), int(materials[1])),
         targets=tuple(range(len(placed))),
     )
@@ -69,12 +79,12 @@ def arrange_room(
 def _walls(floor: Float, height: float, rng: np.random.Generator) -> tuple[Wall, ...]:
     sides = sorted(int(s) for s in rng.permutation(4)[: int(rng.integers(2, 5))])
     lengths = [2 * floor[1], 2 * floor[0]]
-    return tuple(
-        Wall(_SIDES[s] * floor, -_SIDES[s], float(lengths[s % 2]) + 0.1 * (s % 2), height) for s in sides
-    )
+    return tuple(Wall(_SIDES[s] * floor, -_SIDES[s], float(lengths[s % 2]) + 0.1 * (s % 2), height) for s in sides)
 
 
-def _free_table(rules: LayoutRules, ground: Rectangle, occupied: Occupied, n_materials: int, rng: np.random.Generator):
+def _free_table(
+    rules: LayoutRules, ground: Rectangle, occupied: Occupied, n_materials: int, rng: np.random.Generator
+) -> Built | None:
     style = rules.table_styles[int(rng.integers(len(rules.table_styles)))]
     table = make_table(style, rng, np.array([0.5, 0.6, 0.4]), np.array([0.9, 1.5, 0.8]), n_materials)
     for _ in range(20):
@@ -127,7 +137,7 @@ def _add_small(
     small = [p for p in props if p.item.kind == "tabletop"]
     taken = [Occupied() for _ in tops]
     result = list(placed)
-    for k in rng.permutation(len(small))[: int(rng.integers(2, 9))]:
+    for k in rng.permutation(len(small))[: int(rng.integers(4, 11))]:
         prop = small[int(k)]
         new = None
         if tops and rng.random() < 0.85:
@@ -148,7 +158,7 @@ def _mounted(
     taken: list[tuple[int, float, float]] = []
     found = []
     for prop in (p for p in props if p.item.kind == "mounted"):
-        if not walls or max(prop.solid.size) > 1.2 or prop.solid.size[0] > 0.5:
+        if not walls or prop.item.noun in _ON_CEILING or max(prop.solid.size) > 2.3 or prop.solid.size[0] > 0.5:
             continue
         which = int(rng.integers(len(walls)))
         wall = walls[which]
@@ -156,7 +166,8 @@ def _mounted(
         if width > wall.length - 0.3:
             continue
         shift = float(rng.uniform(-0.5, 0.5) * (wall.length - width - 0.2))
-        low, high = 1.3, wall.height - float(prop.solid.size[2]) - 0.1
+        low, high = _WALL_HEIGHTS_M.get(prop.item.noun, _USUAL_HEIGHTS_M)
+        high = min(high, wall.height - float(prop.solid.size[2]) - 0.1)
         if low > high or any(w == which and abs(shift - s) < (width + o) / 2 + 0.05 for w, s, o in taken):
             continue
         along = np.array([-wall.normal[1], wall.normal[0]])
@@ -165,6 +176,21 @@ def _mounted(
         new = Placed(prop, np.array([*xy, base]), float(np.arctan2(wall.normal[1], wall.normal[0])), FLOOR)
         if _clear_of_furniture(new, placed):
             taken.append((which, shift, width))
+            found.append(new)
+    return found
+
+
+def _hanging(
+    props: tuple[Prop, ...], floor: Float, ceiling: float | None, placed: list[Placed], rng: np.random.Generator
+) -> list[Placed]:
+    """Lamps and fans, their upper end at the ceiling."""
+    found: list[Placed] = []
+    for prop in (p for p in props if p.item.noun in _ON_CEILING):
+        if ceiling is None or found:
+            continue
+        xy = rng.uniform(-0.5, 0.5, 2) * floor
+        new = Placed(prop, np.array([*xy, ceiling - float(prop.solid.upper[2])]), float(rng.uniform(-np.pi, np.pi)))
+        if _clear_of_furniture(new, placed):
             found.append(new)
     return found
 
@@ -182,11 +208,6 @@ def without(layout: Layout, dropped: set[int]) -> Layout:
             gone.add(k)
     numbers = {old: new for new, old in enumerate(k for k in range(len(layout.placed)) if k not in gone)}
     placed = tuple(
-        replace(p, on=None if p.on is None else numbers[p.on])
-        for k, p in enumerate(layout.placed)
-        if k not in gone
+        replace(p, on=None if p.on is None else numbers[p.on]) for k, p in enumerate(layout.placed) if k not in gone
     )
     return replace(layout, placed=placed, targets=tuple(range(len(placed))))
-
-
-Arrange = Callable[[tuple[Prop, ...], LayoutRules, int, np.random.Generator], Layout]

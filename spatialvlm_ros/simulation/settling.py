@@ -18,8 +18,8 @@ _TOO_HIGH_M = 0.012  # something that would have to sink farther than this does 
 def settled(layout: Layout, arm_surfaces: tuple[Posed, ...] = ()) -> Layout:
     """The layout with every supported object lowered onto what carries it, and without objects that cut others.
 
-    An object is lowered by its distance to its support, again and again: that cannot make it cut the support, and it ends
-    touching.
+    An object is lowered by its distance to its support, again and again: that cannot make it cut the support, and it
+    ends touching.
 
     Args:
         layout: as arranged.

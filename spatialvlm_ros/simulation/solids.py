@@ -208,7 +208,7 @@ def _item_triangles(item: AssetItem) -> Float:
 
 
 def subdivided(triangles: Float, longest: float, most: int = 60_000) -> Float:
-    """Halve triangles (T, 3, 3) at their longest edge until no edge is above ``longest`` metres (or ``most`` are made)."""
+    """Halve triangles (T, 3, 3) at the longest edge until none is above ``longest`` metres (or ``most`` are made)."""
     done: list[Float] = []
     count = 0
     while len(triangles):

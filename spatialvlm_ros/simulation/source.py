@@ -1,8 +1,8 @@
 """Simulated views as a source of the data engine: rooms and table tops with exact truth.
 
-    source = SimulatedViews(SimulationConfig(views_per_layout=4), split="train", data_seed=0)
-    for view in source.views(0):
-        ...
+source = SimulatedViews(SimulationConfig(views_per_layout=4), split="train", data_seed=0)
+for view in source.views(0):
+    ...
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class _Compiled:
 class SimulatedViews:
     """A `ViewSource`: scene index i is one layout, seen from ``views_per_layout`` places.
 
-    A scene depends on (split, data_seed, scene index, configuration, pack) only: whatever was drawn before in this process
-    leaves no trace. ``layouts_per_compile`` consecutive scenes share one compiled set of objects, so going through
-    scenes in order is quickest.
+    A scene depends on (split, data_seed, scene index, configuration, pack) only: whatever was drawn before in this
+    process leaves no trace. ``layouts_per_compile`` consecutive scenes share one compiled set of objects, so going
+    through scenes in order is quickest.
 
     Args:
         config: `SimulationConfig`, a mapping of its fields, or None for the defaults.
@@ -197,9 +197,7 @@ class SimulatedViews:
         if len(scene.objects) < config.min_objects:
             return SkippedView(view_id, _TOO_FEW)
         licence = PRIMITIVES_LICENCE if self._pack.path is None else LICENCE
-        return SceneView(
-            view_id, self.split.name, self.name, licence, seed, self._with_noise(scene, rng), instances
-        )
+        return SceneView(view_id, self.split.name, self.name, licence, seed, self._with_noise(scene, rng), instances)
 
     def _with_noise(self, scene: Scene, rng: np.random.Generator) -> Scene:
         observation, lights = scene.observation, self.split.lights

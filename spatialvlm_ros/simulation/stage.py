@@ -1,7 +1,7 @@
 """One compiled set of objects, and how a layout is put on it.
 
-Everything that a layout decides is written on every call of `Stage.arrange` (poses, sizes of tables and walls, materials, what
-is hidden), so that nothing is left of the scene before.
+Everything that a layout decides is written on every call of `Stage.arrange` (poses, sizes of tables and walls,
+materials, what is hidden), so that nothing is left of the scene before.
 """
 
 from __future__ import annotations
@@ -126,9 +126,7 @@ class Stage:
         turn = yaw_matrix(built.yaw)
         for k, (center, size) in enumerate(zip(built.centers, built.sizes, strict=True)):
             geom = geoms[k]
-            self._set_slab(
-                geom, turn @ center + np.array([*built.position, 0.0]), _yaw_quaternion(built.yaw), size / 2
-            )
+            self._set_slab(geom, turn @ center + np.array([*built.position, 0.0]), _yaw_quaternion(built.yaw), size / 2)
             self.model.geom_matid[geom] = self._materials[built.finish[0 if k == 0 else 1]]
 
     def _set_structure(self, layout: Layout) -> None:

@@ -46,7 +46,7 @@ def _blend(share: Float, first: Float, second: Float) -> Float:
 
 
 def _wood(rng: np.random.Generator) -> Float:
-    value = rng.uniform(0.35, 0.85)
+    value = rng.uniform(0.45, 0.9)
     light = np.clip(value * np.array([1.0, rng.uniform(0.72, 0.84), rng.uniform(0.45, 0.65)]), 0, 1)
     planks = int(rng.integers(1, 5))
     shift = rng.random(planks)[np.arange(SIZE) * planks // SIZE][:, None]
@@ -65,7 +65,7 @@ def _plaster(rng: np.random.Generator) -> Float:
 
 def _carpet(rng: np.random.Generator) -> Float:
     speckle = rng.random((SIZE, SIZE))
-    return _color(rng, 0.25, 0.75, 0.35) * (0.75 + 0.25 * speckle)[..., None]
+    return _color(rng, 0.35, 0.8, 0.35) * (0.75 + 0.25 * speckle)[..., None]
 
 
 def _marble(rng: np.random.Generator) -> Float:
@@ -77,7 +77,7 @@ def _checker(rng: np.random.Generator) -> Float:
     n = int(rng.choice([2, 4]))
     cell = np.arange(SIZE) * n // SIZE
     board = (cell[:, None] + cell[None]) % 2
-    return _blend(board.astype(float), _color(rng, 0.6, 0.95), _color(rng, 0.15, 0.5)) * _worn(rng)
+    return _blend(board.astype(float), _color(rng, 0.6, 0.95), _color(rng, 0.25, 0.6)) * _worn(rng)
 
 
 def _tiles(rng: np.random.Generator) -> Float:
@@ -102,7 +102,7 @@ def _bricks(rng: np.random.Generator) -> Float:
 
 
 def _plain(rng: np.random.Generator) -> Float:
-    return np.broadcast_to(_color(rng, 0.3, 0.95, 0.3), (SIZE, SIZE, 3)).copy()
+    return np.broadcast_to(_color(rng, 0.4, 0.95, 0.3), (SIZE, SIZE, 3)).copy()
 
 
 def _worn(rng: np.random.Generator) -> Float:

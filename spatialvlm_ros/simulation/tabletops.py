@@ -124,7 +124,7 @@ def _fill(
         if new is None and rng.random() < 0.3:
             new = onto_something(prop, placed, tops, rng)
         if new is None:
-            new = place_on(prop, top, occupied, rng, where=where)
+            new = place_on(prop, top, occupied, rng, where=where) or place_on(prop, top, occupied, rng, tries=10)
         if new is not None:
             placed.append(new)
     return placed

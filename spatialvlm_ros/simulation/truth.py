@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -105,5 +104,3 @@ def _robot_things(layout: Layout, stage: Stage) -> list[Thing]:
     from spatialvlm_ros.simulation.robot_truth import robot_things
 
     return robot_things(layout, stage)
-
-

@@ -106,6 +106,4 @@ def _frame(truth: LayoutTruth, objects: tuple[SceneObject, ...], viewpoint: View
     if not names:
         return CanonicalFrame.from_up(viewpoint.pose.up())
     plane = max(sorted(set(names)), key=lambda name: (names.count(name), truth.planes[name]))
-    return CanonicalFrame.from_up(
-        viewpoint.pose.up(), float(viewpoint.pose.position[2] - truth.planes[plane]), plane
-    )
+    return CanonicalFrame.from_up(viewpoint.pose.up(), float(viewpoint.pose.position[2] - truth.planes[plane]), plane)
