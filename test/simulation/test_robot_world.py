@@ -97,7 +97,9 @@ def test_quick_gaps_agree_with_exact_ones(apart):
     solids = [apart.posed(k) for k in range(4)]
     for i in range(4):
         for j in range(i):
-            assert near_gap(solids[i], solids[j]) == pytest.approx(surface_gap(solids[i], solids[j]), abs=1e-4)
+            quick, exact = near_gap(solids[i], solids[j]), surface_gap(solids[i], solids[j])
+            # Far apart, `surface_gap` stops 1.5 mm above the least distance at most; near, both are exact.
+            assert quick == pytest.approx(exact, abs=1e-4 if exact < 0.03 else 0.0015)
     cube = Solid.of_item(primitive_item("cube", "red"))
     there = Posed(cube, np.eye(3), np.array([0.08, 0.0, 0.0]))
     assert near_gap(Posed(cube, np.eye(3), np.zeros(3)), there) == pytest.approx(0.03, abs=1e-6)
