@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from spatialvlm_ros.simulation.solids import Solid, yaw_matrix
 Float = NDArray[np.float64]
 
 FLOOR = "floor"
+LEVEL_TOLERANCE_M = 0.002  # a flat top is as level as this
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,13 @@ class Prop:
         """Metres from its bottom to its flat top, or None."""
         return None if self.item.top_height is None else self.item.top_height * self.scale[2]
 
+    @cached_property
+    def top_cells(self) -> Float:
+        """(N, 2) places of its flat top, in its own frame; none without one."""
+        if self.top_height is None:
+            return np.zeros((0, 2))
+        return self.solid.height_map.level_cells(self.top_height, LEVEL_TOLERANCE_M)
+
 
 @dataclass(frozen=True, eq=False)
 class Placed:
@@ -58,7 +67,7 @@ class Placed:
     on: int | None = None
     inside: bool = False
 
-    @property
+    @cached_property
     def posed(self) -> Posed:
         """Its surface where it stands."""
         return Posed(self.prop.solid, yaw_matrix(self.yaw), self.position)
@@ -91,7 +100,7 @@ class Built:
     plane: str
     finish: tuple[int, int] = (0, 1)
 
-    @property
+    @cached_property
     def posed(self) -> Posed:
         """Its surface where it stands."""
         return Posed(Solid.of_boxes(self.centers, self.sizes), yaw_matrix(self.yaw), np.array([*self.position, 0.0]))

@@ -9,13 +9,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.simulation.layouts import Placed, Prop
+from spatialvlm_ros.simulation.layouts import LEVEL_TOLERANCE_M, Placed, Prop
 from spatialvlm_ros.simulation.solids import yaw_matrix
 
 Float = NDArray[np.float64]
 
 CLEARANCE_M = 0.006  # between neighbours that are not meant to touch
-_LEVEL_TOLERANCE_M = 0.002
 
 
 class Surface(Protocol):
@@ -78,11 +77,11 @@ class FlatTop:
         points = np.concatenate([*edge, (outline + outline.mean(axis=0)) / 2])
         own = (points - self.carrier.position[:2]) @ yaw_matrix(self.carrier.yaw)[:2, :2]
         heights = self.carrier.prop.solid.height_map.at(own)
-        return bool((np.abs(heights - (self.carrier.prop.top_height or 0.0)) <= _LEVEL_TOLERANCE_M).all())
+        return bool((np.abs(heights - (self.carrier.prop.top_height or 0.0)) <= LEVEL_TOLERANCE_M).all())
 
     def draw(self, rng: np.random.Generator) -> Float:
         """A point of the top."""
-        cells = self.carrier.prop.solid.height_map.level_cells(self.carrier.prop.top_height or 0.0, _LEVEL_TOLERANCE_M)
+        cells = self.carrier.prop.top_cells
         if len(cells) == 0:
             return self.carrier.position[:2]
         own = cells[int(rng.integers(len(cells)))]
@@ -106,7 +105,10 @@ class Occupied:
 
 def separation(a: Float, b: Float) -> float:
     """A lower bound of the distance between two convex outlines, exact along their edge normals; < 0: they overlap."""
-    best = -np.inf
+    reach_a, reach_b = a.max(axis=0) - a.min(axis=0), b.max(axis=0) - b.min(axis=0)
+    best = float((np.abs(a.max(axis=0) + a.min(axis=0) - b.max(axis=0) - b.min(axis=0)) - reach_a - reach_b).max() / 2)
+    if best > 0:  # even the upright rectangles around them are apart
+        return best
     for outline in (a, b):
         edges = np.roll(outline, -1, axis=0) - outline
         normals = np.stack([edges[:, 1], -edges[:, 0]], axis=1)
@@ -166,7 +168,7 @@ def drop_inside(
     if min(prop.solid.size[:2]) > 1.3 * max(size[:2]) or prop.solid.size[2] > 2.2 * size[2]:
         return None
     taken = Occupied([other.outline() for other in others])
-    points, best = prop.solid.points, None
+    points, best = prop.solid.underside, None
     turn_container = yaw_matrix(container.yaw)[:2, :2]
     for _ in range(tries):
         own_xy = center[:2] + rng.uniform(-0.4, 0.4, 2) * size[:2]

@@ -97,26 +97,6 @@ class Solid:
         return np.linalg.norm(self.fine - self.centers[:, None], axis=2).max(axis=1)
 
     @cached_property
-    def fine_lower(self) -> Float:
-        """(T, 3) least coordinates of each fine triangle."""
-        return self.fine.min(axis=1)
-
-    @cached_property
-    def fine_upper(self) -> Float:
-        """(T, 3) greatest coordinates of each fine triangle."""
-        return self.fine.max(axis=1)
-
-    @cached_property
-    def leaf_lower(self) -> Float:
-        """(L, 3) least coordinates of each leaf."""
-        return np.minimum.reduceat(self.fine_lower, self.leaves[:-1])
-
-    @cached_property
-    def leaf_upper(self) -> Float:
-        """(L, 3) greatest coordinates of each leaf."""
-        return np.maximum.reduceat(self.fine_upper, self.leaves[:-1])
-
-    @cached_property
     def tree(self) -> Any:
         """KD-tree over `centers`."""
         from scipy.spatial import cKDTree
@@ -143,6 +123,15 @@ class Solid:
     def points(self) -> Float:
         """(P, 3) points all over the surface: corners and centres of the fine triangles."""
         return np.concatenate([self.fine.reshape(-1, 3), self.centers])
+
+    @cached_property
+    def underside(self) -> Float:
+        """(P, 3) the lowest of `points` over each cell of a grid: all that can hit something when it comes down."""
+        cell = max(float(self.size[:2].max()) / _HEIGHT_CELLS, 1e-4)
+        index = np.floor((self.points[:, :2] - self.lower[:2]) / cell).astype(np.int64)
+        order = np.lexsort((self.points[:, 2], index[:, 0] * 100_000 + index[:, 1]))
+        keys = (index[:, 0] * 100_000 + index[:, 1])[order]
+        return self.points[order[np.flatnonzero(np.diff(keys, prepend=-1))]]
 
     @cached_property
     def height_map(self) -> HeightMap:
