@@ -22,16 +22,16 @@ _PAD_WIDTH_M, _PAD_HEIGHT_M = 0.019, 0.019
 _ROUND_SEGMENTS = 24
 
 
-def robot_things(layout: Layout, stage: Stage) -> list[Thing]:
-    """The arm (its surface and box are those of arm and hand together) and the gripper.
+def robot_things(layout: Layout, stage: Stage) -> tuple[Thing, ...]:
+    """Nothing without a robot; else the arm (its surface and box are those of arm and hand together) and the gripper.
 
     The gripper's box is the tool centre region: its middle is the tool centre point between the finger pads. Its
     surface, for gaps and contacts, is that of the hand with its fingers. Pixels of the hand belong to the gripper,
-    those of the links to the arm.
+    those of the links to the arm. The layout must be on the stage (`Stage.arrange`).
     """
-    arm = layout.arm
-    handle = stage.arm
-    assert arm is not None and handle is not None  # robot_things is only called for layouts with an arm
+    arm, handle = layout.arm, stage.arm
+    if arm is None or handle is None:
+        return ()
     rotation = yaw_matrix(arm.yaw)
     everything = _solid(stage, stage.arm_geoms, rotation, arm.position)
     hand_only = _solid(stage, stage.gripper_geoms, rotation, arm.position)
@@ -44,10 +44,10 @@ def robot_things(layout: Layout, stage: Stage) -> list[Thing]:
     heading = yaw_matrix(float(np.arctan2(site[1, 1], site[0, 1]) - np.pi / 2))
     hand = Posed(Solid((hand_only.triangles @ rotation.T + arm.position - tcp) @ heading), heading, tcp)
     region = np.array([_PAD_WIDTH_M, max(arm.opening, 0.001), _PAD_HEIGHT_M])
-    return [
+    return (
         Thing(ARM_LABEL, ARM_LABEL, (), "robot/panda", body, links, plane, everything.center, everything.size),
         Thing(GRIPPER_LABEL, GRIPPER_LABEL, (), "robot/panda", hand, stage.gripper_geoms, plane, np.zeros(3), region),
-    ]
+    )
 
 
 def _solid(stage: Stage, geoms: NDArray[np.intp], rotation: Float, position: Float) -> Solid:

@@ -30,7 +30,7 @@ from spatialvlm_ros.simulation.settling import settled
 from spatialvlm_ros.simulation.splits import get_split
 from spatialvlm_ros.simulation.stage import N_MATERIALS, Stage, StageOptions
 from spatialvlm_ros.simulation.tabletops import arrange_table
-from spatialvlm_ros.simulation.truth import LayoutTruth, measure, things_of
+from spatialvlm_ros.simulation.truth import LayoutTruth, Thing, measure, things_of
 from spatialvlm_ros.simulation.viewpoints import draw_viewpoint
 from spatialvlm_ros.simulation.views import compose_scene, instance_picture
 
@@ -155,10 +155,10 @@ class SimulatedViews:
             layout = arrange_table(compiled.props, rules, N_MATERIALS, rng, arm)
         stage.paint(rng)
         stage.arrange(layout)
-        robot = tuple(t.posed for t in things_of(layout, stage)[-2:]) if layout.arm is not None else ()
-        layout = settled(layout, robot)
+        robot = _robot_things(layout, stage)
+        layout = settled(layout, tuple(t.posed for t in robot[:1]))  # the arm's surface holds the gripper's
         stage.arrange(layout)
-        return layout, measure(layout, things_of(layout, stage), self.config.surface_samples, rng)
+        return layout, measure(layout, things_of(layout, stage, robot), self.config.surface_samples, rng)
 
     # ---- a view ----
 
@@ -218,6 +218,14 @@ def _arm(table: Built, rng: np.random.Generator) -> tuple[ArmPose, list[np.ndarr
     from spatialvlm_ros.simulation.arm_poses import draw_arm_pose
 
     return draw_arm_pose(table, rng)
+
+
+def _robot_things(layout: Layout, stage: Stage) -> tuple[Thing, ...]:
+    if layout.arm is None:
+        return ()
+    from spatialvlm_ros.simulation.robot_truth import robot_things
+
+    return robot_things(layout, stage)
 
 
 def _open_pack(pack: str | Path | None) -> AssetPack:

@@ -64,8 +64,8 @@ class LayoutTruth:
     planes: dict[str, float]
 
 
-def things_of(layout: Layout, stage: Stage) -> tuple[Thing, ...]:
-    """The things of a layout that was put on the stage (`Stage.arrange`): placed objects, built furniture, robot."""
+def things_of(layout: Layout, stage: Stage, robot: tuple[Thing, ...]) -> tuple[Thing, ...]:
+    """The things of a layout: placed objects, built furniture, and those of the robot (`robot_things`)."""
     things = []
     for placed in layout.placed:
         item, solid = placed.prop.item, placed.prop.solid
@@ -87,7 +87,7 @@ def things_of(layout: Layout, stage: Stage) -> tuple[Thing, ...]:
         shown = geoms[: len(built.sizes)]
         solid = posed.solid
         things.append(Thing(built.noun, built.noun, (), "", posed, shown, "floor", solid.center, solid.size, True))
-    return (*things, *_robot_things(layout, stage))
+    return (*things, *robot)
 
 
 def measure(layout: Layout, things: tuple[Thing, ...], samples: int, rng: np.random.Generator) -> LayoutTruth:
@@ -96,11 +96,3 @@ def measure(layout: Layout, things: tuple[Thing, ...], samples: int, rng: np.ran
     gaps[gaps <= CONTACT_M] = 0.0
     surfaces = tuple(t.posed.to_world(t.posed.solid.samples(samples, rng)) for t in things)
     return LayoutTruth(things, gaps, surfaces, layout.planes)
-
-
-def _robot_things(layout: Layout, stage: Stage) -> list[Thing]:
-    if layout.arm is None:
-        return []
-    from spatialvlm_ros.simulation.robot_truth import robot_things
-
-    return robot_things(layout, stage)
