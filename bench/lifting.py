@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from spatialvlm_ros.scenes.lifting.options import LiftingOptions, OutlierOptions
 from spatialvlm_ros.scenes.lifting.report import LiftedScene
 
 LEAST_VISIBLE = 0.7
+NOT_A_BODY = ("gripper",)  # its truth is the tool centre point between its pads, not the middle of what is seen
 WRONG_UP_DEG = 10.0
 WRONG_PLANE = 0.1  # relative error of the camera height
 
@@ -36,6 +38,7 @@ class Errors:
     views: int = 0
     no_frame: int = 0
     wrong_up: int = 0
+    no_plane: int = 0
     wrong_plane: int = 0
     skipped: int = 0
     objects: int = 0
@@ -66,8 +69,10 @@ class Errors:
         angle = float(np.degrees(np.arccos(np.clip(found.frame.up @ truth.frame.up, -1, 1))))
         self.up_deg.append(angle)
         self.wrong_up += angle > WRONG_UP_DEG
-        if found.frame.camera_height is None or truth.frame.camera_height is None:
-            self.wrong_plane += found.frame.camera_height is None
+        if truth.frame.camera_height is None:
+            return
+        if found.frame.camera_height is None:
+            self.no_plane += 1
             return
         error = abs(found.frame.camera_height - truth.frame.camera_height) / truth.frame.camera_height
         self.camera_height.append(error)
@@ -82,7 +87,7 @@ class Errors:
         pairs = [
             (truth.objects[index], thing)
             for index, thing in zip(lifted.kept, lifted.scene.objects, strict=True)
-            if truth.objects[index].visible_fraction >= LEAST_VISIBLE
+            if truth.objects[index].visible_fraction >= LEAST_VISIBLE and truth.objects[index].noun not in NOT_A_BODY
         ]
         if not pairs:
             return
@@ -106,7 +111,7 @@ class Errors:
     def summary(self) -> dict[str, float]:
         """Median, 90th percentile and shares by name."""
         values: dict[str, float] = {"views": self.views, "objects": self.objects}
-        for name in ("no_frame", "wrong_up", "wrong_plane"):
+        for name in ("no_frame", "wrong_up", "no_plane", "wrong_plane"):
             values[f"{name}_share"] = round(getattr(self, name) / max(self.views, 1), 4)
         values["skipped_share"] = round(self.skipped / max(self.objects, 1), 4)
         for name in (
@@ -174,18 +179,16 @@ def simulated_views(
         changes = {
             "room_share": share,
             "views_per_layout": layout_views,
-            "scenes": max(1, 2 * per_kind // layout_views + 1),
+            "layouts_per_compile": 5,
+            "scenes": 3 * per_kind // layout_views + 10,
             "depth_noise": "realsense" if noise else "none",
+            "antialiasing": 0,  # only the depth matters here
         }
-        source = SimulatedViews(split=split, seed=seed, config=changes)
-        count = 0
-        for index in range(len(source)):
-            for view in source.views(index):
-                if count < per_kind and isinstance(view, SceneView):
-                    count += 1
-                    yield kind, view
-            if count >= per_kind:
-                break
+        source = SimulatedViews(changes, split, seed, pack="auto")
+        found = (v for k in range(len(source)) for v in source.views(k) if isinstance(v, SceneView))
+        for view in islice(found, per_kind):
+            yield kind, view
+        source.close()
 
 
 def main() -> None:

@@ -17,7 +17,20 @@ from spatialvlm_ros.scenes.lifting.shape import FEATURES
 Float = NDArray[np.float64]
 
 # What tells the vertical; computed in `vertical`.
-HINTS = ("bias", "roll", "ceiling", "log_share", "standing", "hovering", "behind", "upright", "owned", "low_in_picture")
+HINTS = (
+    "bias",
+    "roll",
+    "upside_down",
+    "log_share",  # of the surfaces that would be level and seen from above
+    "no_level",  # there are none
+    "ceiling_share",  # of the surfaces that would be level and seen from below
+    "standing",
+    "hovering",
+    "behind",
+    "upright",
+    "owned",
+    "low_in_picture",
+)
 
 
 @dataclass(frozen=True)

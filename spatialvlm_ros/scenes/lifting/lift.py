@@ -17,7 +17,7 @@ from spatialvlm_ros.scenes.lifting.amodal import camera_aligned_box, centre_devi
 from spatialvlm_ros.scenes.lifting.calibration import Calibration, default_calibration
 from spatialvlm_ros.scenes.lifting.detection import Detection, tight_box
 from spatialvlm_ros.scenes.lifting.masks import owner_map, usable_mask
-from spatialvlm_ros.scenes.lifting.noise import smoothed_depth
+from spatialvlm_ros.scenes.lifting.noise import inverse_depth_noise, smoothed_depth
 from spatialvlm_ros.scenes.lifting.options import LiftingOptions
 from spatialvlm_ros.scenes.lifting.outliers import edge_pixels, object_points
 from spatialvlm_ros.scenes.lifting.plane_search import FoundPlane, find_planes
@@ -28,7 +28,7 @@ from spatialvlm_ros.scenes.lifting.support import (
     carrying_plane,
     level_supports,
     main_support,
-    object_support,
+    object_supports,
 )
 from spatialvlm_ros.scenes.lifting.surfels import Surfels, surfels
 from spatialvlm_ros.scenes.lifting.vertical import candidates
@@ -53,6 +53,7 @@ class _Part:
     detection: Detection
     mask: NDArray[np.bool_]
     points: Float
+    noise: float  # metres along the line of sight
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def _clean_parts(
         return [], [(d.label, reasons.NO_VALID_DEPTH) for d in detections]
     edges = edge_pixels(depth, options.outliers.edge_step)
     smooth = smoothed_depth(depth) if options.smooth else depth
+    noise = inverse_depth_noise(smooth)
     parts: list[_Part] = []
     skipped: list[tuple[str, str]] = []
     for index, detection in enumerate(detections):
@@ -138,7 +140,7 @@ def _clean_parts(
         if len(points) < options.outliers.min_points:
             skipped.append((detection.label, reasons.TOO_FEW_POINTS))
             continue
-        parts.append(_Part(index, detection, mask, points))
+        parts.append(_Part(index, detection, mask, points, noise * float(np.median(points[:, 2])) ** 2))
     return parts, skipped
 
 
@@ -155,14 +157,18 @@ def _find_ground(
     tilt = np.radians(options.planes.max_tilt_deg)
     if options.use_gravity and observation.up is not None:
         return _Ground(observation.up, "gravity", level_supports(planes, seen, observation.up, labels, tilt, False))
-    up = vertical_of(planes, seen, [p.points for p in parts], options, calibration)
+    up = vertical_of(planes, seen, {p.index: p.points for p in parts}, options, calibration)
     if up is None:
         return _Ground(None, "", [])
     return _Ground(up, "planes", level_supports(planes, seen, up, labels, tilt, True))
 
 
 def vertical_of(
-    planes: list[FoundPlane], seen: Surfels, objects: list[Float], options: LiftingOptions, calibration: Calibration
+    planes: list[FoundPlane],
+    seen: Surfels,
+    objects: dict[int, Float],
+    options: LiftingOptions,
+    calibration: Calibration,
 ) -> Float | None:
     """(3,) up from the planes of a view, or None where none of them is likely enough to be level."""
     ranked = [(c.score(calibration), c) for c in candidates(planes, seen, objects)]
@@ -187,12 +193,12 @@ def _build(
     up = ground.up
     bases: dict[int, Support | None] = {}
     if up is not None and seen is not None:
-        bases = {p.index: object_support(p.points, p.index, ground.supports, seen, up, labels) for p in parts}
-    chosen = [carrying_plane(p.index, bases) for p in parts]
+        bases = object_supports({p.index: p.points for p in parts}, ground.supports, seen, up, labels)
+    chosen = [carrying_plane(p.index, bases, up) if up is not None else None for p in parts]
     objects: list[SceneObject] = []
     deviations: list[float] = []
     for part, support in zip(parts, chosen, strict=True):
-        box, deviation = _object_box(part.points, up, bases.get(part.index), options, calibration)
+        box, deviation = _object_box(part, up, bases.get(part.index), options, calibration)
         known = support is not None and up is not None
         objects.append(
             SceneObject(
@@ -224,13 +230,14 @@ def _frame(
 
 
 def _object_box(
-    points: Float, up: Float | None, support: Support | None, options: LiftingOptions, calibration: Calibration
+    part: _Part, up: Float | None, support: Support | None, options: LiftingOptions, calibration: Calibration
 ) -> tuple[Boxes, float]:
     """The box of one object and the standard deviation of its centre in metres."""
+    points = part.points
     if up is None:
         box = camera_aligned_box(points)
         return box, float(0.25 * np.linalg.norm(box.sizes[0]))
-    shape = seen_shape(points, up, None)
+    shape = seen_shape(points, up, None, part.noise)
     if not options.complete:
         return visible_box(shape), centre_deviation(shape, calibration)
     if support is not None:
@@ -239,7 +246,7 @@ def _object_box(
         share = _SNAP_SHARE + _SNAP_FROM_ABOVE * max(0.0, shape.elevation - _STEEP)
         limit = _SNAP_M + share * max(shape.top - shape.bottom, shape.width)
         if shape.bottom - level < limit and level < shape.top:
-            shape = seen_shape(points, up, level)
+            shape = seen_shape(points, up, level, part.noise)
     return completed_box(shape, calibration)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+_SPACING = 6  # pixels; sensors share their error between neighbours that are nearer
 _NEGLIGIBLE = 2e-4  # noise over inverse depth below which nothing is smoothed: rendered depth, good lidar
 _BEND_DEVIATION = np.sqrt(6.0)  # of the second difference of independent noise of deviation 1
 _FAR_OFF = -1e3  # inverse depth of invalid pixels while smoothing: too far from all others to count
@@ -18,7 +19,7 @@ def inverse_depth_noise(depth: NDArray[np.float32]) -> float:
     rows = depth[::4]
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = np.where(rows > 0, 1.0 / rows, np.nan)
-    bend = np.abs(inverse[:, :-2] - 2.0 * inverse[:, 1:-1] + inverse[:, 2:])
+    bend = np.abs(inverse[:, : -2 * _SPACING] - 2.0 * inverse[:, _SPACING:-_SPACING] + inverse[:, 2 * _SPACING :])
     bend = bend[np.isfinite(bend)]
     return float(1.4826 * np.median(bend) / _BEND_DEVIATION) if len(bend) else 0.0
 
@@ -39,6 +40,6 @@ def smoothed_depth(depth: NDArray[np.float32]) -> NDArray[np.float32]:
         return depth
     valid = np.isfinite(inverse)
     filled = np.where(valid, inverse, np.float32(_FAR_OFF))
-    smooth = cv2.bilateralFilter(filled, d=7, sigmaColor=3.0 * noise, sigmaSpace=3.0)
+    smooth = cv2.bilateralFilter(filled, d=9, sigmaColor=3.0 * noise, sigmaSpace=4.0)
     with np.errstate(divide="ignore"):
         return np.where(valid, 1.0 / smooth, np.nan).astype(np.float32)

@@ -20,6 +20,7 @@ _CLAIMED_NORMAL_DEVIATION = np.cos(np.radians(30.0))
 _SCORED_SURFELS = 2500
 _FEWEST_SURFELS = 40
 _REFITS = 4
+_OWNED_SHARE = 0.6
 # The paper's segmentation step (appendix A.2).
 _PAPER_THRESHOLD_M = 0.05
 _PAPER_ITERATIONS = 1000
@@ -44,6 +45,7 @@ class FoundPlane:
     residual: float
     spread: float
     owned: float
+    owner: int
 
     @property
     def normal_variance(self) -> float:
@@ -174,11 +176,16 @@ def _measured(surfels: Surfels, plane: Plane, members: NDArray[np.int64]) -> Fou
     residual = 1.4826 * float(np.median(np.abs(plane.distance(points))))
     centred = points - points.mean(axis=0)
     variances = np.linalg.eigvalsh(centred.T @ centred / len(points))
+    owners = surfels.owners[members]
+    owner = int(np.bincount(owners + 1).argmax()) - 1
+    if (owners == owner).mean() < _OWNED_SHARE:
+        owner = -1
     return FoundPlane(
         plane=plane,
         members=members,
         share=len(members) / len(surfels),
         residual=residual,
         spread=float(np.sqrt(max(variances[1], 0.0))),
-        owned=float((surfels.owners[members] >= 0).mean()),
+        owned=float((owners >= 0).mean()),
+        owner=owner,
     )

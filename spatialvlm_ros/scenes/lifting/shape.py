@@ -35,6 +35,7 @@ _YAWS = np.radians(np.arange(0.0, 90.0, 3.0))
 _YAW_POINTS = 500
 _MIN_EXTENT_M = 0.002
 _STRAIGHT_DOWN = 0.05  # sine between the line of sight and the vertical
+_NOISE_REACH = 2.0  # deviations to either side of a surface within which its points lie
 _END_SHARE = 0.125
 _TOP_SHARE = 0.15
 _LARGEST_FEATURE = 3.0
@@ -80,19 +81,20 @@ class SeenShape:
         return max(self.width, self.far - self.near, _MIN_EXTENT_M)
 
 
-def seen_shape(points: Float, up: Float, bottom: float | None) -> SeenShape:
+def seen_shape(points: Float, up: Float, bottom: float | None, noise: float = 0.0) -> SeenShape:
     """Measure the visible points.
 
     Args:
         points: (N, 3) metres, optical frame.
         up: (3,) unit.
         bottom: height of the object's base along up where it is known better than by its visible points.
+        noise: standard deviation in metres of the points along the line of sight.
     """
     heights = points @ up
-    low, top = (float(v) for v in np.percentile(heights, [_TRIM, 100 - _TRIM]))
-    bottom = low if bottom is None else float(bottom)
     sight = points.mean(axis=0)
     elevation = -float(sight @ up) / float(np.linalg.norm(sight))
+    low, top = _ends(heights, noise * abs(elevation))
+    bottom = low if bottom is None else float(bottom)
     level = _level_sight(sight, up)
     side = np.cross(up, level)
     yaw = least_area_yaw(np.stack([points @ level, points @ side], axis=1))
@@ -101,8 +103,9 @@ def seen_shape(points: Float, up: Float, bottom: float | None) -> SeenShape:
     depth_axis = np.cos(yaw) * level + np.sin(yaw) * side
     width_axis = np.cross(up, depth_axis)
     along, across = points @ depth_axis, points @ width_axis
-    near, far = (float(v) for v in np.percentile(along, [_TRIM, 100 - _TRIM]))
-    left, right = (float(v) for v in np.percentile(across, [_TRIM, 100 - _TRIM]))
+    in_sight = sight / np.linalg.norm(sight)
+    near, far = _ends(along, noise * abs(float(in_sight @ depth_axis)))
+    left, right = _ends(across, noise * abs(float(in_sight @ width_axis)))
 
     width = max(right - left, _MIN_EXTENT_M)
     height = max(top - bottom, _MIN_EXTENT_M)
@@ -116,6 +119,25 @@ def seen_shape(points: Float, up: Float, bottom: float | None) -> SeenShape:
     values |= _profile((along - near) / width, across / width, (heights - bottom) / height, (far - near) / width)
     features = np.clip([values[name] for name in FEATURES], -1.0, _LARGEST_FEATURE)
     return SeenShape(up, depth_axis, width_axis, near, far, left, right, bottom, top, features)
+
+
+def _ends(values: Float, noise: float) -> tuple[float, float]:
+    """Both ends of ``values`` (N,) without stray ones, put back by what noise of that deviation adds to them.
+
+    With a share f of the points on the end itself, the quantile taken there lies z deviations beyond it, where z is
+    the normal quantile of 1 - trim / f.
+    """
+    low, high = (float(v) for v in np.percentile(values, [_TRIM, 100 - _TRIM]))
+    if noise <= 0 or high - low <= 0:
+        return low, high
+    from scipy.special import ndtri
+
+    reach = min(2.0 * _NOISE_REACH * noise, high - low)
+    beyond = []
+    for share in ((values < low + reach).mean(), (values > high - reach).mean()):
+        beyond.append(noise * float(ndtri(1.0 - min(_TRIM / 100.0 / max(float(share), 1e-6), 0.5))))
+    middle = (low + high) / 2
+    return min(low + beyond[0], middle), max(high - beyond[1], middle)
 
 
 def _level_sight(sight: Float, up: Float) -> Float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialvlm_ros.geometry.frames import horizontal_axes
 from spatialvlm_ros.geometry.planes import Plane
 from spatialvlm_ros.scenes.lifting.plane_search import FoundPlane
 from spatialvlm_ros.scenes.lifting.surfels import Surfels
@@ -17,6 +19,8 @@ _LEVEL = np.cos(np.radians(12.0))
 _FEWEST_SURFELS = 6
 _STANDING_QUANTILE = 2.0  # per cent
 _FURNITURE_SPREAD_M = 0.1  # of a square of 0.35 m
+_CARRIER_WIDER = 1.5
+_FURNITURE_RISE_M = 0.25  # a top this high over what carries it is furniture too, however small
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,8 @@ class Support:
     spread: float = 0.0
 
     @property
-    def is_furniture_or_floor(self) -> bool:
-        """Whether it counts as a support plane of the view; the top of a book or a box does not."""
+    def is_large(self) -> bool:
+        """Whether it is a support plane of the view by its size alone: a floor or table-top, not the top of a book."""
         return self.owner < 0 or self.spread > _FURNITURE_SPREAD_M
 
     def height_at(self, point: Float, up: Float) -> float:
@@ -71,12 +75,8 @@ def level_supports(
         plane = found.plane
         if trust_up and float(plane.normal @ up) > _LEVEL:
             plane = Plane(up, _offset(surfels.points[found.members], up))
-        owners = surfels.owners[found.members]
-        owner = int(np.bincount(owners + 1).argmax()) - 1
-        if owner < 0 or (owners == owner).mean() < 0.6:
-            owner = -1
-        name = labels[owner] if owner >= 0 else f"plane {len(supports)}"
-        supports.append(Support(plane, name, found.members, owner, found.spread))
+        name = labels[found.owner] if found.owner >= 0 else f"plane {len(supports)}"
+        supports.append(Support(plane, name, found.members, found.owner, found.spread))
     return supports
 
 
@@ -90,78 +90,154 @@ def _offset(points: Float, up: Float) -> float:
     return -float(np.average(heights[kept], weights=weights))
 
 
-def object_support(
-    points: Float, index: int, supports: list[Support], surfels: Surfels, up: Float, labels: list[str]
+def object_supports(
+    objects: dict[int, Float], supports: list[Support], surfels: Surfels, up: Float, labels: list[str]
+) -> dict[int, Support | None]:
+    """What each object stands on, by the index of its detection.
+
+    Args:
+        objects: points (N, 3) of each lifted detection.
+        supports: level surfaces of the view.
+        surfels: of the view.
+        up: (3,) unit.
+        labels: of all detections.
+    """
+    seen = _SeenFromAbove.of(surfels, up)
+    bodies = {k: _Body.of(points, seen.axes, up) for k, points in objects.items()}
+    return {k: _object_support(k, bodies, supports, seen, up, labels) for k in objects}
+
+
+@dataclass(frozen=True)
+class _Body:
+    """An object seen from above: (3,) middle, (2,) middle in the horizontal plane, radius there, lowest height."""
+
+    middle: Float
+    centre: Float
+    radius: float
+    lowest: float
+
+    @staticmethod
+    def of(points: Float, axes: Float, up: Float) -> _Body:
+        middle = np.median(points, axis=0)
+        centre = middle @ axes
+        radius = float(np.percentile(np.linalg.norm(points @ axes - centre, axis=1), 95))
+        return _Body(middle, centre, radius, float(np.percentile(points @ up, _STANDING_QUANTILE)))
+
+
+@dataclass(frozen=True)
+class _SeenFromAbove:
+    """Surfels in the horizontal plane: (N, 2) position, (N,) height, level or not, owner."""
+
+    flat: Float
+    heights: Float
+    level: NDArray[np.bool_]
+    owners: NDArray[np.int64]
+    axes: Float  # (3, 2)
+
+    @staticmethod
+    def of(surfels: Surfels, up: Float) -> _SeenFromAbove:
+        _, left = horizontal_axes(up[None])
+        axes = np.stack([left[0], np.cross(up, left[0])], axis=1)
+        level = surfels.normals @ up > _LEVEL
+        return _SeenFromAbove(surfels.points @ axes, surfels.points @ up, level, surfels.owners, axes)
+
+
+def _object_support(
+    index: int,
+    bodies: dict[int, _Body],
+    supports: list[Support],
+    seen: _SeenFromAbove,
+    up: Float,
+    labels: list[str],
 ) -> Support | None:
     """The surface under one object.
 
     First a plane or a top that its lowest points touch; else (its base is hidden) the highest plane below it that
-    is seen near it; else the lowest plane of the view.
-
-    Args:
-        points: (N, 3) of the object.
-        index: of its detection: its own surface cannot carry it.
+    is seen near it or all around it; else the lowest plane of the view.
     """
-    heights = points @ up
-    bottom = float(np.percentile(heights, _STANDING_QUANTILE))
-    middle = np.median(points, axis=0)
+    body = bodies[index]
+    middle, bottom = body.middle, body.lowest
     tolerance = 0.008 + 0.008 * float(middle[2])
-    flat = np.eye(3) - np.outer(up, up)
-    radius = float(np.percentile(np.linalg.norm((points - middle) @ flat, axis=1), 95))
-    others = np.flatnonzero((surfels.owners != index) & (surfels.normals @ up > _LEVEL))
-    gaps = np.linalg.norm((surfels.points[others] - middle) @ flat, axis=1) - radius
-    near = others[gaps < 0.03 + 0.5 * radius]
+    near = seen.level & (seen.owners != index)
+    near &= np.linalg.norm(seen.flat - body.centre, axis=1) < 1.5 * body.radius + 0.03
 
-    below = [s for s in supports if s.owner != index and s.height_at(middle, up) < bottom + tolerance]
-    around = [s for s in below if np.isin(s.members, near, assume_unique=True).sum() >= _FEWEST_SURFELS]
-    touching = [s for s in around if s.height_at(middle, up) > bottom - tolerance]
+    def carries(owner: int) -> bool:
+        """What carries it reaches further down, or is wider where only its top is seen."""
+        if owner < 0 or owner not in bodies:
+            return True
+        other = bodies[owner]
+        wider = other.radius > _CARRIER_WIDER * body.radius
+        return owner != index and (other.lowest < bottom - 0.5 * tolerance or wider)
+
+    below = [s for s in supports if carries(s.owner) and s.height_at(middle, up) < bottom + tolerance]
+    close = [s for s in below if near[s.members].sum() >= _FEWEST_SURFELS]
+    touching = [s for s in close if s.height_at(middle, up) > bottom - tolerance]
     if touching:
         return max(touching, key=lambda s: len(s.members))
-    top = _small_top(surfels, near, bottom, tolerance, up, labels)
+    top = _small_top(seen, near, bottom, tolerance, carries, up, labels)
     if top is not None:
         return top
-    if around:
-        return max(around, key=lambda s: s.height_at(middle, up))
-    if below:
-        return min(below, key=lambda s: s.height_at(middle, up))
-    return None
+    under = [s for s in below if any(s is c for c in close) or _surrounds(seen.flat[s.members], body.centre)]
+    if under:
+        return max(under, key=lambda s: s.height_at(middle, up))
+    return min(below, key=lambda s: s.height_at(middle, up), default=None)
+
+
+def _surrounds(flat: Float, centre: Float) -> bool:
+    """Whether points (N, 2) lie on all sides of ``centre`` (2,): no empty half plane."""
+    angles = np.sort(np.arctan2(*(flat - centre).T))
+    gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
+    return bool(gaps.max() < np.pi)
 
 
 def _small_top(
-    surfels: Surfels, near: NDArray[np.int64], bottom: float, tolerance: float, up: Float, labels: list[str]
+    seen: _SeenFromAbove,
+    near: NDArray[np.bool_],
+    bottom: float,
+    tolerance: float,
+    carries: Callable[[int], bool],
+    up: Float,
+    labels: list[str],
 ) -> Support | None:
     """A level surface of another object, too small to be a plane of the view, that the object stands on."""
-    heights = surfels.points[near] @ up
-    touching = near[(np.abs(heights - bottom) < tolerance) & (surfels.owners[near] >= 0)]
-    if len(touching) < _FEWEST_SURFELS:
+    touching = np.flatnonzero(near & (np.abs(seen.heights - bottom) < tolerance) & (seen.owners >= 0))
+    counts = np.bincount(seen.owners[touching], minlength=1)
+    owner = int(counts.argmax())
+    if counts[owner] < _FEWEST_SURFELS or not carries(owner):
         return None
-    owner = int(np.bincount(surfels.owners[touching]).argmax())
-    members = touching[surfels.owners[touching] == owner]
-    if len(members) < _FEWEST_SURFELS:
-        return None
-    return Support(Plane(up, -float(np.median(surfels.points[members] @ up))), labels[owner], members, owner)
+    members = touching[seen.owners[touching] == owner]
+    return Support(Plane(up, -float(np.median(seen.heights[members]))), labels[owner], members, owner)
 
 
-def carrying_plane(index: int, bases: dict[int, Support | None]) -> Support | None:
-    """The floor or table-top that carries an object in the end, through whatever it is stacked on.
+def carrying_plane(index: int, bases: dict[int, Support | None], up: Float) -> Support | None:
+    """The floor, table-top or other furniture that carries an object in the end, through whatever it is stacked on.
 
     Args:
         index: of the object's detection.
         bases: what each lifted detection stands on.
+        up: (3,) unit.
     """
     base = bases.get(index)
     passed = {index}
-    while base is not None and not base.is_furniture_or_floor:
-        if base.owner in passed or base.owner not in bases:
+    while base is not None and not base.is_large:
+        if base.owner in passed:
             return None
         passed.add(base.owner)
-        base = bases[base.owner]
+        carrier = bases.get(base.owner)
+        if carrier is not None and carrier.camera_height(up) - base.camera_height(up) > _FURNITURE_RISE_M:
+            return base
+        base = carrier
     return base
 
 
 def main_support(chosen: list[Support | None], supports: list[Support]) -> Support | None:
-    """The plane under most objects (the larger one if equal); without objects the largest plane."""
+    """The plane under most objects (the higher one if equal); without objects the largest plane."""
     if not supports:
         return None
-    votes = [sum(c is s for c in chosen) - 0.5 * (not s.is_furniture_or_floor) for s in supports]
-    return supports[int(np.argmax(votes))]  # supports are ordered by area, argmax takes the first
+    found = [c for c in chosen if c is not None]
+    if not found:
+        return next((s for s in supports if s.is_large), None)
+    # Tops that are no plane of the view come one by one: those of one object are one plane.
+    votes = [sum(c is s or (c.owner == s.owner >= 0) for c in found) for s in found]
+    most = [s for s, n in zip(found, votes, strict=True) if n == max(votes)]
+    return min(most, key=lambda s: s.plane.offset)  # the camera is least high over the highest
