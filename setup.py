@@ -30,7 +30,13 @@ EXTRAS = {
     "sim": ["mujoco>=4.0,<5", "gymnasium>=1.0,<2", "tqdm>=4.60,<5"],
     "data": ["pyarrow>=17,<27", "datasets>=4,<6", "tqdm>=4.60,<5", "psutil>=5.9,<8"],
     "perception": ["scikit-learn>=1.3,<2"],
-    "models": ["torch>=2.4,<3", "transformers>=5.17,<6", "safetensors>=0.4,<1", "sentencepiece>=0.2,<1", "protobuf>=4,<8"],
+    "models": [
+        "torch>=2.4,<3",
+        "transformers>=5.17,<6",
+        "safetensors>=0.4,<1",
+        "sentencepiece>=0.2,<1",
+        "protobuf>=4,<8",
+    ],
     "bags": ["rosbags>=0.10,<0.12"],
     "ray": ["ray[data]>=2.40,<3"],
 }

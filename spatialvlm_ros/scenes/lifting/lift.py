@@ -171,7 +171,7 @@ def vertical_of(
     calibration: Calibration,
 ) -> Float | None:
     """(3,) up from the planes of a view, or None where none of them is likely enough to be level."""
-    ranked = [(c.score(calibration), c) for c in candidates(planes, seen, objects)]
+    ranked = [(c.score(calibration), c) for c in candidates(planes, seen, objects) if c.carries]
     if not ranked:
         return None
     score, best = max(ranked, key=lambda pair: pair[0])

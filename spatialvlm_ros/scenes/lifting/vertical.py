@@ -32,6 +32,7 @@ _ASSUMED_OBJECT_RAD = np.radians(2.0)
 _USUAL_SINE = 0.15  # of the roll of cameras
 _STANDING_QUANTILE = 3.0  # per cent; the lowest points of an object but for stray ones
 _LEAST_SHARE = 1e-3
+_MOST_HOVERING = 2.0  # sizes of an object; a tall thing that hides its base seems to hover by about one
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,13 @@ class VerticalCandidate:
     Attributes:
         up: (3,) unit, optical frame.
         hints: (len(HINTS),) what speaks for it.
+        carries: whether any object may stand on a level that is not itself part of an object; false for a wall
+            with things hanging before it, which no hint tells from a floor seen from straight above.
     """
 
     up: Float
     hints: Float
+    carries: bool = True
 
     def score(self, calibration: Calibration) -> float:
         """Log-odds against "this is not the vertical"."""
@@ -111,7 +115,9 @@ def _candidate(up: Float, planes: list[FoundPlane], surfels: Surfels, objects: d
         "owned": sum(f.owned * f.share for f in levels) / max(level_share, _LEAST_SHARE),
         "low_in_picture": float((rows[members].mean() - rows.mean()) / max(float(rows.max()), 1.0)) if levels else 0.0,
     }
-    return VerticalCandidate(up, np.array([hints[name] for name in HINTS]))
+    surroundings = [f for f in levels if f.owner < 0]
+    free = _hovering(_gaps(up, surroundings, objects), objects) if surroundings else 0.0
+    return VerticalCandidate(up, np.array([hints[name] for name in HINTS]), free <= _MOST_HOVERING)
 
 
 def _unusual(sine: float) -> float:
