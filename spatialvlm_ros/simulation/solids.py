@@ -191,7 +191,7 @@ class HeightMap:
         return self.origin + (index + 0.5) * self.cell
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _item_triangles(item: AssetItem) -> Float:
     return np.concatenate([part.vertices.astype(np.float64)[part.faces] for part in item.parts()])
 

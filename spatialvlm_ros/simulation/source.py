@@ -26,7 +26,7 @@ from spatialvlm_ros.simulation.noise import CameraNoise, DepthNoise
 from spatialvlm_ros.simulation.pool import choose_props
 from spatialvlm_ros.simulation.rendering import Renderer
 from spatialvlm_ros.simulation.rooms import arrange_room
-from spatialvlm_ros.simulation.settling import settled
+from spatialvlm_ros.simulation.settling import nudged, settled
 from spatialvlm_ros.simulation.splits import get_split
 from spatialvlm_ros.simulation.stage import N_MATERIALS, Stage, StageOptions
 from spatialvlm_ros.simulation.tabletops import arrange_table
@@ -40,6 +40,7 @@ LICENCE = "Apache-2.0 AND CC0-1.0 AND CC-BY-3.0 AND MIT"
 PRIMITIVES_LICENCE = "Apache-2.0"
 
 _MIN_DEPTH_M = 0.05
+_NUDGED_SHARE = 0.35  # of the table tops on which two neighbours touch
 _TOO_FEW = "fewer visible objects than min_objects"
 _NO_PLACE = "no free camera place"
 _TOO_NEAR = "camera too near to a surface"
@@ -153,6 +154,8 @@ class SimulatedViews:
         else:
             arm = _arm if stage.arm is not None and rng.random() < self.config.robot_share else None
             layout = arrange_table(compiled.props, rules, N_MATERIALS, rng, arm)
+            if rng.random() < _NUDGED_SHARE:
+                layout = nudged(layout, rng)
         stage.paint(rng)
         stage.arrange(layout)
         robot = _robot_things(layout, stage)

@@ -12,7 +12,9 @@ from spatialvlm_ros.datasets.views import SceneView, SkippedView, ViewSource
 pytest.importorskip("mujoco")
 
 from spatialvlm_ros.simulation.gaps import Posed, surface_gap  # noqa: E402
+from spatialvlm_ros.simulation.settling import nudged  # noqa: E402
 from spatialvlm_ros.simulation.source import SimulatedViews  # noqa: E402
+from spatialvlm_ros.simulation.tabletops import arrange_table  # noqa: E402
 
 SMALL = {
     "width": 160,
@@ -182,7 +184,8 @@ def test_supports_are_touched_and_nothing_else_is_cut(room_share: float) -> None
                 assert placed.position[2] == pytest.approx(truth.planes[placed.plane])
             for j in range(k):
                 touching = truth.gaps[k, j] == 0
-                assert not touching or j == placed.on or placed.on == layout.placed[j].on is not None
+                neighbours = placed.on == layout.placed[j].on  # pushed together, or in the same container
+                assert not touching or j == placed.on or neighbours
     assert carried >= 3
 
 
@@ -199,6 +202,23 @@ def test_penetration_stays_below_two_millimetres() -> None:
             lifted = Posed(placed.prop.solid, placed.posed.rotation, placed.position + [0, 0, 0.002])
             assert surface_gap(lifted, layout.placed[placed.on].posed) > 0
     assert inside >= 2
+
+
+def test_neighbours_are_pushed_together_without_cutting() -> None:
+    source = _source(room_share=0.0, robot_share=0.0)
+    compiled, touching = source._compile(0), 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        before = arrange_table(compiled.props, source.split.layouts, 4, rng)
+        after = nudged(before, rng)
+        moved = [k for k, p in enumerate(after.placed) if p is not before.placed[k]]
+        assert len(moved) <= 1
+        for k in moved:
+            gaps = [surface_gap(after.placed[k].posed, p.posed) for j, p in enumerate(after.placed) if j != k]
+            assert 0 < min(gaps) < 0.001
+            assert after.placed[k].position[2] == before.placed[k].position[2]
+            touching += 1
+    assert touching >= 3
 
 
 def test_a_scene_does_not_depend_on_what_was_drawn_before() -> None:
