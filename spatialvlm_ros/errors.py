@@ -102,5 +102,29 @@ class ConfigError(SpatialVLMError):
     """A configuration value is unknown or out of range."""
 
 
+class QueryError(SpatialVLMError):
+    """A measurement that cannot be asked for: no such object, too many words, a reference too many."""
+
+
+class ModelError(SpatialVLMError):
+    """A model cannot be loaded, does not fit its tokenizer, or failed while it ran."""
+
+
+class RemoteError(ModelError):
+    """A server cannot be reached, refuses, or answers something unusable."""
+
+
+class CalibrationError(SpatialVLMError):
+    """A calibration is missing, of another model, or has too little data to be fitted."""
+
+
+class EvaluationError(SpatialVLMError):
+    """A benchmark is missing, damaged, changed, or of an unknown format."""
+
+
+class TrainingError(SpatialVLMError):
+    """A training run cannot start, go on or be resumed."""
+
+
 class MissingDependencyError(SpatialVLMError):
     """An optional package or system library is not installed."""

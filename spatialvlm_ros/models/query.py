@@ -1,0 +1,106 @@
+"""What is asked of a view: objects by name, box or point, and the relation between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spatialvlm_ros.errors import QueryError
+from spatialvlm_ros.scenes.relations import RELATIONS, Relation, relation_spec
+
+MOST_WORDS = 12
+CAMERA_NAME = "camera"
+GRIPPER_NAME = "gripper"
+
+
+@dataclass(frozen=True)
+class Region:
+    """An object given by where it is in the picture (a robot often has a detection already).
+
+    Attributes:
+        pixels: x0, y0, x1, y1 of a box, or u, v of a point, in pixels of the observation.
+        name: what it is, where that is known; it helps.
+    """
+
+    pixels: tuple[float, ...]
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        values = tuple(float(p) for p in self.pixels)
+        object.__setattr__(self, "pixels", values)
+        if len(values) not in (2, 4) or not np.isfinite(values).all():
+            raise QueryError("a region is a box of four numbers or a point of two", self.pixels, "Pass pixels.")
+        if len(values) == 4 and (values[2] <= values[0] or values[3] <= values[1]):
+            raise QueryError("a box is empty", self.pixels, "Pass x0 < x1 and y0 < y1, in pixels.")
+
+    @property
+    def is_point(self) -> bool:
+        """Whether it is a point."""
+        return len(self.pixels) == 2
+
+    def __str__(self) -> str:
+        numbers = ", ".join(f"{p:.0f}" for p in self.pixels)
+        return f"{self.name or 'object'} at ({numbers})"
+
+
+ObjectRef = str | Region
+
+
+@dataclass(frozen=True)
+class Query:
+    """One measurement that is wanted.
+
+    Attributes:
+        subject: name, box or point; "camera" is the camera, "gripper" the tool centre point.
+        reference: the other object; None for a quantity of one object.
+        relation: a `Relation` or its name.
+
+    Raises:
+        QueryError: a name is empty or longer than 12 words, or a reference is missing or too many.
+        RelationError: an unknown relation.
+    """
+
+    subject: ObjectRef
+    reference: ObjectRef | None = None
+    relation: Relation | str = Relation.DISTANCE
+
+    def __post_init__(self) -> None:
+        spec = relation_spec(self.relation)
+        object.__setattr__(self, "relation", Relation(self.relation))
+        object.__setattr__(self, "subject", checked_object(self.subject))
+        if spec.arity > 2:
+            raise QueryError("this relation needs three objects", str(self.relation), "Use `scenes.relations` instead.")
+        if (self.reference is None) != (spec.arity == 1):
+            wanted = "one object" if spec.arity == 1 else "two objects"
+            raise QueryError(f"{self.relation} is a quantity of {wanted}", self.reference, "Change the reference.")
+        if self.reference is not None:
+            object.__setattr__(self, "reference", checked_object(self.reference))
+
+    @property
+    def kind(self) -> Relation:
+        """The relation, as an enum."""
+        assert isinstance(self.relation, Relation)
+        return self.relation
+
+    @property
+    def unit(self) -> str:
+        """Unit of its answer: "m", "m3" or "probability"."""
+        spec = RELATIONS[self.kind]
+        return "probability" if spec.predicate else spec.unit
+
+
+def checked_object(given: object) -> ObjectRef:
+    """A name without needless blanks, a `Region`, or a `Region` of a sequence of two or four numbers."""
+    if isinstance(given, Region):
+        return given
+    if isinstance(given, str):
+        words = given.split()
+        if not words:
+            raise QueryError("an object has no name", given, "Name it, or give its box or point in pixels.")
+        if len(words) > MOST_WORDS:
+            raise QueryError(f"a name of {len(words)} words", given, f"Use at most {MOST_WORDS}.")
+        return " ".join(words)
+    if isinstance(given, (tuple, list, np.ndarray)):
+        return Region(tuple(np.asarray(given, dtype=np.float64).ravel().tolist()))
+    raise QueryError("an object is a name, a box or a point", given, "Pass a string, four pixels or two pixels.")

@@ -1,0 +1,172 @@
+"""Rendered views at the training size, one file per scene: what the trainer reads instead of rendering again.
+
+A store holds less than a data set of the data engine, and needs less to be read: NumPy and Pillow. Depth and instances
+are kept at the coarser steps that dense supervision uses. Files are written whole or not at all, so a store that was
+interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from spatialvlm_ros.datasets.views import SceneView
+from spatialvlm_ros.errors import DatasetError
+from spatialvlm_ros.geometry.boxes import Boxes
+from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.geometry.frames import CanonicalFrame
+from spatialvlm_ros.scenes.scene import Scene, SceneObject
+
+Float = NDArray[np.float64]
+
+DEPTH_STEP = 4  # every fourth pixel of every fourth row
+INSTANCE_STEP = 2
+_JPEG_QUALITY = 95
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StoredView:
+    """One view at the training size.
+
+    Attributes:
+        view_id: as in `SceneView`.
+        jpeg: the picture's bytes (H, W, 3).
+        camera: pinhole camera of the picture.
+        depth: (ceil(H / 4), ceil(W / 4)) float16 metres of pixels (2, 2), (2, 6), ..., 0 where nothing was hit.
+        instances: (ceil(H / 2), ceil(W / 2)) uint8 instance ids of pixels (1, 1), (1, 3), ...
+        scene: objects with boxes, names and gaps; no observation, no masks.
+    """
+
+    view_id: str
+    jpeg: bytes
+    camera: Camera
+    depth: NDArray[np.float16]
+    instances: NDArray[np.uint8]
+    scene: Scene
+
+    def picture(self) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8."""
+        with Image.open(io.BytesIO(self.jpeg)) as image:
+            return np.asarray(image.convert("RGB"))
+
+
+def scene_path(folder: str | Path, scene_index: int) -> Path:
+    """Where the views of one scene are kept."""
+    return Path(folder) / f"{scene_index // 1000:03d}" / f"{scene_index:06d}.npz"
+
+
+def write_scene(path: str | Path, views: Sequence[SceneView]) -> None:
+    """Writes the views of one scene (possibly none) in one step."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, **_arrays(views))
+    temporary.replace(path)
+
+
+def read_scene(path: str | Path) -> list[StoredView]:
+    """The views of one scene.
+
+    Raises:
+        DatasetError: the file is damaged or of another version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        meta = json.loads(arrays["meta"].tobytes().decode())
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise DatasetError("a stored scene cannot be read", str(path), "Delete it; it is rendered again.") from error
+    if meta["format"] != _FORMAT:
+        raise DatasetError("a stored scene has another format", meta["format"], "Delete the store; render again.")
+    return [_view(arrays, view, k) for k, view in enumerate(meta["views"])]
+
+
+def _arrays(views: Sequence[SceneView]) -> dict[str, NDArray[Any]]:
+    meta = {"format": _FORMAT, "views": [_words(view) for view in views]}
+    arrays: dict[str, NDArray[Any]] = {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)}
+    for k, view in enumerate(views):
+        observation, scene = view.observation, view.scene
+        assert observation.depth is not None and view.instances is not None  # simulated views have both
+        boxes = scene.boxes() if scene.objects else Boxes.points(np.zeros((0, 3)))
+        arrays |= {
+            f"rgb{k}": np.frombuffer(_jpeg(observation.rgb), np.uint8),
+            f"depth{k}": np.nan_to_num(observation.depth[2::DEPTH_STEP, 2::DEPTH_STEP]).astype(np.float16),
+            f"instances{k}": view.instances[1::INSTANCE_STEP, 1::INSTANCE_STEP].astype(np.uint8),
+            f"box2d{k}": np.array([o.box2d for o in scene.objects], np.float32).reshape(-1, 4),
+            f"centers{k}": boxes.centers,
+            f"sizes{k}": boxes.sizes,
+            f"rotations{k}": boxes.rotations,
+            f"gaps{k}": np.asarray(scene.gaps, np.float32),
+            f"up{k}": scene.frame.up,
+        }
+    return arrays
+
+
+def _words(view: SceneView) -> dict[str, Any]:
+    camera, frame = view.observation.camera, view.scene.frame
+    return {
+        "id": view.view_id,
+        "camera": [camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy],
+        "camera_height": frame.camera_height,
+        "support_id": frame.support_id,
+        "objects": [
+            {
+                "label": o.label,
+                "noun": o.noun,
+                "attributes": list(o.attributes),
+                "asset": o.asset,
+                "visible": round(o.visible_fraction, 4),
+                "instance": o.instance_id,
+                "camera_height": o.camera_height,
+                "support_id": o.support_id,
+            }
+            for o in view.scene.objects
+        ],
+    }
+
+
+def _view(arrays: dict[str, NDArray[Any]], words: dict[str, Any], k: int) -> StoredView:
+    boxes = Boxes(arrays[f"centers{k}"], arrays[f"sizes{k}"], arrays[f"rotations{k}"])
+    objects = tuple(
+        SceneObject(
+            label=o["label"],
+            box2d=arrays[f"box2d{k}"][i],
+            box3d=boxes[i],
+            noun=o["noun"],
+            attributes=tuple(o["attributes"]),
+            visible_fraction=o["visible"],
+            instance_id=o["instance"],
+            asset=o["asset"],
+            camera_height=o["camera_height"],
+            support_id=o["support_id"],
+        )
+        for i, o in enumerate(words["objects"])
+    )
+    frame = CanonicalFrame.from_up(arrays[f"up{k}"], words["camera_height"], words["support_id"])
+    gaps = arrays[f"gaps{k}"].astype(np.float64)
+    contacts = frozenset((int(i), int(j)) for i, j in np.argwhere(np.triu(gaps == 0.0, k=1)))
+    return StoredView(
+        view_id=words["id"],
+        jpeg=arrays[f"rgb{k}"].tobytes(),
+        camera=Camera(*words["camera"]),
+        depth=arrays[f"depth{k}"],
+        instances=arrays[f"instances{k}"],
+        scene=Scene(None, objects, frame, gaps, contacts),
+    )
+
+
+def _jpeg(rgb: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    return buffer.getvalue()
