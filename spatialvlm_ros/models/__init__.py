@@ -1,1 +1,1 @@
-"""The spatial VLM: one API for the shipped model, hub models and remote servers; quantity tokens, fusion, calibration."""
+"""The spatial VLM: one API for the shipped model, hub models and servers; quantity tokens, fusion, calibration."""
