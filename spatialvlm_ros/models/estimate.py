@@ -13,6 +13,7 @@ from spatialvlm_ros.scenes.relations import Relation
 Float = NDArray[np.float64]
 
 INTERVAL_COVERAGE = 0.9
+QUANTILE_LEVELS = tuple(k / 20 for k in range(1, 20))  # 5%, 10%, ... 95%
 
 
 class Reason(str, Enum):
@@ -72,6 +73,8 @@ class Estimate:
             in common: filtering over time does not shrink it, and ratios of two lengths cancel it.
         support_id: the plane that heights over the support are counted from, or "".
         detail: one sentence for people, e.g. which of the objects was not found.
+        quantiles: the calibrated distribution of a length at `QUANTILE_LEVELS`, in ``unit``; () for predicates and
+            when invalid.
     """
 
     relation: Relation
@@ -87,6 +90,7 @@ class Estimate:
     shared_std: float = 0.0
     support_id: str = ""
     detail: str = ""
+    quantiles: tuple[float, ...] = ()
 
     @property
     def independent_std(self) -> float:
