@@ -1,0 +1,181 @@
+"""The backend of models behind a server: distributions from several sampled answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.models.backend import FrameReading, Locations, Readings
+from spatialvlm_ros.models.quantities import N_BINS
+from spatialvlm_ros.models.query import CAMERA_NAME, ObjectRef, Query, Region
+from spatialvlm_ros.models.remote.answers import SampledAnswers, read_answers
+from spatialvlm_ros.models.remote.chat import Completion
+from spatialvlm_ros.models.remote.config import RemoteConfig, parse_remote
+from spatialvlm_ros.models.remote.grounding import parse_boxes
+from spatialvlm_ros.models.remote.pictures import SentPicture, prepare
+from spatialvlm_ros.models.remote.sampling import Prompt, Sampler
+from spatialvlm_ros.models.remote.spread import presence_of
+from spatialvlm_ros.models.remote.transport import Transport
+from spatialvlm_ros.models.remote.wordings import can_ask, location_question, wording
+from spatialvlm_ros.scenes.observation import Observation
+
+Float = NDArray[np.float64]
+
+BOX_STD = 0.05  # of the box's width and height, where only one answer gives it
+LEAST_BOX_STD = 1.0  # pixels
+
+
+class RemoteBackend:
+    """A `Backend` whose answers come from an OpenAI-compatible server.
+
+    It says nothing of the vertical, of sizes or of ranges; relations that have no wording (volumes) get rows of NaN,
+    and so do queries to which no answer could be read. Closing it, or leaving its ``with``, drops the connections.
+
+    Args:
+        config: the model, or its spec ``openai:URL#model``.
+
+    Raises:
+        ConfigError: the spec is malformed, or the variable of its key is not set.
+        MissingDependencyError: httpx is not installed.
+    """
+
+    def __init__(self, config: RemoteConfig | str) -> None:
+        self.config = parse_remote(config) if isinstance(config, str) else config
+        self._transport = Transport(self.config)
+        self._sampler = Sampler(self.config, self._transport)
+
+    @property
+    def name(self) -> str:
+        """The spec it is loaded by."""
+        return self.config.name
+
+    def encode(self, observation: Observation) -> SentPicture:
+        """The picture as it will be sent; nothing is sent yet."""
+        return prepare(observation, self.config.longest_side, self.config.jpeg_quality)
+
+    def read(self, encoded: SentPicture, queries: Sequence[Query]) -> Readings:
+        """All queries, each sampled ``config.samples`` times.
+
+        Raises:
+            RemoteError: a request failed for good.
+        """
+        lengths, p_true = np.full((len(queries), N_BINS), np.nan), np.full(len(queries), np.nan)
+        subjects, references = Locations.unknown(len(queries)), Locations.unknown(len(queries))
+        for i, sampled in enumerate(self.sample(encoded, queries)):
+            if sampled is None:
+                continue
+            lengths[i], p_true[i] = sampled.lengths, sampled.p_true
+            subjects.presence[i], references.presence[i] = sampled.presences
+        _fill_given(subjects, [q.subject for q in queries])
+        _fill_given(references, [q.reference for q in queries])
+        return Readings(lengths, p_true, subjects, references)
+
+    def sample(self, encoded: SentPicture, queries: Sequence[Query]) -> list[SampledAnswers | None]:
+        """What the server said to each query, word for word and counted; None for relations without a wording.
+
+        Raises:
+            RemoteError: a request failed for good.
+        """
+        camera = encoded.camera if self.config.camera_in_words else None
+        asked = [wording(q, camera) if can_ask(q) else None for q in queries]
+        prompts = [
+            Prompt(encoded.marked_url(w.marks), w.text, self.config.samples, self.config.max_answer_tokens)
+            for w in asked
+            if w is not None
+        ]
+        answers = iter(self._sampler.ask(prompts))
+        return [None if w is None else read_answers(w, next(answers), self.config.default_unit) for w in asked]
+
+    def locate(self, encoded: SentPicture, objects: Sequence[ObjectRef]) -> Locations:
+        """Boxes of named objects, asked for as JSON; regions are where they were given.
+
+        The number of boxes says whether an object is there once, not at all, or several times. With several boxes the
+        first is given. Several samples give a spread.
+
+        Raises:
+            RemoteError: a request failed for good.
+        """
+        size = encoded.camera.width, encoded.camera.height
+        original = encoded.original.width, encoded.original.height
+        named = [i for i, thing in enumerate(objects) if isinstance(thing, str) and thing != CAMERA_NAME]
+        prompts = [
+            Prompt(
+                encoded.url,
+                location_question(str(objects[i]), self.config.box_scale, *size),
+                self.config.samples,
+                self.config.max_answer_tokens,
+            )
+            for i in named
+        ]
+        located = Locations.unknown(len(objects))
+        for i, answers in zip(named, self._sampler.ask(prompts), strict=True):
+            readings = [parse_boxes(a.text, self.config.box_scale, size, original) for a in answers]
+            _fill_located(located, i, [r for r in readings if r is not None])
+        _fill_given(located, list(objects))
+        return located
+
+    def frame(self, encoded: SentPicture) -> FrameReading | None:
+        """None: text says nothing usable of the vertical."""
+        return None
+
+    def ask(self, encoded: SentPicture, question: str, max_new_tokens: int = 48) -> str:
+        """The likeliest answer in words, stripped.
+
+        Raises:
+            RemoteError: the request failed for good.
+        """
+        (answers,) = self._sampler.ask([Prompt(encoded.url, question, 1, max_new_tokens)])
+        return first_text(answers)
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._sampler.close()
+        self._transport.close()
+
+    def __enter__(self) -> RemoteBackend:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def first_text(answers: Sequence[Completion]) -> str:
+    """The first answer's text, stripped."""
+    return answers[0].text.strip()
+
+
+def _fill_given(located: Locations, things: Sequence[ObjectRef | None]) -> None:
+    """What needs no model: the camera, and objects given by box or point."""
+    for i, thing in enumerate(things):
+        if thing == CAMERA_NAME:
+            located.presence[i] = (1.0, 0.0, 0.0)
+        elif isinstance(thing, Region):
+            located.presence[i] = (1.0, 0.0, 0.0)
+            if thing.is_point:
+                located.centers[i], located.center_stds[i] = thing.pixels, LEAST_BOX_STD
+            else:
+                _fill_box(located, i, np.array(thing.pixels), np.full(4, LEAST_BOX_STD))
+
+
+def _fill_located(located: Locations, i: int, readings: Sequence[Float]) -> None:
+    """One row from the boxes that each sample named."""
+    numbers = [len(boxes) for boxes in readings]
+    located.presence[i] = presence_of(sum(n == 1 for n in numbers), numbers.count(0), sum(n > 1 for n in numbers))
+    firsts = np.array([boxes[0] for boxes in readings if len(boxes)])
+    if not len(firsts):
+        return
+    box = np.median(firsts, axis=0)
+    sides = np.tile(box[2:] - box[:2], 2)
+    stds = np.maximum(BOX_STD * sides, LEAST_BOX_STD) / np.sqrt(len(firsts))
+    _fill_box(located, i, box, np.hypot(np.std(firsts, axis=0), np.maximum(stds, LEAST_BOX_STD)))
+
+
+def _fill_box(located: Locations, i: int, box: Float, stds: Float) -> None:
+    located.boxes[i], located.box_stds[i] = box, stds
+    located.centers[i] = (box[:2] + box[2:]) / 2 - 0.5  # pixel centres are whole numbers, edges lie half a pixel off
+    located.center_stds[i] = np.hypot(stds[:2], stds[2:]) / 2
