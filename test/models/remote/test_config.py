@@ -55,9 +55,9 @@ def test_unknown_overrides_are_refused():
 @pytest.mark.parametrize(
     "spec", ["openai:http://me:s3cr3t@h/v1#m", "openai:https://s3cr3t@h/v1#m", "openai:x:s3cr3t@h"]
 )
-def test_a_password_in_a_url_is_refused_and_not_shown(rest):
+def test_a_password_in_a_url_is_refused_and_not_shown(spec):
     with pytest.raises(ConfigError) as caught:
-        parse_remote(f"openai:{rest}")
+        parse_remote(spec)
     assert "s3cr3t" not in str(caught.value) and "s3cr3t" not in repr(caught.value.value)
 
 
