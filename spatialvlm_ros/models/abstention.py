@@ -1,0 +1,108 @@
+"""When a view does not answer, and with which reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.models.backend import ABSENT, AMBIGUOUS, PRESENT
+from spatialvlm_ros.models.calibration import Calibration, Thresholds
+from spatialvlm_ros.models.distributions import RELATION_ORDER, quantile_at
+from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.models.fusion import ReadOuts, length_constants
+from spatialvlm_ros.models.query import ObjectRef, Region
+from spatialvlm_ros.models.readings import NAMED, ViewReadings
+from spatialvlm_ros.scenes.relations import RELATIONS
+
+Float = NDArray[np.float64]
+Knows = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A reason and a sentence for people."""
+
+    reason: Reason
+    detail: str
+
+
+def object_refusals(
+    objects: tuple[ObjectRef, ...], readings: ViewReadings, thresholds: Thresholds, knows: Knows
+) -> list[Refusal | None]:
+    """Per object: why nothing can be said of it, or None.
+
+    Args:
+        objects: K.
+        readings: of the view.
+        thresholds: of the calibration.
+        knows: whether the model knows a name.
+    """
+    refusals: list[Refusal | None] = []
+    for k, given in enumerate(objects):
+        if isinstance(given, Region):
+            refusals.append(region_refusal(given, readings.camera))
+        elif int(readings.kinds[k]) != NAMED:
+            refusals.append(None)
+        elif not knows(given):
+            refusals.append(Refusal(Reason.UNKNOWN_NAME, f"The model does not know the name {given!r}."))
+        else:
+            refusals.append(_presence_refusal(given, readings.locations.presence[k], thresholds))
+    return refusals
+
+
+def region_refusal(region: Region, camera: Camera) -> Refusal | None:
+    """A region whose middle lies outside the picture cannot be seen."""
+    pixels = np.asarray(region.pixels, dtype=np.float64).reshape(-1, 2)
+    if camera.contains(pixels.mean(axis=0)[None])[0]:
+        return None
+    return Refusal(Reason.OUT_OF_VIEW, f"The {region} is outside the {camera.width} x {camera.height} picture.")
+
+
+def _presence_refusal(name: str, presence: Float, thresholds: Thresholds) -> Refusal | None:
+    if not np.isfinite(presence).all() or presence[PRESENT] >= thresholds.present:
+        return None
+    if presence[AMBIGUOUS] > presence[ABSENT]:
+        return Refusal(Reason.AMBIGUOUS, f"There seem to be several things called {name!r}: say more about it.")
+    return Refusal(Reason.NOT_VISIBLE, f"{name!r} is not seen in this picture.")
+
+
+def query_refusals(
+    readings: ViewReadings, readouts: ReadOuts, calibration: Calibration, of_objects: list[Refusal | None]
+) -> list[Refusal | None]:
+    """Per query: why there is no answer, or None."""
+    levels = readouts.raw.located.levels()
+    values = readouts.values
+    constants = length_constants(calibration, readings.relations, readouts.raw.metric)
+    medians = quantile_at(readouts.combined, 0.5)
+    untrained = (np.abs(medians) < constants["low"]) | (np.abs(medians) > constants["high"])
+    overflow = (readings.overflow * readouts.direct_weight > calibration.thresholds.overflow) | (
+        (readings.overflow > calibration.thresholds.overflow) & ~readouts.raw.metric
+    )
+    refusals: list[Refusal | None] = []
+    for n, (subject, reference) in enumerate(
+        zip(readings.subjects.tolist(), readings.references.tolist(), strict=True)
+    ):
+        relation = RELATION_ORDER[int(readings.relations[n])]
+        found = next(_of_pair(of_objects, subject, reference), None)
+        if found is None and levels[subject] < RELATIONS[relation].min_level:
+            needed = "the vertical" if levels[subject] == 0 else "the camera's height over the support plane"
+            found = Refusal(Reason.NO_FRAME, f"{relation} needs {needed}, which is not known.")
+        if found is None and overflow[n]:
+            found = Refusal(Reason.OUT_OF_RANGE, "The model says that this is outside the range it was trained for.")
+        if found is None and not np.isfinite(values[n]):
+            found = Refusal(Reason.MODEL_ERROR, "The model gave no reading for this.")
+        if found is None and untrained[n]:
+            span = f"{constants['low'][n]:.2g} to {constants['high'][n]:.3g}"
+            found = Refusal(Reason.OUT_OF_RANGE, f"{medians[n]:.3g} is outside the trained range {span}.")
+        refusals.append(found)
+    return refusals
+
+
+def _of_pair(of_objects: list[Refusal | None], subject: int, reference: int) -> Iterator[Refusal]:
+    for index in (subject, reference):
+        if index >= 0 and (found := of_objects[index]) is not None:
+            yield found

@@ -1,0 +1,127 @@
+"""Which backend a model specification means: a registry, looked through in order; nothing heavy is imported before."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spatialvlm_ros.errors import MissingDependencyError, ModelError
+from spatialvlm_ros.models.backend import Backend
+from spatialvlm_ros.models.calibration import FILE_NAME
+
+EMBEDDED = "embedded"
+MARKER_FILE = "spatialvlm.json"  # a folder with it holds a model that this package trained
+
+_EMBEDDED_BACKEND = "spatialvlm_ros.models.embedded.backend:EmbeddedBackend.from_pretrained"
+_HUB_BACKEND = "spatialvlm_ros.models.hub.backend:HubBackend.from_pretrained"
+_REMOTE_BACKEND = "spatialvlm_ros.models.remote.backend:RemoteBackend.from_spec"
+_SHIPPED_FOLDER = "spatialvlm_ros.models.embedded.weights:shipped_folder"
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+@dataclass(frozen=True)
+class Loader:
+    """One kind of model.
+
+    Attributes:
+        kind: for people.
+        matches: whether a specification is of this kind.
+        target: "module:attribute" that makes the backend from what ``argument`` gives.
+        argument: specification -> the first argument of the target.
+        folder: specification -> the folder with the weights, or None; the calibration lies there.
+    """
+
+    kind: str
+    matches: Callable[[str], bool]
+    target: str
+    argument: Callable[[str], Any] = str
+    folder: Callable[[str], Path | None] = lambda spec: None
+
+
+def _shipped(_: str) -> Path:
+    return Path(resolve(_SHIPPED_FOLDER)())
+
+
+LOADERS: list[Loader] = [
+    Loader("embedded", lambda s: s == EMBEDDED, _EMBEDDED_BACKEND, _shipped, _shipped),
+    Loader("remote", lambda s: s.startswith("openai:"), _REMOTE_BACKEND),
+    Loader("folder", lambda s: (Path(s) / MARKER_FILE).is_file(), _EMBEDDED_BACKEND, Path, Path),
+    Loader("hub folder", lambda s: Path(s).is_dir(), _HUB_BACKEND, str, Path),
+    Loader("hub", lambda s: bool(_HUB_ID.fullmatch(s)), _HUB_BACKEND),
+]
+
+
+def find_loader(spec: str) -> Loader:
+    """The first loader that knows a specification.
+
+    Raises:
+        ModelError: it is neither "embedded", a folder, a hub id nor "openai:URL#model".
+    """
+    if not isinstance(spec, str) or not spec.strip():
+        raise ModelError("a model is given by a string", spec, _FORMS)
+    for loader in LOADERS:
+        if loader.matches(spec):
+            return loader
+    raise ModelError("no such model", spec, _FORMS)
+
+
+_FORMS = 'Pass "embedded", a folder, a hub id such as "org/name", or "openai:URL#model".'
+
+
+def load_backend(spec: str, **options: Any) -> Backend:
+    """The backend of a specification; ``options`` go to it.
+
+    Raises:
+        ModelError: it cannot be loaded; other errors of this package as they are.
+    """
+    loader = find_loader(spec)
+    backend: Backend = resolve(loader.target)(loader.argument(spec), **options)
+    return backend
+
+
+def calibration_path(spec: str) -> Path:
+    """Where the calibration of a model lies: beside its weights, else in the user's cache.
+
+    The cache is ``$SPATIALVLM_CACHE``, else ``$XDG_CACHE_HOME/spatialvlm_ros``, else ``~/.cache/spatialvlm_ros``.
+    """
+    folder = find_loader(spec).folder(spec)
+    if folder is not None:
+        return folder / FILE_NAME
+    cache = os.environ.get("SPATIALVLM_CACHE")
+    root = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "spatialvlm_ros"
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", spec).strip("-")[:60]
+    return root / "calibrations" / f"{readable}-{hashlib.sha256(spec.encode()).hexdigest()[:8]}.json"
+
+
+def fingerprint_of(backend: Backend) -> str:
+    """The backend's hash of its weights, or its name where it has none."""
+    return str(getattr(backend, "fingerprint", "") or backend.name)
+
+
+def resolve(target: str) -> Any:
+    """ "module:attribute.attribute" -> the object.
+
+    Raises:
+        MissingDependencyError: a package that the module needs is not installed.
+        ModelError: this installation has no such part.
+    """
+    module, _, path = target.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("spatialvlm_ros"):
+            raise ModelError("this installation has no such kind of model", module, "Install it whole.") from error
+        raise MissingDependencyError(
+            f"the package {error.name!r} cannot be imported",
+            str(error),
+            'Install it with: pip install "spatialvlm_ros[models]"',
+        ) from error
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found

@@ -1,0 +1,274 @@
+"""Where the objects of a view are and how large, with their errors: the model's word, depth, known sizes and the
+robot's knowledge put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.geometry.frames import CanonicalFrame
+from spatialvlm_ros.models.calibration import DepthCalibration, LocationCalibration
+from spatialvlm_ros.models.known_sizes import log_sizes_of, ranges_from_sizes
+from spatialvlm_ros.models.readings import CAMERA, FIXED, DepthReadings, ViewReadings
+from spatialvlm_ros.models.shared_scale import ScalePosterior, scale_posterior
+
+Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+_HEIGHT_STD_M = 0.01  # of a camera height that the robot states
+_DEPTH_UP_STD = 0.01  # radians, of a vertical found from planes
+_REGION_CENTER_SHARE = 0.1  # of a box: how far the centre of the whole object is off the box's middle
+_LEAST_PIXEL_STD = 0.3
+_JACOBIAN_PX = 0.5
+_LEAST_SCALE = 0.5
+_MOST_SURPRISE = 4.0  # deviations
+_LEAST_RANGE_STD = 0.08
+_FEWEST_FOR_COMMON = 3
+
+
+@dataclass(frozen=True)
+class ViewFrame:
+    """The canonical frame of a view with its error.
+
+    Attributes:
+        frame: level 0 where no vertical is known (its camera height is not used).
+        up_std: radians.
+        camera_height: metres that the robot states, NaN if it does not.
+        log_height: of the model, NaN if it does not say; heights follow the shared scale error.
+    """
+
+    frame: CanonicalFrame
+    up_std: float
+    camera_height: float
+    log_height: float
+
+
+@dataclass(frozen=True)
+class Located:
+    """K objects of a view.
+
+    Attributes:
+        placed: (K,) whether there is a position.
+        exact: (K,) whether it is known exactly (camera, gripper).
+        positions: (K, 3) metres of exact objects.
+        rays: (K, 3) to the centre's pixel, z = 1; ray_stds: (K, 2) of x and y.
+        log_ranges: (K,) after all corrections but the random part.
+        log_sizes, size_stds, size_shares: (K, 3) along the box's own axes; own deviation; share of the view's scale
+            error that they follow.
+        rotations: (K, 3, 3) columns forward, left, up of the box; of the frame where ``turned`` is False.
+        turned: (K,) whether the box has axes of its own.
+        metric: (K,) whether it was measured in depth, or is exact.
+        known_sized: (K,) whether a known size was used for it.
+        camera_heights: (K,) metres over its support as depth tells, NaN elsewhere.
+        scale: joint posterior of the ranges.
+        view: frame of the view.
+    """
+
+    placed: Bool
+    exact: Bool
+    positions: Float
+    rays: Float
+    ray_stds: Float
+    log_ranges: Float
+    log_sizes: Float
+    size_stds: Float
+    size_shares: Float
+    rotations: Float
+    turned: Bool
+    metric: Bool
+    known_sized: Bool
+    camera_heights: Float
+    scale: ScalePosterior
+    view: ViewFrame
+
+    def __len__(self) -> int:
+        return len(self.placed)
+
+    def levels(self) -> NDArray[np.int64]:
+        """(K,) frame level of each object."""
+        if self.view.frame.level == 0:
+            return np.zeros(len(self), np.int64)
+        known = np.isfinite(self.camera_heights) | np.isfinite(self.view.camera_height)
+        return np.where(known | np.isfinite(self.view.log_height), 2, 1)
+
+
+def locate_objects(readings: ViewReadings, location: LocationCalibration, depth: DepthCalibration) -> Located:
+    """Put together all that is known of the objects' places."""
+    readings = replace(readings, depth=believable(readings, location))
+    said, measured = readings.locations, readings.depth
+    frame = view_frame(readings, location)
+    axes = np.stack([frame.frame.forward, frame.frame.left, frame.frame.up], axis=1)
+    known = measured.known
+    bucket = measured.buckets
+    along_bias, along_std, lateral_std = (np.asarray(getattr(depth, n))[bucket] for n in _ALONG)
+
+    # pixels
+    pixels, pixel_stds = _said_pixels(readings, location)
+    with np.errstate(invalid="ignore"):
+        depth_range = np.linalg.norm(measured.centers, axis=1)
+        depth_pixels = readings.camera.project(measured.centers)
+        depth_pixel_stds = np.maximum(
+            lateral_std * measured.scales * readings.camera.fx / measured.centers[:, 2], _LEAST_PIXEL_STD
+        )
+    pixels, pixel_stds = _product(pixels, pixel_stds, depth_pixels, np.repeat(depth_pixel_stds[:, None], 2, axis=1))
+    rays, ray_stds = _rays(readings, pixels, pixel_stds)
+    directions = rays / np.linalg.norm(rays, axis=1, keepdims=True)
+
+    # ranges
+    said_range = said.log_ranges - location.range_bias
+    start = np.where(np.isfinite(said_range), said_range, 0.0)
+    sized_range, sized_std = ranges_from_sizes(
+        readings.known_sizes, said.boxes, said.box_stds * location.box_factor, pixels, directions, readings.camera, axes
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        corrected = np.log(np.maximum(depth_range - along_bias * measured.scales, 1e-3))
+        range_std = along_std * measured.scales / depth_range
+        robot_height = np.log(readings.camera_height) if readings.camera_height > 0 else np.nan
+    posterior = scale_posterior(
+        np.where(np.isfinite(said_range), said.log_range_stds * location.range_factor, np.nan),
+        readings.frame.log_height_std * location.height_factor if readings.frame is not None else float("nan"),
+        location.shared_std,
+        (corrected - start, range_std),
+        (sized_range - start, sized_std),
+        (robot_height - frame.log_height, _HEIGHT_STD_M / max(readings.camera_height, 1e-3)),
+    )
+    exact = (readings.kinds == CAMERA) | (readings.kinds == FIXED)
+    ranged = np.isfinite(said_range) | known | np.isfinite(sized_range)
+    log_sizes, size_stds, size_shares, rotations = _sizes(readings, location, depth, axes, posterior)
+    return Located(
+        placed=exact | (ranged & np.isfinite(rays).all(axis=1)),
+        exact=exact,
+        positions=readings.positions,
+        rays=rays,
+        ray_stds=ray_stds,
+        log_ranges=start + posterior.range_corrections(),
+        log_sizes=log_sizes,
+        size_stds=size_stds,
+        size_shares=size_shares,
+        rotations=rotations,
+        turned=known,
+        metric=known | exact,
+        known_sized=np.isfinite(sized_range),
+        camera_heights=measured.camera_heights,
+        scale=posterior,
+        view=frame,
+    )
+
+
+_ALONG = ("along_bias", "along_std", "lateral_std")
+
+
+def believable(readings: ViewReadings, location: LocationCalibration) -> DepthReadings:
+    """The depth readings without those that measured something else than the named object.
+
+    Their range contradicts what the model says far beyond its error, while those of the other objects do not (all
+    contradicting alike is an error of the model's scale). An object's scale is at least half of what the model says.
+    """
+    said, measured = readings.locations, readings.depth
+    if not measured.known.any():
+        return measured
+    with np.errstate(invalid="ignore"):
+        expected = np.exp(np.mean(said.log_sizes - np.asarray(location.size_bias), axis=1))
+        scales = np.fmax(measured.scales, np.where(measured.known, _LEAST_SCALE * expected, np.nan))
+        surprise = np.log(np.linalg.norm(measured.centers, axis=1)) - (said.log_ranges - location.range_bias)
+        common = float(np.nanmedian(surprise)) if np.isfinite(surprise).sum() >= _FEWEST_FOR_COMMON else 0.0
+        limit = _MOST_SURPRISE * np.maximum(said.log_range_stds * location.range_factor, _LEAST_RANGE_STD)
+        wrong = np.minimum(np.abs(surprise), np.abs(surprise - common)) > limit
+    return replace(
+        measured,
+        scales=np.where(wrong, np.nan, scales),
+        centers=np.where(wrong[:, None], np.nan, measured.centers),
+        sizes=np.where(wrong[:, None], np.nan, measured.sizes),
+        camera_heights=np.where(wrong, np.nan, measured.camera_heights),
+    )
+
+
+def view_frame(readings: ViewReadings, location: LocationCalibration) -> ViewFrame:
+    """The vertical of the robot, else of the planes in depth, else of the model; and the camera's height."""
+    said = readings.frame
+    log_height = said.log_height - location.height_bias if said is not None else float("nan")
+    if readings.up is not None:
+        up, up_std = readings.up, 0.0
+    elif readings.depth.up is not None:
+        up, up_std = readings.depth.up, _DEPTH_UP_STD
+    elif said is not None and np.isfinite(said.up).all():
+        up, up_std = said.up, float(said.up_std) * location.up_factor
+    else:
+        return ViewFrame(CanonicalFrame.unknown(), 0.0, readings.camera_height, log_height)
+    return ViewFrame(CanonicalFrame.from_up(up), up_std, readings.camera_height, log_height)
+
+
+def _product(a: Float, a_std: Float, b: Float, b_std: Float) -> tuple[Float, Float]:
+    """Product of two Gaussians, element by element; NaN says nothing."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        wa = np.where(np.isfinite(a) & np.isfinite(a_std), 1.0 / a_std**2, 0.0)
+        wb = np.where(np.isfinite(b) & np.isfinite(b_std), 1.0 / b_std**2, 0.0)
+        total = np.where(wa + wb > 0, wa + wb, np.nan)
+        return (wa * np.nan_to_num(a) + wb * np.nan_to_num(b)) / total, 1.0 / np.sqrt(total)
+
+
+def _said_pixels(readings: ViewReadings, location: LocationCalibration) -> tuple[Float, Float]:
+    """(K, 2) pixel of each centre and its deviation; the middle of the box where only that is known."""
+    said = readings.locations
+    stds = np.maximum(said.center_stds * location.center_factor, _LEAST_PIXEL_STD)
+    middle = (said.boxes[:, :2] + said.boxes[:, 2:]) / 2 - 0.5
+    rough = np.maximum((said.boxes[:, 2:] - said.boxes[:, :2]) * _REGION_CENTER_SHARE, 1.0)
+    unsaid = ~np.isfinite(said.centers) | ~np.isfinite(stds)
+    return np.where(unsaid, middle, said.centers), np.where(unsaid, rough, stds)
+
+
+def _rays(readings: ViewReadings, pixels: Float, stds: Float) -> tuple[Float, Float]:
+    """(K, 3) rays with z = 1 and (K, 2) deviations of their x and y."""
+    n = len(pixels)
+    steps = np.concatenate([pixels, pixels + [_JACOBIAN_PX, 0], pixels + [0, _JACOBIAN_PX]])
+    known = np.isfinite(steps).all(axis=1)
+    flat = np.full((3 * n, 3), np.nan)
+    if known.any():
+        flat[known] = readings.camera.rays(steps[known])
+    rays, right, below = flat[:n], flat[n : 2 * n], flat[2 * n :]
+    slopes = np.stack([right[:, 0] - rays[:, 0], below[:, 1] - rays[:, 1]], axis=1) / _JACOBIAN_PX
+    return rays, np.abs(slopes) * stds
+
+
+def _sizes(
+    readings: ViewReadings,
+    location: LocationCalibration,
+    depth: DepthCalibration,
+    axes: Float,
+    posterior: ScalePosterior,
+) -> tuple[Float, Float, Float, Float]:
+    """(K, 3) log sizes, own deviations and shares of the scale error along forward, left, up; (K, 3, 3) box axes."""
+    said, measured = readings.locations, readings.depth
+    own_order = [1, 0, 2]  # left, forward, up -> forward, left, up
+    logs = (said.log_sizes - np.asarray(location.size_bias)) + location.size_shared * posterior.shared_mean
+    total = said.log_size_stds * np.asarray(location.size_factor)
+    shared = location.size_shared**2 * posterior.prior_variance
+    own = np.sqrt(np.maximum(total**2 - shared, (0.5 * total) ** 2))
+    shares = np.full_like(logs, location.size_shared)
+    given, given_stds = log_sizes_of(readings.known_sizes)
+    is_given = np.isfinite(given)
+    logs, own = np.where(is_given, given, logs)[:, own_order], np.where(is_given, given_stds, own)[:, own_order]
+    shares = np.where(is_given, 0.0, shares)[:, own_order]
+
+    known = measured.known
+    if not known.any():
+        return logs, own, shares, np.broadcast_to(axes, (len(logs), 3, 3))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        seen = np.log(measured.sizes) - np.asarray(depth.size_bias)[measured.buckets]
+        seen_std = np.asarray(depth.size_std)[measured.buckets]
+        # What the measured box reaches along the axes that the model's sizes are along.
+        along = np.abs(np.einsum("kij,il->kjl", measured.rotations, axes))  # (K, own axis, frame axis)
+        reach = np.log(np.einsum("kj,kjl->kl", np.exp(seen), along))
+        prior = np.hypot(own, shares * posterior.shared_std)
+        weight = np.where(np.isfinite(logs) & np.isfinite(prior), seen_std**2 / (seen_std**2 + prior**2), 0.0)
+        fused = seen + weight * (np.nan_to_num(logs) - reach)
+        fused_std = np.hypot((1 - weight) * seen_std, weight * np.nan_to_num(own))
+    at = known[:, None]
+    return (
+        np.where(at, fused, logs),
+        np.where(at, fused_std, own),
+        np.where(at, weight * shares, shares),
+        np.where(known[:, None, None], measured.rotations, axes),
+    )

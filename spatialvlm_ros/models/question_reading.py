@@ -1,0 +1,91 @@
+"""Which measurement a question in words asks for: the question wordings of the 43 families, read backwards."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from spatialvlm_ros.errors import QueryError
+from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.questions.families import FAMILIES, Family
+from spatialvlm_ros.questions.grammar import PLURAL_OF_VERB, NameForm, clean_label
+from spatialvlm_ros.questions.templates import Template, load_templates
+
+_ENDS = " .?!"
+# A name neither starts nor ends with a word that joins two names or parts of one.
+_JOINING = "of|with|and|than|from|to"
+_NAME = rf"(?!(?:{_JOINING}) )[^.?!]+?(?<! of)"
+
+
+@dataclass(frozen=True)
+class _Wording:
+    """One question wording: what a text must contain, and the pattern that finds the names."""
+
+    family: Family
+    literals: tuple[str, ...]
+    letters: int
+    source: str
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        return _compiled(self.source)
+
+
+@lru_cache(maxsize=2048)
+def _compiled(source: str) -> re.Pattern[str]:
+    return re.compile(source, re.IGNORECASE)
+
+
+def read_question(text: str) -> Query | None:
+    """The measurement that a question asks for, or None where it is none of the 43 families.
+
+    A question which of two objects it is, or which of two words, becomes the predicate of the first object.
+    """
+    plain = " ".join(text.split()).strip(_ENDS)
+    lowered = plain.lower()
+    best: tuple[int, int, Query] | None = None
+    for wording in _wordings():
+        if best is not None and wording.letters < best[0] or not all(part in lowered for part in wording.literals):
+            continue
+        match = wording.pattern.fullmatch(plain)
+        query = None if match is None else _query(wording.family, match)
+        if query is None or match is None:
+            continue
+        fewest = -sum(len(name) for name in match.groups())  # where letters are equal, the shorter names
+        if best is None or (wording.letters, fewest) > best[:2]:
+            best = (wording.letters, fewest, query)
+    return None if best is None else best[2]
+
+
+def _query(family: Family, match: re.Match[str]) -> Query | None:
+    names = {role: clean_label(name) for role, name in match.groupdict().items()}
+    try:
+        return Query(names["a"], names.get("b"), family.relation)
+    except QueryError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _wordings() -> tuple[_Wording, ...]:
+    """All wordings, those with the most letters first."""
+    templates = load_templates()
+    found = [_wording(FAMILIES[name], t) for name, entry in templates.items() for t in entry.questions]
+    return tuple(sorted(found, key=lambda w: -w.letters))
+
+
+def _wording(family: Family, template: Template) -> _Wording:
+    pieces = [*template.pieces[:-1], template.pieces[-1].rstrip(_ENDS)]
+    source, seen = re.escape(pieces[0]), set[str]()
+    for slot, piece in zip(template.slots, pieces[1:], strict=True):
+        name = f"(?P={slot.role})" if slot.role in seen else f"(?P<{slot.role}>{_NAME})"
+        seen.add(slot.role)
+        source += _named(slot.form or NameForm(), name) + re.escape(piece)
+    literals = tuple(p.strip(" ").lower() for p in pieces if p.strip(" "))
+    return _Wording(family, literals, sum(map(len, literals)), source)
+
+
+def _named(form: NameForm, name: str) -> str:
+    before, after = (f"(?:{v}|{PLURAL_OF_VERB.get(v, v)})" if v else "" for v in (form.before, form.after))
+    article = "(?:the |an? )?" if form.article else ""
+    return (f"{before} " if before else "") + article + name + (f" {after}" if after else "")

@@ -1,0 +1,112 @@
+"""One API for every model.
+
+model = SpatialVLM.from_pretrained("embedded")
+view = model.look(observation)
+view.measure("red mug", "bowl").value            # metres between their centres
+view.measure("red mug", relation="height")
+view.measure("mug", "bowl", "left").value        # P(the mug is left of the bowl)
+view.locate("red mug").position                  # metres, optical frame
+view.ask("How far is the red mug from the bowl?").text
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spatialvlm_ros.errors import ModelError, ObservationError, SpatialVLMError
+from spatialvlm_ros.models.backend import Backend
+from spatialvlm_ros.models.calibration import Calibration
+from spatialvlm_ros.models.gathering import RobotKnowledge
+from spatialvlm_ros.models.loading import calibration_path, fingerprint_of, load_backend
+from spatialvlm_ros.models.view import View
+from spatialvlm_ros.scenes.observation import Observation
+
+_log = logging.getLogger(__name__)
+
+
+class SpatialVLM:
+    """A model with its calibration.
+
+    Args:
+        backend: any `Backend`.
+        calibration: fitted for it; the defaults if None (medians stay as the model says them, and the stated
+            intervals are not to be trusted).
+
+    Raises:
+        CalibrationError: the calibration belongs to another model.
+    """
+
+    def __init__(self, backend: Backend, calibration: Calibration | None = None) -> None:
+        self.backend = backend
+        self.calibration = calibration or Calibration()
+        self.calibration.check(backend.name, fingerprint_of(backend))
+
+    @staticmethod
+    def from_pretrained(
+        spec: str, *, calibration: Calibration | str | Path | None = None, **options: Any
+    ) -> SpatialVLM:
+        """Load a model.
+
+        Args:
+            spec: "embedded" (the one that comes with this package), a folder, a hub id, or "openai:URL#model".
+            calibration: one, or the path of its file; None takes the one beside the weights, or in the user's cache
+                for hub and remote models, where there is one.
+            options: for the backend.
+
+        Raises:
+            ModelError: it cannot be loaded.
+            MissingDependencyError: a package it needs is not installed.
+            CalibrationError: the calibration is damaged or belongs to another model.
+        """
+        backend = load_backend(spec, **options)
+        if not isinstance(calibration, Calibration):
+            path = calibration_path(spec) if calibration is None else Path(calibration)
+            if calibration is None and not path.exists():
+                _log.warning("%s is not calibrated: its intervals are rough (`spatialvlm calibrate`)", spec)
+                calibration = None
+            else:
+                calibration = Calibration.load(path)
+        return SpatialVLM(backend, calibration)
+
+    @property
+    def name(self) -> str:
+        """What it was loaded from."""
+        return self.backend.name
+
+    def look(
+        self,
+        observation: Observation,
+        known_sizes: Mapping[str, Sequence[float]] | None = None,
+        gripper: ArrayLike | None = None,
+    ) -> View:
+        """Encode a picture once.
+
+        Args:
+            observation: picture and camera; its depth, vertical and camera height are used where they are known.
+            known_sizes: name -> (width, depth, height) in metres of objects whose size is known.
+            gripper: (3,) tool centre point in the optical frame, metres; makes "gripper" exact.
+
+        Raises:
+            ObservationError: not an observation, or one whose picture is empty.
+            QueryError: a malformed size or gripper.
+            ModelError: the model cannot encode the picture.
+        """
+        if not isinstance(observation, Observation):
+            raise ObservationError(
+                "a model looks at an Observation", type(observation).__name__, "Make one of picture and camera."
+            )
+        knowledge = RobotKnowledge.of(known_sizes, None if gripper is None else np.asarray(gripper))
+        try:
+            return View(self.backend, self.calibration, observation, knowledge)
+        except SpatialVLMError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"{self.name} failed on a picture", str(error), "Try a smaller model or picture."
+            ) from error

@@ -1,0 +1,217 @@
+"""One picture, encoded once, of which many things are asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.errors import SpatialVLMError
+from spatialvlm_ros.models.abstention import Refusal, object_refusals, query_refusals
+from spatialvlm_ros.models.answering import estimates_of, located_of
+from spatialvlm_ros.models.backend import Backend, FrameReading, Locations
+from spatialvlm_ros.models.calibration import Calibration
+from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
+from spatialvlm_ros.models.fusion import ReadOuts, interpret
+from spatialvlm_ros.models.gathering import (
+    Failure,
+    RobotKnowledge,
+    distinct_objects,
+    failure_of,
+    gather,
+    grounded,
+    measured_in_depth,
+    read_queries,
+    with_regions,
+)
+from spatialvlm_ros.models.query import ObjectRef, Query, checked_object
+from spatialvlm_ros.models.question_reading import read_question
+from spatialvlm_ros.models.readings import DepthReadings, ViewReadings
+from spatialvlm_ros.scenes.observation import Observation
+from spatialvlm_ros.scenes.relations import Relation
+
+Float = NDArray[np.float64]
+
+_log = logging.getLogger(__name__)
+
+
+class View:
+    """A picture that a model has looked at. Made by `SpatialVLM.look`; the picture is not encoded again.
+
+    Attributes:
+        observation: as it was given.
+    """
+
+    def __init__(
+        self, backend: Backend, calibration: Calibration, observation: Observation, knowledge: RobotKnowledge
+    ) -> None:
+        self.observation = observation
+        self._backend = backend
+        self._calibration = calibration
+        self._knowledge = knowledge
+        self._encoded = backend.encode(observation)
+        self._frame: FrameReading | None = None
+        self._frame_read = False
+        self._depth: dict[ObjectRef, DepthReadings] = {}
+
+    # ---- measuring ----
+
+    def measure(
+        self,
+        subject: ObjectRef | Sequence[float],
+        reference: ObjectRef | Sequence[float] | None = None,
+        relation: Relation | str = Relation.DISTANCE,
+    ) -> Estimate:
+        """Measure one quantity.
+
+        Args:
+            subject: a name, a box (x0, y0, x1, y1) or a point (u, v) in pixels, "camera" or "gripper".
+            reference: the other object; None for quantities of one object.
+            relation: a `Relation` or its name.
+
+        Returns:
+            Metres (m3 for a volume) or, for a predicate, P(true); invalid with a reason instead of an exception where
+            the picture gives no answer.
+
+        Raises:
+            QueryError: a malformed object, or a reference too few or too many.
+            RelationError: an unknown relation.
+        """
+        return self.measure_many([Query(subject, reference, relation)])[0]  # type: ignore[arg-type]
+
+    def measure_many(self, queries: Sequence[Query]) -> list[Estimate]:
+        """Measure N quantities in one batch; one `Estimate` each, in order."""
+        queries = list(queries)
+        if not queries:
+            return []
+        readings, failures = self._read(queries)
+        readouts = interpret(readings, self._calibration)
+        of_objects = object_refusals(readings.objects, readings, self._calibration.thresholds, self._knows)
+        refusals = query_refusals(readings, readouts, self._calibration, of_objects)
+        for n, failure in failures.items():
+            refusals[n] = refusals[n] if _stronger(refusals[n]) else Refusal(failure.reason, failure.detail)
+        return estimates_of(queries, readings, readouts, refusals)
+
+    def readouts(self, queries: Sequence[Query]) -> ReadOuts:
+        """Both read-outs of N queries and what they are combined to, without abstention; for evaluation."""
+        return interpret(self._read(list(queries))[0], self._calibration)
+
+    def readings(self, queries: Sequence[Query]) -> ViewReadings:
+        """Everything known of N queries before calibration; what a calibration is fitted on."""
+        return self._read(list(queries))[0]
+
+    # ---- locating ----
+
+    def locate(self, subject: ObjectRef | Sequence[float]) -> LocatedObject:
+        """Where an object is (see `locate_many`)."""
+        return self.locate_many([subject])[0]
+
+    def locate_many(self, subjects: Sequence[ObjectRef | Sequence[float]]) -> list[LocatedObject]:
+        """Where objects are: 2D box in pixels, position in the optical frame in metres with covariance, size.
+
+        Raises:
+            QueryError: a malformed object.
+        """
+        objects = tuple(dict.fromkeys(checked_object(s) for s in subjects))
+        if not objects:
+            return []
+        try:
+            locations = self._backend.locate(self._encoded, list(objects))
+        except Exception as error:  # noqa: BLE001  whatever a model raises, an answer says so
+            failure = failure_of(error)
+            _log.warning("locating %d objects failed: %s", len(objects), error)
+            return [
+                LocatedObject(str(checked_object(s)), reason=failure.reason, detail=failure.detail) for s in subjects
+            ]
+        readings = self._gathered(objects, locations)
+        refusals = object_refusals(objects, readings, self._calibration.thresholds, self._knows)
+        located = dict(zip(objects, located_of(readings, self._calibration, refusals), strict=True))
+        return [located[checked_object(s)] for s in subjects]
+
+    # ---- words ----
+
+    def ask(self, question: str) -> Answer:
+        """Answer a question in words. Where it is one of the 43 families, the measurement is attached.
+
+        Returns:
+            An invalid `Answer` with `Reason.MODEL_ERROR` (or TIMEOUT) if the model fails.
+        """
+        text = " ".join(str(question).split())
+        if not text:
+            return Answer(str(question), reason=Reason.MODEL_ERROR, detail="The question is empty.")
+        query = read_question(text)
+        estimate = None
+        if query is not None:
+            try:
+                estimate = self.measure_many([query])[0]
+            except SpatialVLMError as error:
+                _log.debug("no measurement for %r: %s", text, error)
+        try:
+            said = self._backend.ask(self._encoded, text)
+        except Exception as error:  # noqa: BLE001
+            failure = failure_of(error)
+            return Answer(text, reason=failure.reason, estimate=estimate, detail=failure.detail)
+        return Answer(text, said, valid=True, reason=Reason.OK, estimate=estimate)
+
+    # ---- gathering ----
+
+    def _read(self, queries: list[Query]) -> tuple[ViewReadings, dict[int, Failure]]:
+        read, failures = read_queries(self._backend, self._encoded, queries)
+        objects, subjects, references = distinct_objects(queries)
+        locations = grounded(read, subjects, references, len(objects))
+        if self.observation.depth is not None:
+            locations = self._located_for_depth(objects, locations)
+        readings = self._gathered(objects, locations, queries, subjects, references, read)
+        return readings, failures
+
+    def _located_for_depth(self, objects: tuple[ObjectRef, ...], locations: Locations) -> Locations:
+        """Models that answer without locating are asked where things are, because depth needs to know it."""
+        unseen = np.isnan(locations.boxes).any(axis=1)
+        wanted = [k for k in np.flatnonzero(unseen) if isinstance(objects[k], str) and self._is_named(objects[k])]
+        if not wanted:
+            return locations
+        try:
+            found = self._backend.locate(self._encoded, [objects[k] for k in wanted])
+        except Exception as error:  # noqa: BLE001
+            _log.warning("locating %d objects for depth failed: %s", len(wanted), error)
+            return locations
+        names = Locations.__dataclass_fields__
+        arrays = {name: np.array(getattr(locations, name)) for name in names}
+        for name in names:
+            arrays[name][wanted] = getattr(found, name)
+        return Locations(**arrays)
+
+    def _is_named(self, given: ObjectRef) -> bool:
+        return bool(np.isnan(self._knowledge.position(given)[1]).any())
+
+    def _gathered(
+        self,
+        objects: tuple[ObjectRef, ...],
+        locations: Locations,
+        queries: Sequence[Query] = (),
+        *rest: Any,
+    ) -> ViewReadings:
+        locations = with_regions(locations, objects, self.observation)
+        depth = measured_in_depth(self.observation, self._knowledge, objects, locations)
+        return gather(self.observation, self._knowledge, self._frame_of(), objects, locations, depth, queries, *rest)
+
+    def _frame_of(self) -> FrameReading | None:
+        if not self._frame_read:
+            try:
+                self._frame = self._backend.frame(self._encoded)
+            except Exception as error:  # noqa: BLE001
+                _log.warning("the model gives no frame: %s", error)
+            self._frame_read = True
+        return self._frame
+
+    def _knows(self, name: str) -> bool:
+        knows = getattr(self._backend, "knows", None)
+        return True if knows is None else bool(knows(name))
+
+
+def _stronger(refusal: Refusal | None) -> bool:
+    """Reasons that hold whether or not the model answered."""
+    return refusal is not None and refusal.reason in (Reason.OUT_OF_VIEW, Reason.UNKNOWN_NAME)
