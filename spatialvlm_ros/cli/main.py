@@ -27,6 +27,7 @@ COMMANDS: dict[str, Command] = {
     "generate": Command("spatialvlm_ros.cli.generate", "make a data set: pictures -> scenes -> questions -> shards"),
     "preview": Command("spatialvlm_ros.cli.preview", "write an HTML page that shows a data set"),
     "export": Command("spatialvlm_ros.cli.export", "export a data set as chat messages"),
+    "evaluate": Command("spatialvlm_ros.cli.evaluate", "judge a model on a frozen bench, with controls"),
     "doctor": Command("spatialvlm_ros.cli.doctor", "say what is installed, what is missing and how to get it"),
 }
 

@@ -103,7 +103,9 @@ def _parse(path: Path, lines: Sequence[str]) -> tuple[dict[str, Any], dict[str, 
         head, *rest = map(json.loads, lines)
         return head, {r.view_id: r for r in map(ViewAnswers.from_json, rest)}
     except (ValueError, KeyError, TypeError) as error:
-        raise EvaluationError("the file of answers is damaged", str(path), "Delete it; they are asked again.") from error
+        raise EvaluationError(
+            "the file of answers is damaged", str(path), "Delete it; they are asked again."
+        ) from error
 
 
 def _read(path: Path, head: dict[str, Any]) -> dict[str, ViewAnswers]:

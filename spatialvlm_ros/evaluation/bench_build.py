@@ -7,7 +7,6 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,13 +147,13 @@ class _Part:
         made = self._true_of(views, questions) if views else []
         kept = []
         for view, truth in zip(views, made, strict=True):
-            truth = self._as_frozen(view, truth)
-            if truth is None:
+            known = self._as_frozen(view, truth)
+            if known is None:
                 continue
             observation = view.observation
             assert observation.depth is not None  # simulated views have it
-            write_picture(self.folder, truth.picture, observation.rgb, observation.depth)
-            kept.append(truth)
+            write_picture(self.folder, known.picture, observation.rgb, observation.depth)
+            kept.append(known)
         content = json.dumps([v.to_json() for v in kept])
         write_file(self._path(scene), content.encode())
         return [TruthView.from_json(v) for v in json.loads(content)]  # rounded, as a resumed run reads them
@@ -255,8 +254,3 @@ def _shows(made: TruthView, known: TruthView) -> bool:
         return False
     far = [np.abs(mine[k] - theirs[k]).max() > _BOX_TOLERANCE_PX for k in shared]
     return float(np.mean(far)) <= 0.2 if far else True
-
-
-def with_pack(config: BenchConfig, pack: str | None) -> BenchConfig:
-    """The same bench from a pack that lies elsewhere."""
-    return replace(config, pack=pack)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from spatialvlm_ros.evaluation.items import CAMERA_OBJECT, NO_OBJECT, Item, Item
 from spatialvlm_ros.models.query import CAMERA_NAME
 from spatialvlm_ros.questions.ambiguity import CLAUSES, AmbiguityResolver
 from spatialvlm_ros.questions.generator import QAPair, QuestionGenerator
-from spatialvlm_ros.questions.grammar import head_noun
+from spatialvlm_ros.questions.grammar import clean_label, head_noun
 from spatialvlm_ros.questions.uncertainty import Margin
 from spatialvlm_ros.scenes.scene import Scene, SceneObject
 
@@ -33,7 +33,7 @@ class BenchQuestions:
         wordings: of the questions in words; "evaluation" are the ones that no training uses.
     """
 
-    def __init__(self, config: BenchConfig, nouns: dict[str, Sequence[str]], wordings: str = "evaluation") -> None:
+    def __init__(self, config: BenchConfig, nouns: Mapping[str, Sequence[str]], wordings: str = "evaluation") -> None:
         self.config = config
         self.nouns = {setting: tuple(sorted(set(names) - _NEVER_ABSENT)) for setting, names in nouns.items()}
         self.resolver = AmbiguityResolver()
@@ -58,12 +58,12 @@ class BenchQuestions:
             width: of the pictures, pixels.
         """
         seeds = [_seed(view_id) for view_id in view_ids]
-        asked = [self._askable(scene, width) for scene in scenes]
-        pairs = self.generator.generate(asked, self.config.questions_per_view, seeds)
         known = {word for scene in scenes for o in scene.objects for word in _words(o)}
-        result = []
-        for scene, masked, qa, seed in zip(scenes, asked, pairs, seeds, strict=True):
-            measured = [self._measure(scene, pair, width) for pair in qa]
+        result: list[list[Item]] = []
+        asked = self._askable(scenes, width)
+        for scene, masked, measured, seed in zip(
+            scenes, asked, self.measured(scenes, seeds, width), seeds, strict=True
+        ):
             if len(measured) < self.config.least_questions:
                 result.append([])
                 continue
@@ -79,21 +79,29 @@ class BenchQuestions:
 
     # ---- answerable ----
 
-    def _askable(self, scene: Scene, width: int) -> Scene:
-        """The scene with every object that is not to be asked about made nearly invisible to the generator: those
+    def measured(self, scenes: Sequence[Scene], seeds: Sequence[int], width: int) -> list[list[Item]]:
+        """The answerable items of each scene, by its seed; ``width`` is that of the pictures in pixels."""
+        asked = self._askable(scenes, width)
+        pairs = self.generator.generate(asked, self.config.questions_per_view, seeds)
+        return [[self._measure(scene, pair, width) for pair in qa] for scene, qa in zip(scenes, pairs, strict=True)]
+
+    def _askable(self, scenes: Sequence[Scene], width: int) -> list[Scene]:
+        """The scenes with every object that is not to be asked about made nearly invisible to the generator: those
         that are too small in the picture, and those that need more than their own name."""
-        names = self.resolver.resolve([scene])[0]
-        objects = []
-        for o, name in zip(scene.objects, names, strict=True):
-            good = (
-                name is not None
-                and not name.endswith(_ENDINGS)
-                and _short_side(o) / width >= self.config.least_side
-                and name.lower() != CAMERA_NAME
+        low = 0.98 * self.config.least_visible
+        masked = []
+        for scene, names in zip(scenes, self.resolver.resolve(scenes), strict=True):
+            objects = tuple(
+                o if self._good(o, name, width) else replace(o, visible_fraction=min(o.visible_fraction, low))
+                for o, name in zip(scene.objects, names, strict=True)
             )
-            low = min(o.visible_fraction, 0.98 * self.config.least_visible)
-            objects.append(o if good else replace(o, visible_fraction=low))
-        return replace(scene, objects=tuple(objects))
+            masked.append(replace(scene, objects=objects))
+        return masked
+
+    def _good(self, thing: SceneObject, name: str | None, width: int) -> bool:
+        if name is None or name.endswith(_ENDINGS) or name.lower() == CAMERA_NAME:
+            return False
+        return _short_side(thing) / width >= self.config.least_side
 
     def _measure(self, scene: Scene, pair: QAPair, width: int) -> Item:
         indices = [k for k in (pair.subject, pair.reference) if k >= 0]
@@ -118,8 +126,6 @@ class BenchQuestions:
 
     @staticmethod
     def _name(thing: SceneObject) -> str:
-        from spatialvlm_ros.questions.grammar import clean_label
-
         return clean_label(thing.label)
 
     # ---- to be refused ----

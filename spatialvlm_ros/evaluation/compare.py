@@ -62,9 +62,7 @@ def compare(out_a: str | Path, out_b: str | Path, bench: Bench) -> list[Differen
             raise EvaluationError(f"the two results differ in their {key}", [left, right], "Evaluate again alike.")
     if a["bench"]["sha256"] != bench.sha256:
         raise EvaluationError("the results are of another bench", a["bench"]["name"], f"This one is {bench.name}.")
-    settings = EvaluationSettings.load(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in a["settings"].items()},
-    )
+    settings = EvaluationSettings.load(None, **a["settings"])
     views = chosen_views(bench, settings.limit)
     table = asked_items(views, settings)
     _, histogram = median_answers(table, False)
@@ -79,9 +77,7 @@ def compare(out_a: str | Path, out_b: str | Path, bench: Bench) -> list[Differen
         records = [known[v.view_id] for v in views]
         boxes = located_boxes(views, records, clusters, MODEL_SIDE_PX / settings.model_width)
         made.append(scorer.columns(collect(records, table.view, table.position), boxes))
-    return [
-        _difference(row, made[0][row], made[1][row], scorer) for row in ROWS if row in made[0] and row in made[1]
-    ]
+    return [_difference(row, made[0][row], made[1][row], scorer) for row in ROWS if row in made[0] and row in made[1]]
 
 
 def _difference(row: str, a: Column, b: Column, scorer: Scorer) -> Difference:

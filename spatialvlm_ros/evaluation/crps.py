@@ -68,13 +68,13 @@ def _squares(a: Float, b: Float) -> Float:
 
 
 def crps_quantiles(quantiles: Float, truth: Float) -> Float:
-    """(N,) CRPS in log metres of distributions given as quantiles (N, Q) in metres at the levels (k + 1/2) / Q: twice the
-    mean of the pinball losses. NaN where a quantile is."""
+    """(N,) CRPS in log metres of distributions given as quantiles (N, Q) in metres at the levels (k + 1/2) / Q.
+
+    Twice the mean of the pinball losses; NaN where a quantile is.
+    """
     q = quantiles.shape[1]
     levels = (np.arange(q) + 0.5) / q
     with np.errstate(invalid="ignore"):
-        error = (
-            np.log(np.maximum(truth, SMALLEST_M))[:, None] - np.log(np.maximum(quantiles, SMALLEST_M))
-        )
+        error = np.log(np.maximum(truth, SMALLEST_M))[:, None] - np.log(np.maximum(quantiles, SMALLEST_M))
         score = 2 * np.maximum(levels * error, (levels - 1) * error).mean(axis=1)
     return np.where(np.isnan(quantiles).any(axis=1), np.nan, score)

@@ -145,9 +145,7 @@ def _best_guess(gated: Answers, guess: Answers) -> Answers:
     """Where a control abstains, the value that it would have given: abstaining must not make it easy to beat."""
     stands_in = ~gated.valid & guess.valid & gated.asked
     value = np.where(stands_in, guess.value, gated.value)
-    return Answers(
-        gated.valid | stands_in, value, gated.low, gated.high, gated.crps, gated.reason, gated.asked
-    )
+    return Answers(gated.valid | stands_in, value, gated.low, gated.high, gated.crps, gated.reason, gated.asked)
 
 
 def _without_refusals(rows: Json) -> Json:
@@ -197,12 +195,13 @@ def _asked(
     show_progress: bool,
 ) -> list[ViewAnswers]:
     name = ANSWERS_FILE if control is None else f"answers-{control.replace(' ', '-')}.jsonl"
-    with _progress(len(views), control or "bench", show_progress) as report:
+    with progress_bar(len(views), control or "bench", show_progress) as report:
         return ask_bench(model, bench, views, out / name, settings, control, report)
 
 
 @contextmanager
-def _progress(total: int, what: str, show: bool) -> Iterator[Callable[[int], None]]:
+def progress_bar(total: int, what: str, show: bool = True) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr that is moved by calling it with a number of views; nothing where ``show`` is false."""
     if not show:
         yield lambda count: None
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,8 +95,7 @@ class ItemTable:
 
     def take(self, index: Int | Bool) -> ItemTable:
         """The rows at ``index``."""
-        columns = [getattr(self, f.name) for f in fields(self) if f.name != "splits"]
-        return ItemTable(*(c[index] for c in columns), splits=self.splits)
+        return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "splits"})
 
     # ---- which rows count where ----
 

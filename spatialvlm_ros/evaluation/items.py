@@ -90,6 +90,11 @@ class TruthObject:
     center: tuple[float, ...]
     size: tuple[float, ...]
 
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> TruthObject:
+        """From a mapping of plain values."""
+        return TruthObject(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})
+
 
 @dataclass(frozen=True)
 class TruthView:
@@ -145,9 +150,7 @@ class TruthView:
     @staticmethod
     def from_json(values: dict[str, Any]) -> TruthView:
         """The inverse of `to_json`."""
-        objects = tuple(
-            TruthObject(**{n: tuple(v) if isinstance(v, list) else v for n, v in o.items()}) for o in values["objects"]
-        )
+        objects = tuple(map(TruthObject.from_json, values["objects"]))
         items = tuple(Item.from_json(i) for i in values["items"])
         camera, up = tuple(values["camera"]), tuple(values["up"])
         return TruthView(**{**values, "objects": objects, "items": items, "camera": camera, "up": up})

@@ -56,7 +56,8 @@ class EvaluationSettings:
         unknown = sorted(set(values) - set(EvaluationSettings.__dataclass_fields__))
         if unknown:
             raise ConfigError("unknown settings of an evaluation", unknown)
-        return EvaluationSettings(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return EvaluationSettings(**frozen)
 
     def asking(self) -> dict[str, Any]:
         """The settings that decide what a model is asked: a run goes on only with the same ones."""

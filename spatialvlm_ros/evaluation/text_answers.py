@@ -50,7 +50,7 @@ def refusals(texts: Sequence[str | None], table: ItemTable) -> int:
 def _value(parsed: ParsedAnswer, family: Family, subject: str) -> float:
     if family.kind is Kind.NUMBER:
         return float("nan") if parsed.value is None else parsed.value.value_m
-    first = {Kind.PREDICATE: "yes", Kind.CHOICE: subject}.get(family.kind) or family.words[0]
+    first = {Kind.PREDICATE: "yes", Kind.CHOICE: subject}.get(family.kind, next(iter(family.words), ""))
     if parsed.label is None or parsed.label == "uncertain":
         return float("nan")
     return 1.0 if parsed.label == first else 0.0
