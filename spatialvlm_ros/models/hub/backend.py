@@ -1,0 +1,389 @@
+"""Any image-text-to-text model of a hub as a `Backend`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from spatialvlm_ros.errors import ConfigError, ModelError
+from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.models.backend import FrameReading, Locations, Readings
+from spatialvlm_ros.models.hub import wording
+from spatialvlm_ros.models.hub.boxes import BOX_STD, LEAST_BOX_STD, BoxDialect, box_dialect, seen_size
+from spatialvlm_ros.models.hub.continuation import Prompts
+from spatialvlm_ros.models.hub.faults import loading, running
+from spatialvlm_ros.models.hub.loading import HubSource, LoadedModel, load
+from spatialvlm_ros.models.hub.numbers import NumberGrammar
+from spatialvlm_ros.models.hub.prompts import PromptTemplate
+from spatialvlm_ros.models.hub.quantity_tokens import length_probabilities, quantity_ids
+from spatialvlm_ros.models.hub.readout import AnswerTree, number_tree, yes_no_tree
+from spatialvlm_ros.models.hub.runner import Prefix, PrefixError, Runner
+from spatialvlm_ros.models.hub.self_check import SelfCheck, self_check
+from spatialvlm_ros.models.quantities import N_BINS
+from spatialvlm_ros.models.query import CAMERA_NAME, ObjectRef, Query, Region
+from spatialvlm_ros.questions.parsing.answers import parse_length
+from spatialvlm_ros.scenes.observation import Observation
+from spatialvlm_ros.scenes.relations import RELATIONS
+
+_log = logging.getLogger(__name__)
+
+Float = NDArray[np.float64]
+THERE = (1.0, 0.0, 0.0)
+MOST_BOX_TOKENS, MOST_NUMBER_TOKENS = 48, 12
+
+
+@dataclass(frozen=True)
+class HubOptions:
+    """How a hub model is asked and read.
+
+    Attributes:
+        decimals: of the numbers it may write; 2 is centimetres.
+        least_mass: branches of the digit tree below this share of a query's probability are not walked.
+        most_branches: of each query, on each level of the tree.
+        batch_size: prompts in one forward pass.
+        ask_presence: whether `read` asks for every named object whether it is there (two yes/no questions each).
+        quantity_tokens: read lengths off quantity tokens where the tokenizer has them, instead of the digit tree.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    decimals: int = 2
+    least_mass: float = 1e-3
+    most_branches: int = 64
+    batch_size: int = 32
+    ask_presence: bool = True
+    quantity_tokens: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.least_mass < 1:
+            raise ConfigError("a share out of range", self.least_mass, "least_mass is 0 or more and below 1.")
+        for name in ("most_branches", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be positive", getattr(self, name), "Use 1 or more.")
+        NumberGrammar(self.decimals)  # checks it
+
+
+@dataclass(frozen=True)
+class EncodedPicture:
+    """A picture that was read once.
+
+    Attributes:
+        picture: as it was.
+        camera: of the observation.
+        lead: the camera in words, before every question.
+        prefix: its cache; None for models that run uncached.
+    """
+
+    picture: Image.Image
+    camera: Camera
+    lead: str
+    prefix: Prefix | None
+
+
+class HubBackend:
+    """A hub model: digit-tree or quantity-token read-out, presence by yes/no questions, boxes in words.
+
+    Attributes:
+        loaded: model, processor and tokenizer.
+        options: how it is asked.
+        check: what the self-check at load found.
+    """
+
+    def __init__(self, loaded: LoadedModel, options: HubOptions | None = None) -> None:
+        self.loaded = loaded
+        self.options = options or HubOptions()
+        self.template = PromptTemplate(loaded)
+        self.runner = Runner(self.template, self.options.batch_size)
+        with running(loaded.name):
+            self.check: SelfCheck = self_check(self.runner)
+        if not self.check.cached:
+            _log.warning("%s runs uncached: %s", loaded.name, self.check.reason)
+
+    @staticmethod
+    def from_pretrained(
+        name_or_folder: str,
+        dtype: str = "auto",
+        device: str = "auto",
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+        local_files_only: bool = False,
+        base_model: str | None = None,
+        options: HubOptions | None = None,
+        **changes: Any,
+    ) -> HubBackend:
+        """Load a model (or an adapter with its base) and check that it can be read.
+
+        Args:
+            name_or_folder: hub id or folder.
+            dtype: "auto", "float32", "float16" or "bfloat16"; auto as `models.devices.pick_dtype`.
+            device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+            revision: commit or tag on the hub.
+            trust_remote_code: run code that the model brings; never needed for models that `transformers` knows.
+            local_files_only: never ask the hub.
+            base_model: of an adapter, instead of the one it names.
+            options: how it is asked.
+            **changes: single fields of `HubOptions`.
+
+        Raises:
+            ModelError: not found, weights missing or not safetensors, a tokenizer of another model, out of memory.
+            MissingDependencyError: torch, transformers, peft or a processor's package is not installed.
+            ConfigError: an unknown device, dtype or option.
+        """
+        try:
+            chosen = replace(options or HubOptions(), **changes)
+        except TypeError as error:
+            raise ConfigError("unknown option of a hub model", sorted(changes), "See `HubOptions`.") from error
+        source = HubSource(
+            str(name_or_folder), device, dtype, revision, trust_remote_code, local_files_only, base_model
+        )
+        loaded = load(source)
+        with loading(loaded.name, "processor"):
+            PromptTemplate(loaded).text("?")  # a chat template that does not render is found now
+        return HubBackend(loaded, chosen)
+
+    @property
+    def name(self) -> str:
+        """What it was loaded from."""
+        return self.loaded.name
+
+    @property
+    def cached(self) -> bool:
+        """Whether the picture's prefix is computed once and used again for every question."""
+        return self.check.cached
+
+    # ---- the protocol ----
+
+    def encode(self, observation: Observation) -> EncodedPicture:
+        """The picture's prefix, with the camera in words behind it.
+
+        Raises:
+            ModelError: out of memory, or the model fails on this picture.
+        """
+        picture, lead = Image.fromarray(observation.rgb), wording.camera_words(observation.camera)
+        prefix = None
+        if self.cached:
+            with running(self.name):
+                prefix = self.runner.prefix(picture, lead)
+        return EncodedPicture(picture, observation.camera, lead, prefix)
+
+    def read(self, encoded: EncodedPicture, queries: Sequence[Query]) -> Readings:
+        """All queries, and the presence of all names in them, in one batch behind the encoded picture.
+
+        Volumes are not asked for (the answers are metres): their rows are NaN.
+
+        Raises:
+            ModelError: out of memory, or the model fails.
+        """
+        n = len(queries)
+        lengths, p_true = np.full((n, N_BINS), np.nan), np.full(n, np.nan)
+        asked = [k for k, query in enumerate(queries) if wording.can_ask(query)]
+        names = _names([q.subject for q in queries] + [q.reference for q in queries])
+        names = names if self.options.ask_presence else []
+        questions = [self._question(encoded, queries[k]) for k in asked] + _presence_questions(names)
+        if questions:
+            with running(self.name):
+                prompts = self._prompts(encoded, questions)
+                self._read_numbers(prompts, queries, asked, lengths)
+                predicates = np.array(
+                    [r for r, k in enumerate(asked) if RELATIONS[queries[k].kind].predicate], np.int64
+                )
+                p_true[[asked[r] for r in predicates]] = self._yes(prompts, predicates)
+                presence = self._presence(prompts, np.arange(len(asked), len(questions)))
+        else:
+            presence = np.empty((0, 3))
+        told = dict(zip(names, presence, strict=True))
+        subjects = _locations([q.subject for q in queries], told)
+        return Readings(lengths, p_true, subjects, _locations([q.reference for q in queries], told))
+
+    def locate(self, encoded: EncodedPicture, objects: Sequence[ObjectRef]) -> Locations:
+        """Boxes in words, presence by yes/no questions; rows without a readable box are NaN. Regions are where they
+        were given.
+
+        Raises:
+            ModelError: out of memory, or the model fails.
+        """
+        names = _names(objects)
+        if not names:
+            return _locations(objects, {})
+        questions = [self.dialect.ask(name) for name in names]
+        with running(self.name):
+            written = self._generate(encoded, questions, MOST_BOX_TOKENS, special=True, lead=False)
+            presence = self._presence(
+                self._prompts(encoded, _presence_questions(names)), np.arange(2 * len(names), dtype=np.int64)
+            )
+            seen = seen_size(self._picture_inputs(encoded), self.loaded.processor, encoded.picture.size)
+        found = _locations(objects, dict(zip(names, presence, strict=True)))
+        boxes = {n: self.dialect.read(t, encoded.picture.size, seen) for n, t in zip(names, written, strict=True)}
+        for i, thing in enumerate(objects):
+            if isinstance(thing, str) and thing in boxes and np.isfinite(boxes[thing]).all():
+                sides = np.tile(boxes[thing][2:] - boxes[thing][:2], 2)
+                _fill_box(found, i, boxes[thing], np.maximum(BOX_STD * sides, LEAST_BOX_STD))
+        return found
+
+    def frame(self, encoded: EncodedPicture) -> FrameReading | None:
+        """None: words say nothing usable of the vertical."""
+        return None
+
+    def ask(self, encoded: EncodedPicture, question: str, max_new_tokens: int = 48) -> str:
+        """The likeliest answer in words, stripped.
+
+        Raises:
+            ModelError: out of memory, or the model fails.
+        """
+        with running(self.name):
+            return self._generate(encoded, [self.template.clean(question)], max_new_tokens)[0]
+
+    # ---- beyond the protocol ----
+
+    def generate_numbers(self, encoded: EncodedPicture, queries: Sequence[Query]) -> Float:
+        """(N,) metres as `generate` writes them, picture and question anew for each query: the plain way, to compare with.
+
+        NaN where the answer is no length, for predicates and for volumes.
+
+        Raises:
+            ModelError: out of memory, or the model fails.
+        """
+        values = np.full(len(queries), np.nan)
+        for k, query in enumerate(queries):
+            if query.kind not in wording.LENGTHS:
+                continue
+            with running(self.name):
+                question = f"{encoded.lead} {self._question(encoded, query)}"
+                inputs = self.runner.tensors(self.template.inputs(encoded.picture, question))
+                made = self.loaded.model.generate(**inputs, max_new_tokens=MOST_NUMBER_TOKENS, do_sample=False)
+                text = self._decoded(made[0, inputs["input_ids"].shape[1] :].tolist())
+            length = parse_length(text, "m")
+            values[k] = np.nan if length is None else length.value_m
+        return values
+
+    @property
+    def dialect(self) -> BoxDialect:
+        """How this model writes boxes."""
+        return box_dialect(str(getattr(self.loaded.model.config, "model_type", "")))
+
+    # ---- parts ----
+
+    def _question(self, encoded: EncodedPicture, query: Query) -> str:
+        grammar = self._grammar(RELATIONS[query.kind].signed)
+        tokens = self._quantity_ids is not None
+        return self.template.clean(wording.query_words(query, encoded.camera, grammar, tokens))
+
+    def _grammar(self, signed: bool) -> NumberGrammar:
+        return NumberGrammar(self.options.decimals, signed=signed)
+
+    @cached_property
+    def _quantity_ids(self) -> NDArray[np.int64] | None:
+        return quantity_ids(self.loaded.tokenizer) if self.options.quantity_tokens else None
+
+    @cached_property
+    def _yes_no(self) -> AnswerTree:
+        return yes_no_tree(self.template)
+
+    @cached_property
+    def _number_trees(self) -> dict[bool, AnswerTree]:
+        return {}
+
+    def _numbers(self, signed: bool) -> AnswerTree:
+        if signed not in self._number_trees:
+            self._number_trees[signed] = number_tree(self.template, self._grammar(signed))
+        return self._number_trees[signed]
+
+    def _prompts(self, encoded: EncodedPicture, questions: Sequence[str]) -> Prompts:
+        if encoded.prefix is not None:
+            try:
+                return self.runner.behind(encoded.prefix, questions)
+            except PrefixError as error:
+                _log.debug("these questions are read whole: %s", error)
+        return self.runner.whole(encoded.picture, [f"{encoded.lead} {question}" for question in questions])
+
+    def _read_numbers(self, prompts: Prompts, queries: Sequence[Query], asked: Sequence[int], lengths: Float) -> None:
+        """Fill the rows of lengths; prompt r belongs to query asked[r]."""
+        specs = [RELATIONS[queries[k].kind] for k in asked]
+        for signed in (False, True):
+            rows = np.array([r for r, s in enumerate(specs) if not s.predicate and s.signed == signed], np.int64)
+            if not len(rows):
+                continue
+            places = np.asarray(asked, np.int64)[rows]
+            if self._quantity_ids is not None:
+                logs = prompts.first(rows, self._quantity_ids)
+                lengths[places] = length_probabilities(logs, np.full(len(rows), signed))
+            else:
+                tree = self._numbers(signed)
+                masses = tree.read(prompts, rows, self.options.least_mass, self.options.most_branches).masses
+                lengths[places] = self._grammar(signed).to_bins(masses)
+
+    def _yes(self, prompts: Prompts, rows: NDArray[np.int64]) -> Float:
+        """(len(rows),) probability of yes against no."""
+        if not len(rows):
+            return np.empty(0)
+        return self._yes_no.read(prompts, rows).probabilities[:, 0]
+
+    def _presence(self, prompts: Prompts, rows: NDArray[np.int64]) -> Float:
+        """(K, 3) from the yes of K questions "is there" and K questions "more than one"."""
+        there, several = self._yes(prompts, rows).reshape(2, -1)
+        return np.stack([there * (1 - several), 1 - there, there * several], axis=1)
+
+    def _generate(
+        self, encoded: EncodedPicture, questions: Sequence[str], most: int, special: bool = False, lead: bool = True
+    ) -> list[str]:
+        prompts = self._prompts(encoded, questions) if lead else self._bare_prompts(encoded, questions)
+        return [self._decoded(tokens, special) for tokens in prompts.generate(most, self._ends)]
+
+    def _bare_prompts(self, encoded: EncodedPicture, questions: Sequence[str]) -> Prompts:
+        """Without the camera's words where that costs nothing: uncached models have fixed phrases for boxes."""
+        if encoded.prefix is not None:
+            return self._prompts(encoded, questions)
+        return self.runner.whole(encoded.picture, questions)
+
+    @cached_property
+    def _ends(self) -> frozenset[int]:
+        configured = getattr(self.loaded.model.generation_config, "eos_token_id", None)
+        ends = configured if isinstance(configured, (list, tuple)) else [configured]
+        return frozenset(int(t) for t in [*ends, self.loaded.tokenizer.eos_token_id] if t is not None)
+
+    def _decoded(self, tokens: Sequence[int], special: bool = False) -> str:
+        return str(self.loaded.tokenizer.decode(list(tokens), skip_special_tokens=not special)).strip()
+
+    def _picture_inputs(self, encoded: EncodedPicture) -> dict[str, Any]:
+        return self.template.inputs(encoded.picture, "?")
+
+
+def _names(objects: Sequence[ObjectRef | None]) -> list[str]:
+    """The different names that have to be looked for."""
+    return list(dict.fromkeys(thing for thing in objects if isinstance(thing, str) and thing != CAMERA_NAME))
+
+
+def _presence_questions(names: Sequence[str]) -> list[str]:
+    return [wording.presence_words(name) for name in names] + [wording.several_words(name) for name in names]
+
+
+def _locations(objects: Sequence[ObjectRef | None], presence: dict[str, Float]) -> Locations:
+    """What needs no box from the model: presence as told, the camera, objects given by box or point."""
+    found = Locations.unknown(len(objects))
+    for i, thing in enumerate(objects):
+        if thing == CAMERA_NAME or isinstance(thing, Region):
+            found.presence[i] = THERE
+        elif isinstance(thing, str) and thing in presence:
+            found.presence[i] = presence[thing]
+        if isinstance(thing, Region) and thing.is_point:
+            found.centers[i], found.center_stds[i] = thing.pixels, LEAST_BOX_STD
+        elif isinstance(thing, Region):
+            _fill_box(found, i, np.array(thing.pixels), np.full(4, LEAST_BOX_STD))
+    return found
+
+
+def _fill_box(found: Locations, i: int, box: Float, stds: Float) -> None:
+    found.boxes[i], found.box_stds[i] = box, stds
+    found.centers[i] = (box[:2] + box[2:]) / 2 - 0.5  # pixel centres are whole numbers, edges lie half a pixel off
+    found.center_stds[i] = np.hypot(stds[:2], stds[2:]) / 2
+
+
+__all__ = ["EncodedPicture", "HubBackend", "HubOptions", "ModelError"]

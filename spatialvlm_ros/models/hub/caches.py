@@ -1,0 +1,39 @@
+"""Copies of a model's key-value cache."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+
+def select_rows(cache: Any, rows: Any) -> Any:
+    """A cache of the given rows of a batch, in that order, repeats allowed; the original stays as it is.
+
+    Args:
+        cache: `transformers.Cache` of a batch.
+        rows: (M,) long tensor.
+    """
+    copied = copy.copy(cache)
+    copied.layers = [_shallow(layer) for layer in cache.layers]
+    copied.reorder_cache(rows)
+    return copied
+
+
+def row_bytes(cache: Any) -> int:
+    """Bytes that one row of a batch takes."""
+    total = 0
+    for layer in cache.layers:
+        for value in vars(layer).values():
+            for tensor in value if isinstance(value, (list, tuple)) else (value,):
+                if hasattr(tensor, "element_size") and tensor.dim() > 1 and len(tensor):
+                    total += tensor.numel() * tensor.element_size() // len(tensor)
+    return max(total, 1)
+
+
+def _shallow(layer: Any) -> Any:
+    """A layer whose lists are its own (layers with linear attention keep states in lists)."""
+    copied = copy.copy(layer)
+    for name, value in vars(layer).items():
+        if isinstance(value, (list, dict)):
+            setattr(copied, name, copy.copy(value))
+    return copied

@@ -1,0 +1,159 @@
+"""Reading prompts: the picture's prefix once and all questions behind copies of it, or each prompt whole."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from PIL import Image
+
+from spatialvlm_ros.models.devices import EXTRA
+from spatialvlm_ros.models.hub.continuation import PromptBatch, Prompts
+from spatialvlm_ros.models.hub.prompts import PromptTemplate
+from spatialvlm_ros.optional import require
+
+_TWO_PROBES = ("What is it?", "Is it so?")
+
+
+class PrefixError(Exception):
+    """A prompt cannot be split into the picture's part and the question's; it never leaves this package."""
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A picture, and the words that every question about it begins with, as a model has read them.
+
+    Attributes:
+        cache: its keys and values, a batch of one.
+        length: tokens.
+        position: of the token behind it. With M-RoPE it is not the length: a picture takes fewer positions.
+        lead: the words before each question.
+        shared: the tokens that every question's tail begins with and that are in the prefix already.
+    """
+
+    cache: Any
+    length: int
+    position: int
+    lead: str
+    shared: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A model that reads prompts.
+
+    Attributes:
+        template: how it is asked, and the model.
+        batch_size: prompts in one forward pass.
+    """
+
+    template: PromptTemplate
+    batch_size: int = 32
+
+    @property
+    def model(self) -> Any:
+        """The model itself."""
+        return self.template.loaded.model
+
+    @cached_property
+    def _keeps_logits(self) -> bool:
+        return "logits_to_keep" in inspect.signature(self.model.forward).parameters
+
+    def whole(self, picture: Image.Image, questions: Sequence[str]) -> Prompts:
+        """Each prompt by itself, from its first token on: right for every model."""
+        return Prompts(self.model, tuple(self._whole(picture, question) for question in questions))
+
+    def _whole(self, picture: Image.Image, question: str) -> PromptBatch:
+        torch = require("torch", EXTRA)
+        inputs = self.tensors(self.template.inputs(picture, question))
+        out = self.model(**inputs, use_cache=True, return_dict=True, **self._keep(1))
+        length = inputs["input_ids"].shape[1]
+        offset = self._offset(out)
+        # Without an offset the model's own count is used: some count from 1.
+        positions = None if offset is None else torch.tensor([length + offset], device=inputs["input_ids"].device)
+        mask = torch.ones_like(inputs["input_ids"])
+        return PromptBatch(out.past_key_values, mask, positions, out.logits[:, -1].float().log_softmax(dim=-1))
+
+    def prefix(self, picture: Image.Image, lead: str = "") -> Prefix:
+        """Read a picture and the words before each question.
+
+        Raises:
+            PrefixError: picture and question are not one behind the other in this model's prompt.
+        """
+        probe, other = (_joined(lead, words) for words in _TWO_PROBES)
+        inputs = self.template.inputs(picture, probe)
+        ids = inputs["input_ids"][0].tolist()
+        tail, second = self.template.tail(probe), self.template.tail(other)
+        if not tail or ids[-len(tail) :] != tail or len(tail) == len(ids):
+            raise PrefixError("the question's tokens do not stand behind the picture's")
+        alike = next((k for k, (a, b) in enumerate(zip(tail, second, strict=False)) if a != b), 0)
+        shared = tuple(tail[: max(alike - 1, 0)])  # the last one could be another before other words
+        length = len(ids) - len(tail) + len(shared)
+        cut = {
+            name: value[:, :length] if value.ndim == 2 and value.shape[1] == len(ids) else value
+            for name, value in inputs.items()
+        }
+        out = self.model(**self.tensors(cut), use_cache=True, return_dict=True, **self._keep(1))
+        return Prefix(out.past_key_values, length, length + (self._offset(out) or 0), lead, shared)
+
+    def behind(self, prefix: Prefix, questions: Sequence[str]) -> Prompts:
+        """Questions about one picture, behind copies of its cache: right padding, explicit positions.
+
+        Raises:
+            PrefixError: a question changes the tokens of the words before it.
+        """
+        tails = []
+        for question in questions:
+            tail = self.template.tail(_joined(prefix.lead, question))
+            if tuple(tail[: len(prefix.shared)]) != prefix.shared or len(tail) <= len(prefix.shared):
+                raise PrefixError("a question melts into the words before it")
+            tails.append(tail[len(prefix.shared) :])
+        starts = range(0, len(tails), self.batch_size)
+        return Prompts(self.model, tuple(self._behind(prefix, tails[k : k + self.batch_size]) for k in starts))
+
+    def _behind(self, prefix: Prefix, tails: Sequence[list[int]]) -> PromptBatch:
+        torch = require("torch", EXTRA)
+        device = self.template.loaded.device
+        single = PromptBatch(
+            prefix.cache,
+            torch.ones((1, prefix.length), dtype=torch.long, device=device),
+            torch.tensor([prefix.position], device=device),
+            None,
+        )
+        rows = torch.zeros(len(tails), dtype=torch.long, device=device)
+        lengths = torch.tensor([len(tail) for tail in tails], device=device)
+        tokens = torch.zeros((len(tails), max(map(len, tails))), dtype=torch.long)
+        for i, tail in enumerate(tails):
+            tokens[i, : len(tail)] = torch.tensor(tail)
+        last, place = torch.unique(lengths - 1, return_inverse=True)
+        kept = self._keep(last)
+        cache, mask, logits = single.grow(self.model, rows, tokens.to(device), lengths, kept)
+        at = place if kept else lengths - 1
+        final = logits[torch.arange(len(tails), device=device), at].float()
+        return PromptBatch(cache, mask, prefix.position + lengths, final.log_softmax(dim=-1))
+
+    def tensors(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Inputs on the model's device, pictures in its number format."""
+        device, dtype = self.template.loaded.device, self.model.dtype
+        return {
+            name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
+            for name, value in inputs.items()
+        }
+
+    def _keep(self, which: Any) -> dict[str, Any]:
+        """Logits are computed where they are read, as far as the model can."""
+        return {"logits_to_keep": which} if self._keeps_logits else {}
+
+    def _offset(self, out: Any) -> int | None:
+        """How far positions are from counting tokens (M-RoPE); None for models that count."""
+        deltas = getattr(out, "rope_deltas", None)
+        if deltas is None:
+            deltas = getattr(self.model.base_model, "rope_deltas", None)
+        return None if deltas is None else int(deltas.reshape(-1)[0])
+
+
+def _joined(lead: str, words: str) -> str:
+    return f"{lead} {words}" if lead else words
