@@ -40,6 +40,7 @@ class LocationCalibration:
         size_shared: how much of the shared scale error the sizes follow, 0..1.
         center_factor, box_factor: of the stated deviations in pixels.
         height_bias, height_factor: of the camera's log height; up_factor: of the vertical's deviation.
+        direct_bias: of the log of all lengths that the quantity tokens say.
     """
 
     range_bias: float = 0.0
@@ -53,6 +54,7 @@ class LocationCalibration:
     height_bias: float = 0.0
     height_factor: float = 1.0
     up_factor: float = 1.0
+    direct_bias: float = 0.0
 
 
 @dataclass(frozen=True)

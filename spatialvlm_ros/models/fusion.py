@@ -44,6 +44,7 @@ _MODES = {DIRECT: 1.0, COMPOSED: 0.0}
 _LEAST_SHRUNK = 0.3  # of a direct width, when the scale becomes known
 _MOST_CORRELATED = 0.95
 _FEATURE_MIDDLES = (-1.2, 0.3, -1.5)
+_FEATURE_REACH = 3.0
 N_FEATURES = len(_FEATURE_MIDDLES)
 
 
@@ -117,7 +118,7 @@ def raw_readouts(readings: ViewReadings, calibration: Calibration) -> RawReadOut
     known = ~np.isnan(samples).any(axis=1)
     power = _POWER[relations]
     scale = located.scale
-    direct = readings.direct * np.exp(scale.shared_mean * power)[:, None]
+    direct = readings.direct * np.exp((scale.shared_mean - calibration.location.direct_bias) * power)[:, None]
     gained = max(scale.prior_variance - scale.shared_std**2, 0.0)
     return RawReadOuts(
         predicate=predicate,
@@ -222,10 +223,19 @@ def _filled(values: Float) -> Float:
 def interval_features(located: Located, subjects: Int, mixed: Spread, relations: Int) -> Float:
     """(N, N_FEATURES) what the width of an interval depends on beside the stated width: log length, log range of the
     subject, log stated width; each less its usual value, 0 where unknown."""
-    metres = np.abs(from_coordinate(mixed.middle, relations))
     ranges = np.where(located.placed & ~located.exact, located.log_ranges, np.nan)[subjects]
-    values = np.stack([np.log(np.clip(metres, 0.02, 50.0)), ranges, np.log(np.clip(mixed.width, 0.005, 5.0))], axis=1)
-    return np.clip(np.nan_to_num(values - _FEATURE_MIDDLES), -3.0, 3.0)
+    length, width = length_and_width_features(mixed, relations)
+    far = np.clip(np.nan_to_num(ranges - _FEATURE_MIDDLES[1]), -_FEATURE_REACH, _FEATURE_REACH)
+    return np.stack([length, far, width], axis=1)
+
+
+def length_and_width_features(mixed: Spread, relations: Int) -> tuple[Float, Float]:
+    """The first and the last of `interval_features`, (N,) each."""
+    metres = np.abs(from_coordinate(mixed.middle, relations))
+    length = np.log(np.clip(metres, 0.02, 50.0)) - _FEATURE_MIDDLES[0]
+    width = np.log(np.clip(mixed.width, 0.005, 5.0)) - _FEATURE_MIDDLES[2]
+    reach = _FEATURE_REACH
+    return np.clip(np.nan_to_num(length), -reach, reach), np.clip(np.nan_to_num(width), -reach, reach)
 
 
 def _predicates(

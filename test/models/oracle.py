@@ -75,7 +75,9 @@ class Oracle:
             return None
         scene, n = self.scenes[observation.stamp_ns], self.noise
         rng = self._rng(observation, "frame")
-        up = scene.frame.up + n.up * (rng.standard_normal() * scene.frame.forward + rng.standard_normal() * scene.frame.left)
+        up = scene.frame.up + n.up * (
+            rng.standard_normal() * scene.frame.forward + rng.standard_normal() * scene.frame.left
+        )
         log_height = np.log(scene.frame.camera_height) + self._shared(observation) + n.height * rng.standard_normal()
         stated = n.stated * np.hypot(n.shared, n.height)
         return FrameReading(up / np.linalg.norm(up), n.up * n.stated, log_height, stated)
@@ -119,7 +121,13 @@ class Oracle:
     def read(self, observation, queries):
         self.calls.append(len(queries))
         blank = Locations.unknown(1)
-        placed = [(self._locate(observation, q.subject), blank if q.reference is None else self._locate(observation, q.reference)) for q in queries]
+        placed = [
+            (
+                self._locate(observation, q.subject),
+                blank if q.reference is None else self._locate(observation, q.reference),
+            )
+            for q in queries
+        ]
         lengths, p_true = np.full((len(queries), N_BINS), np.nan), np.full(len(queries), np.nan)
         if self.says_direct:
             for i, query in enumerate(queries):
@@ -139,9 +147,11 @@ class Oracle:
             p_true[:] = 0.5 * (1 + np.tanh((truth / 0.1 + rng.standard_normal()) / 2))
             return
         scale = coordinate_scale(query.kind)
-        slope = abs(truth) / np.hypot(truth, scale)
+        slope = truth / np.hypot(truth, scale)  # of the coordinate over log metres
         power = 3.0 if RELATIONS[query.kind].unit == "m3" else 1.0
-        middle = np.arcsinh(truth / scale) + slope * power * self._shared(observation) + n.direct * rng.standard_normal()
+        middle = (
+            np.arcsinh(truth / scale) + slope * power * self._shared(observation) + n.direct * rng.standard_normal()
+        )
         bins[:] = gaussian_bins(middle, n.direct_stated * np.hypot(n.direct, slope * power * n.shared), scale)
 
     def ask(self, observation, question, max_new_tokens=48):
