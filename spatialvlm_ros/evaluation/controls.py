@@ -100,7 +100,7 @@ def median_answers(
 
 
 def _answers(table: ItemTable, value: Float, low: Float, high: Float, crps: Float) -> tuple[Answers, Float]:
-    predicted = np.where(table.numeric, value, np.where(value > 0, 0.75, np.where(value < 0, 0.25, 0.5)))
+    predicted = np.where(table.numeric, value, np.where(value >= 0, 0.75, 0.25))  # without a side it takes the first
     predicted = np.where(np.isfinite(value), predicted, np.nan)
     return Answers.of_values(predicted, low, high), crps
 

@@ -93,7 +93,8 @@ class TruthObject:
     @staticmethod
     def from_json(values: dict[str, Any]) -> TruthObject:
         """From a mapping of plain values."""
-        return TruthObject(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})
+        frozen: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+        return TruthObject(**frozen)
 
 
 @dataclass(frozen=True)
