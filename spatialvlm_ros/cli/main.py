@@ -28,6 +28,8 @@ COMMANDS: dict[str, Command] = {
     "preview": Command("spatialvlm_ros.cli.preview", "write an HTML page that shows a data set"),
     "export": Command("spatialvlm_ros.cli.export", "export a data set as chat messages"),
     "evaluate": Command("spatialvlm_ros.cli.evaluate", "judge a model on a frozen bench, with controls"),
+    "ask": Command("spatialvlm_ros.cli.ask", "measure in a picture, and answer questions about it"),
+    "calibrate": Command("spatialvlm_ros.cli.calibrate", "fit a model's errors and intervals on views with known truth"),
     "doctor": Command("spatialvlm_ros.cli.doctor", "say what is installed, what is missing and how to get it"),
 }
 

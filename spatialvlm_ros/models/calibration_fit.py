@@ -58,7 +58,7 @@ Int = NDArray[np.int64]
 FEWEST_VIEWS = 5
 _FEWEST_FOR_SHAPE = 300
 _FEWEST_FOR_CHOICE = 40
-_CLEARLY_BETTER = 0.95
+_OUTLIER = 8.0  # median errors
 _OWN_WEIGHT = 30.0
 _INTERVAL_WEIGHT = 60.0
 _BEYOND_TRAINED = 1.5
@@ -244,15 +244,14 @@ def _mixed(direct: Spread, composed: Spread, rho: float, mode: str) -> Spread:
 
 
 def _mode(direct: Spread, composed: Spread, true: Float, rho: float) -> str:
-    """Both, unless one of them alone is clearly better."""
+    """Both, unless one of them alone has the smaller square error (but for outliers)."""
     both = np.isfinite(direct.middle) & np.isfinite(composed.middle)
     if both.sum() < _FEWEST_FOR_CHOICE:
         return COMBINE
     errors = {m: np.abs(_mixed(direct, composed, rho, m).middle - true)[both] for m in (COMBINE, DIRECT, COMPOSED)}
-    limit = 4 * float(np.median(errors[COMBINE])) + 1e-9
-    means = {m: float(np.minimum(e, limit).mean()) for m, e in errors.items()}
-    best = min(means, key=lambda m: means[m])
-    return best if means[best] < _CLEARLY_BETTER * means[COMBINE] else COMBINE
+    limit = _OUTLIER * float(np.median(errors[COMBINE])) + 1e-9
+    squares = {m: float(np.square(np.minimum(e, limit)).mean()) for m, e in errors.items()}
+    return min(squares, key=lambda m: (squares[m], m != COMBINE))
 
 
 def _with_intervals(
