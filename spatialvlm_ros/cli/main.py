@@ -29,7 +29,7 @@ COMMANDS: dict[str, Command] = {
     "export": Command("spatialvlm_ros.cli.export", "export a data set as chat messages"),
     "evaluate": Command("spatialvlm_ros.cli.evaluate", "judge a model on a frozen bench, with controls"),
     "ask": Command("spatialvlm_ros.cli.ask", "measure in a picture, and answer questions about it"),
-    "calibrate": Command("spatialvlm_ros.cli.calibrate", "fit a model's errors and intervals on views with known truth"),
+    "calibrate": Command("spatialvlm_ros.cli.calibrate", "fit errors and intervals of a model on known views"),
     "doctor": Command("spatialvlm_ros.cli.doctor", "say what is installed, what is missing and how to get it"),
 }
 
