@@ -12,22 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from spatialvlm_ros.errors import ConfigError, ModelError
+from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.backend import FrameReading, Locations, Readings
 from spatialvlm_ros.models.hub import wording
-from spatialvlm_ros.models.hub.boxes import BOX_STD, LEAST_BOX_STD, BoxDialect, box_dialect, seen_size
+from spatialvlm_ros.models.hub.boxes import BoxDialect, box_dialect, seen_size
 from spatialvlm_ros.models.hub.continuation import Prompts
 from spatialvlm_ros.models.hub.faults import loading, running
+from spatialvlm_ros.models.hub.grounding import fill_answer, given_locations, names_in, presence_questions
 from spatialvlm_ros.models.hub.loading import HubSource, LoadedModel, load
 from spatialvlm_ros.models.hub.numbers import NumberGrammar
+from spatialvlm_ros.models.hub.options import HubOptions
 from spatialvlm_ros.models.hub.prompts import PromptTemplate
 from spatialvlm_ros.models.hub.quantity_tokens import length_probabilities, quantity_ids
 from spatialvlm_ros.models.hub.readout import AnswerTree, number_tree, yes_no_tree
 from spatialvlm_ros.models.hub.runner import Prefix, PrefixError, Runner
 from spatialvlm_ros.models.hub.self_check import SelfCheck, self_check
 from spatialvlm_ros.models.quantities import N_BINS
-from spatialvlm_ros.models.query import CAMERA_NAME, ObjectRef, Query, Region
+from spatialvlm_ros.models.query import ObjectRef, Query
 from spatialvlm_ros.questions.parsing.answers import parse_length
 from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.relations import RELATIONS
@@ -35,40 +37,7 @@ from spatialvlm_ros.scenes.relations import RELATIONS
 _log = logging.getLogger(__name__)
 
 Float = NDArray[np.float64]
-THERE = (1.0, 0.0, 0.0)
 MOST_BOX_TOKENS, MOST_NUMBER_TOKENS = 48, 12
-
-
-@dataclass(frozen=True)
-class HubOptions:
-    """How a hub model is asked and read.
-
-    Attributes:
-        decimals: of the numbers it may write; 2 is centimetres.
-        least_mass: branches of the digit tree below this share of a query's probability are not walked.
-        most_branches: of each query, on each level of the tree.
-        batch_size: prompts in one forward pass.
-        ask_presence: whether `read` asks for every named object whether it is there (two yes/no questions each).
-        quantity_tokens: read lengths off quantity tokens where the tokenizer has them, instead of the digit tree.
-
-    Raises:
-        ConfigError: a value out of range.
-    """
-
-    decimals: int = 2
-    least_mass: float = 1e-3
-    most_branches: int = 64
-    batch_size: int = 32
-    ask_presence: bool = True
-    quantity_tokens: bool = True
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.least_mass < 1:
-            raise ConfigError("a share out of range", self.least_mass, "least_mass is 0 or more and below 1.")
-        for name in ("most_branches", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be positive", getattr(self, name), "Use 1 or more.")
-        NumberGrammar(self.decimals)  # checks it
 
 
 @dataclass(frozen=True)
@@ -185,9 +154,9 @@ class HubBackend:
         n = len(queries)
         lengths, p_true = np.full((n, N_BINS), np.nan), np.full(n, np.nan)
         asked = [k for k, query in enumerate(queries) if wording.can_ask(query)]
-        names = _names([q.subject for q in queries] + [q.reference for q in queries])
+        names = names_in([q.subject for q in queries] + [q.reference for q in queries])
         names = names if self.options.ask_presence else []
-        questions = [self._question(encoded, queries[k]) for k in asked] + _presence_questions(names)
+        questions = [self._question(encoded, queries[k]) for k in asked] + presence_questions(names)
         if questions:
             with running(self.name):
                 prompts = self._prompts(encoded, questions)
@@ -200,8 +169,8 @@ class HubBackend:
         else:
             presence = np.empty((0, 3))
         told = dict(zip(names, presence, strict=True))
-        subjects = _locations([q.subject for q in queries], told)
-        return Readings(lengths, p_true, subjects, _locations([q.reference for q in queries], told))
+        subjects = given_locations([q.subject for q in queries], told)
+        return Readings(lengths, p_true, subjects, given_locations([q.reference for q in queries], told))
 
     def locate(self, encoded: EncodedPicture, objects: Sequence[ObjectRef]) -> Locations:
         """Boxes in words, presence by yes/no questions; rows without a readable box are NaN. Regions are where they
@@ -210,22 +179,21 @@ class HubBackend:
         Raises:
             ModelError: out of memory, or the model fails.
         """
-        names = _names(objects)
+        names = names_in(objects)
         if not names:
-            return _locations(objects, {})
+            return given_locations(objects, {})
         questions = [self.dialect.ask(name) for name in names]
         with running(self.name):
             written = self._generate(encoded, questions, MOST_BOX_TOKENS, special=True, lead=False)
             presence = self._presence(
-                self._prompts(encoded, _presence_questions(names)), np.arange(2 * len(names), dtype=np.int64)
+                self._prompts(encoded, presence_questions(names)), np.arange(2 * len(names), dtype=np.int64)
             )
             seen = seen_size(self._picture_inputs(encoded), self.loaded.processor, encoded.picture.size)
-        found = _locations(objects, dict(zip(names, presence, strict=True)))
+        found = given_locations(objects, dict(zip(names, presence, strict=True)))
         boxes = {n: self.dialect.read(t, encoded.picture.size, seen) for n, t in zip(names, written, strict=True)}
         for i, thing in enumerate(objects):
-            if isinstance(thing, str) and thing in boxes and np.isfinite(boxes[thing]).all():
-                sides = np.tile(boxes[thing][2:] - boxes[thing][:2], 2)
-                _fill_box(found, i, boxes[thing], np.maximum(BOX_STD * sides, LEAST_BOX_STD))
+            if isinstance(thing, str) and thing in boxes:
+                fill_answer(found, i, boxes[thing])
         return found
 
     def frame(self, encoded: EncodedPicture) -> FrameReading | None:
@@ -239,12 +207,12 @@ class HubBackend:
             ModelError: out of memory, or the model fails.
         """
         with running(self.name):
-            return self._generate(encoded, [self.template.clean(question)], max_new_tokens)[0]
+            return self._generate(encoded, [question], max_new_tokens)[0]
 
     # ---- beyond the protocol ----
 
     def generate_numbers(self, encoded: EncodedPicture, queries: Sequence[Query]) -> Float:
-        """(N,) metres as `generate` writes them, picture and question anew for each query: the plain way, to compare with.
+        """(N,) metres as `generate` writes them, picture and question anew for each query: the plain way.
 
         NaN where the answer is no length, for predicates and for volumes.
 
@@ -256,7 +224,7 @@ class HubBackend:
             if query.kind not in wording.LENGTHS:
                 continue
             with running(self.name):
-                question = f"{encoded.lead} {self._question(encoded, query)}"
+                question = self.template.clean(f"{encoded.lead} {self._question(encoded, query)}")
                 inputs = self.runner.tensors(self.template.inputs(encoded.picture, question))
                 made = self.loaded.model.generate(**inputs, max_new_tokens=MOST_NUMBER_TOKENS, do_sample=False)
                 text = self._decoded(made[0, inputs["input_ids"].shape[1] :].tolist())
@@ -274,7 +242,7 @@ class HubBackend:
     def _question(self, encoded: EncodedPicture, query: Query) -> str:
         grammar = self._grammar(RELATIONS[query.kind].signed)
         tokens = self._quantity_ids is not None
-        return self.template.clean(wording.query_words(query, encoded.camera, grammar, tokens))
+        return wording.query_words(query, encoded.camera, grammar, tokens)
 
     def _grammar(self, signed: bool) -> NumberGrammar:
         return NumberGrammar(self.options.decimals, signed=signed)
@@ -297,6 +265,7 @@ class HubBackend:
         return self._number_trees[signed]
 
     def _prompts(self, encoded: EncodedPicture, questions: Sequence[str]) -> Prompts:
+        questions = [self.template.clean(question) for question in questions]
         if encoded.prefix is not None:
             try:
                 return self.runner.behind(encoded.prefix, questions)
@@ -341,7 +310,7 @@ class HubBackend:
         """Without the camera's words where that costs nothing: uncached models have fixed phrases for boxes."""
         if encoded.prefix is not None:
             return self._prompts(encoded, questions)
-        return self.runner.whole(encoded.picture, questions)
+        return self.runner.whole(encoded.picture, [self.template.clean(question) for question in questions])
 
     @cached_property
     def _ends(self) -> frozenset[int]:
@@ -354,36 +323,3 @@ class HubBackend:
 
     def _picture_inputs(self, encoded: EncodedPicture) -> dict[str, Any]:
         return self.template.inputs(encoded.picture, "?")
-
-
-def _names(objects: Sequence[ObjectRef | None]) -> list[str]:
-    """The different names that have to be looked for."""
-    return list(dict.fromkeys(thing for thing in objects if isinstance(thing, str) and thing != CAMERA_NAME))
-
-
-def _presence_questions(names: Sequence[str]) -> list[str]:
-    return [wording.presence_words(name) for name in names] + [wording.several_words(name) for name in names]
-
-
-def _locations(objects: Sequence[ObjectRef | None], presence: dict[str, Float]) -> Locations:
-    """What needs no box from the model: presence as told, the camera, objects given by box or point."""
-    found = Locations.unknown(len(objects))
-    for i, thing in enumerate(objects):
-        if thing == CAMERA_NAME or isinstance(thing, Region):
-            found.presence[i] = THERE
-        elif isinstance(thing, str) and thing in presence:
-            found.presence[i] = presence[thing]
-        if isinstance(thing, Region) and thing.is_point:
-            found.centers[i], found.center_stds[i] = thing.pixels, LEAST_BOX_STD
-        elif isinstance(thing, Region):
-            _fill_box(found, i, np.array(thing.pixels), np.full(4, LEAST_BOX_STD))
-    return found
-
-
-def _fill_box(found: Locations, i: int, box: Float, stds: Float) -> None:
-    found.boxes[i], found.box_stds[i] = box, stds
-    found.centers[i] = (box[:2] + box[2:]) / 2 - 0.5  # pixel centres are whole numbers, edges lie half a pixel off
-    found.center_stds[i] = np.hypot(stds[:2], stds[2:]) / 2
-
-
-__all__ = ["EncodedPicture", "HubBackend", "HubOptions", "ModelError"]

@@ -23,7 +23,6 @@ _NAMED = re.compile(
     r'"?\b(?:bbox_?2d|bbox|box|x_?0|x_?min|y_?0|y_?min|x_?1|x_?max|y_?1|y_?max)"?\s*[:=]', re.IGNORECASE
 )
 _LOC_BINS = 1024
-LEAST_BOX_STD, BOX_STD = 2.0, 0.06  # pixels; share of the side: what a box in words is good for at least
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 from spatialvlm_ros.errors import ModelError
 from spatialvlm_ros.models.devices import EXTRA, pick_device, pick_dtype
 from spatialvlm_ros.models.hub.faults import loading
+from spatialvlm_ros.models.hub.processors import load_processor
 from spatialvlm_ros.optional import require
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,10 @@ class HubSource:
             "trust_remote_code": self.trust_remote_code,
         }
 
+    def located(self) -> tuple[str, dict[str, Any]]:
+        """The model and the arguments of its ``from_pretrained``."""
+        return self.model, self.hub_arguments()
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -84,7 +89,7 @@ def load(source: HubSource) -> LoadedModel:
     adapter = adapter_base(source)
     base = source if adapter is None else replace(source, model=adapter, revision=None)
     # An adapter's folder holds the processor that it was trained with: its tokenizer may have more tokens.
-    processor = load_processor(source if _has_processor(source.model) else base)
+    processor = load_processor(*(source if _has_processor(source.model) else base).located())
     model = load_model(base)
     tokenizer = getattr(processor, "tokenizer", processor)
     if adapter is not None:
@@ -117,49 +122,6 @@ def load_model(source: HubSource) -> Any:
             "Its download is not whole, or of another model.",
         )
     return model
-
-
-def load_processor(source: HubSource) -> Any:
-    """The processor; where only videos would need torchvision, without its video part.
-
-    Raises:
-        ModelError, MissingDependencyError: as `load`.
-    """
-    transformers = require("transformers", EXTRA)
-    with loading(source.model, "processor"):
-        try:
-            processor = transformers.AutoProcessor.from_pretrained(source.model, **source.hub_arguments())
-        except (ImportError, ValueError) as error:
-            if "torchvision" not in str(error).lower():
-                raise
-            processor = _processor_without_video(source, transformers)
-    if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
-        raise ModelError(
-            f"{source.model} has no processor of pictures and text", type(processor).__name__, "Choose another model."
-        )
-    return processor
-
-
-def _processor_without_video(source: HubSource, transformers: Any) -> Any:
-    """A processor put together from its parts: pictures and text work without torchvision."""
-    arguments = source.hub_arguments()
-    mapping = require("transformers.models.auto.processing_auto", EXTRA).PROCESSOR_MAPPING
-    config = transformers.AutoConfig.from_pretrained(source.model, **arguments)
-    known = mapping[type(config)]
-
-    def accept(self: Any, name: str, argument: Any) -> Any:
-        return None if argument is None else known.check_argument_for_proper_class(self, name, argument)
-
-    kind: Any = type(known.__name__, (known,), {"check_argument_for_proper_class": accept})
-    images = require("transformers.models.auto.image_processing_auto", EXTRA).AutoImageProcessor
-    loaders = {
-        "tokenizer": lambda: transformers.AutoTokenizer.from_pretrained(source.model, **arguments),
-        "image_processor": lambda: images.from_pretrained(source.model, backend="pil", **arguments),
-        "video_processor": lambda: None,
-    }
-    parts = [loaders[name]() for name in known.get_attributes()]
-    settings, rest = known.get_processor_dict(source.model, **arguments)
-    return kind.from_args_and_dict(parts, settings, **rest)
 
 
 def adapter_base(source: HubSource) -> str | None:

@@ -22,11 +22,11 @@ class NumberGrammar:
     """Decimal numbers of metres with a fixed count of decimals, e.g. 0.00 to 99.99, and -99.99 to 99.99 where signed.
 
     No number of the grammar is the beginning of another, so that the probability of a number is that of its tokens.
-    Whole numbers of one digit more stand for "too long for the grid": a model that thinks of 250 metres is not forced
-    into a shorter number.
+    Whole numbers of one digit more stand for "out of range": a model that thinks of 250 metres is not forced into a
+    shorter number.
 
     Attributes:
-        decimals: digits after the point, 0 to 4.
+        decimals: digits after the point, 1 to 4 (without a point "1" would begin "10").
         integer_digits: most digits before the point, 1 or 2.
         signed: whether there are negative numbers.
 
@@ -39,8 +39,8 @@ class NumberGrammar:
     signed: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.decimals <= MOST_DECIMALS:
-            raise ConfigError("a count of decimals out of range", self.decimals, f"Use 0 to {MOST_DECIMALS}.")
+        if not 1 <= self.decimals <= MOST_DECIMALS:
+            raise ConfigError("a count of decimals out of range", self.decimals, f"Use 1 to {MOST_DECIMALS}.")
         if not 1 <= self.integer_digits <= MOST_INTEGER_DIGITS:
             raise ConfigError("a count of digits out of range", self.integer_digits, "Use 1 or 2.")
 
@@ -58,25 +58,22 @@ class NumberGrammar:
     def texts(self) -> tuple[str, ...]:
         """Every number as it is written, in the order of `ticks`."""
         scale = 10**self.decimals
-        plain = [f"{k // scale}.{k % scale:0{self.decimals}d}" if self.decimals else str(k) for k in range(self.steps)]
+        plain = [f"{k // scale}.{k % scale:0{self.decimals}d}" for k in range(self.steps)]
         beyond = [str(k) for k in range(10**self.integer_digits, 10 ** (self.integer_digits + 1))]
-        if not self.decimals:
-            beyond = []  # "10" would begin "100"
         below = [f"-{text}" for text in [*plain, *beyond]] if self.signed else []
         return tuple([*plain, *beyond, *below])
 
     @cached_property
     def ticks(self) -> Int:
         """(K,) the number of each text in units of `step`; ``steps`` for the too long ones, of either sign."""
-        beyond = len(range(10**self.integer_digits, 10 ** (self.integer_digits + 1))) if self.decimals else 0
         plain = np.arange(self.steps)
-        far = np.full(beyond, self.steps)
+        far = np.full(9 * 10**self.integer_digits, self.steps)
         below = [-plain, far] if self.signed else []
         return np.concatenate([plain, far, *below]).astype(np.int64)
 
     def example(self) -> str:
         """A number as the prompt shows it."""
-        return f"{0.35 if self.decimals > 1 else 3:.{self.decimals}f}"
+        return f"{0.3514:.{self.decimals}f}"
 
     def format(self, value: float) -> str:
         """A length in metres as the grammar writes it; lengths beyond it as the nearest number of it."""

@@ -32,6 +32,7 @@ class Prefix:
         position: of the token behind it. With M-RoPE it is not the length: a picture takes fewer positions.
         lead: the words before each question.
         shared: the tokens that every question's tail begins with and that are in the prefix already.
+        ending: tokens that the processor writes behind the prompt (PaliGemma: a new line).
     """
 
     cache: Any
@@ -39,6 +40,7 @@ class Prefix:
     position: int
     lead: str
     shared: tuple[int, ...]
+    ending: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,17 +89,25 @@ class Runner:
         inputs = self.template.inputs(picture, probe)
         ids = inputs["input_ids"][0].tolist()
         tail, second = self.template.tail(probe), self.template.tail(other)
-        if not tail or ids[-len(tail) :] != tail or len(tail) == len(ids):
+        start = _last_place(tail, ids)
+        if not tail or start < 1:
             raise PrefixError("the question's tokens do not stand behind the picture's")
         alike = next((k for k, (a, b) in enumerate(zip(tail, second, strict=False)) if a != b), 0)
         shared = tuple(tail[: max(alike - 1, 0)])  # the last one could be another before other words
-        length = len(ids) - len(tail) + len(shared)
+        length = start + len(shared)
         cut = {
             name: value[:, :length] if value.ndim == 2 and value.shape[1] == len(ids) else value
             for name, value in inputs.items()
         }
         out = self.model(**self.tensors(cut), use_cache=True, return_dict=True, **self._keep(1))
-        return Prefix(out.past_key_values, length, length + (self._offset(out) or 0), lead, shared)
+        return Prefix(
+            out.past_key_values,
+            length,
+            length + (self._offset(out) or 0),
+            lead,
+            shared,
+            tuple(ids[start + len(tail) :]),
+        )
 
     def behind(self, prefix: Prefix, questions: Sequence[str]) -> Prompts:
         """Questions about one picture, behind copies of its cache: right padding, explicit positions.
@@ -110,7 +120,7 @@ class Runner:
             tail = self.template.tail(_joined(prefix.lead, question))
             if tuple(tail[: len(prefix.shared)]) != prefix.shared or len(tail) <= len(prefix.shared):
                 raise PrefixError("a question melts into the words before it")
-            tails.append(tail[len(prefix.shared) :])
+            tails.append([*tail[len(prefix.shared) :], *prefix.ending])
         starts = range(0, len(tails), self.batch_size)
         return Prompts(self.model, tuple(self._behind(prefix, tails[k : k + self.batch_size]) for k in starts))
 
@@ -157,3 +167,9 @@ class Runner:
 
 def _joined(lead: str, words: str) -> str:
     return f"{lead} {words}" if lead else words
+
+
+def _last_place(part: list[int], whole: list[int]) -> int:
+    """Where a part begins for the last time; -1 if nowhere."""
+    places = range(len(whole) - len(part), -1, -1)
+    return next((k for k in places if whole[k : k + len(part)] == part), -1)

@@ -97,7 +97,7 @@ def query_words(query: Query, camera: Camera, grammar: NumberGrammar, quantity_t
         parts.append("Answer only with its length token.")
     else:
         minus = "; it is negative if it is the other way round" if grammar.signed else ""
-        digits = "no decimals" if not grammar.decimals else f"{grammar.decimals} decimals"
+        digits = f"{grammar.decimals} decimal{'s' if grammar.decimals > 1 else ''}"
         parts.append(f"Answer only with the number of metres with {digits}, such as {grammar.example()}{minus}.")
     return " ".join(parts)
 
