@@ -13,7 +13,7 @@ from spatialvlm_ros.models.quantities import N_BINS
 from spatialvlm_ros.models.query import CAMERA_NAME, ObjectRef, Query, Region
 from spatialvlm_ros.models.remote.answers import SampledAnswers, read_answers
 from spatialvlm_ros.models.remote.chat import Completion
-from spatialvlm_ros.models.remote.config import RemoteConfig, parse_remote
+from spatialvlm_ros.models.remote.config import RemoteConfig, fingerprint, parse_remote
 from spatialvlm_ros.models.remote.grounding import parse_boxes
 from spatialvlm_ros.models.remote.pictures import SentPicture, prepare
 from spatialvlm_ros.models.remote.sampling import Prompt, Sampler
@@ -47,20 +47,35 @@ class RemoteBackend:
         self._transport = Transport(self.config)
         self._sampler = Sampler(self.config, self._transport)
 
+    @classmethod
+    def from_spec(cls, spec: str, **options: object) -> RemoteBackend:
+        """The backend of ``openai:URL#model``; ``options`` are fields of `RemoteConfig`.
+
+        Raises:
+            ConfigError: as of the class.
+            MissingDependencyError: as of the class.
+        """
+        return cls(parse_remote(spec, **options))
+
     @property
     def name(self) -> str:
         """The spec it is loaded by."""
         return self.config.name
+
+    @property
+    def fingerprint(self) -> str:
+        """What a calibration is bound to: the model and how it is asked, not where it is served."""
+        return fingerprint(self.config)
 
     def encode(self, observation: Observation) -> SentPicture:
         """The picture as it will be sent; nothing is sent yet."""
         return prepare(observation, self.config.longest_side, self.config.jpeg_quality)
 
     def read(self, encoded: SentPicture, queries: Sequence[Query]) -> Readings:
-        """All queries, each sampled ``config.samples`` times.
+        """All queries, each sampled ``config.samples`` times; rows of queries that the server refuses are NaN.
 
         Raises:
-            RemoteError: a request failed for good.
+            RemoteError: the server failed for good, or refuses every query.
         """
         lengths, p_true = np.full((len(queries), N_BINS), np.nan), np.full(len(queries), np.nan)
         subjects, references = Locations.unknown(len(queries)), Locations.unknown(len(queries))
@@ -77,7 +92,7 @@ class RemoteBackend:
         """What the server said to each query, word for word and counted; None for relations without a wording.
 
         Raises:
-            RemoteError: a request failed for good.
+            RemoteError: the server failed for good, or refuses every query.
         """
         camera = encoded.camera if self.config.camera_in_words else None
         asked = [wording(q, camera) if can_ask(q) else None for q in queries]
@@ -100,7 +115,7 @@ class RemoteBackend:
         """
         size = encoded.camera.width, encoded.camera.height
         original = encoded.original.width, encoded.original.height
-        named = [i for i, thing in enumerate(objects) if isinstance(thing, str) and thing != CAMERA_NAME]
+        named = [i for i, thing in enumerate(objects) if isinstance(thing, str) and thing.lower() != CAMERA_NAME]
         prompts = [
             Prompt(
                 encoded.url,
@@ -152,7 +167,7 @@ def first_text(answers: Sequence[Completion]) -> str:
 def _fill_given(located: Locations, things: Sequence[ObjectRef | None]) -> None:
     """What needs no model: the camera, and objects given by box or point."""
     for i, thing in enumerate(things):
-        if thing == CAMERA_NAME:
+        if isinstance(thing, str) and thing.lower() == CAMERA_NAME:
             located.presence[i] = (1.0, 0.0, 0.0)
         elif isinstance(thing, Region):
             located.presence[i] = (1.0, 0.0, 0.0)

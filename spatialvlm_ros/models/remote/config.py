@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -118,6 +119,26 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("longest_side", 16, 16_384),
     ("max_answer_tokens", 1, 65_536),
 )
+
+
+# What changes the distribution of the answers; a calibration holds for one choice of these.
+_ASKING = (
+    "model",
+    "samples",
+    "temperature",
+    "logprobs",
+    "jpeg_quality",
+    "longest_side",
+    "box_scale",
+    "default_unit",
+    "camera_in_words",
+)
+
+
+def fingerprint(config: RemoteConfig) -> str:
+    """16 hex digits of the model's name and the settings that shape its answers."""
+    settings = [*(getattr(config, name) for name in _ASKING), sorted(config.extra.items())]
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
 
 
 def is_remote(spec: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -12,6 +13,10 @@ from spatialvlm_ros.errors import RemoteError
 from spatialvlm_ros.models.remote.chat import PATH, Completion, completions, request_body
 from spatialvlm_ros.models.remote.config import RemoteConfig
 from spatialvlm_ros.models.remote.transport import Transport
+
+_log = logging.getLogger(__name__)
+_Outcome = list[Completion] | RemoteError
+_REFUSALS = ("400", "413", "422", "501")  # status codes that are about one request, not about the server
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,11 @@ class Sampler:
         self._lock = threading.Lock()
 
     def ask(self, prompts: list[Prompt]) -> list[list[Completion]]:
-        """The answers to each prompt, ``samples`` each.
+        """The answers to each prompt, ``samples`` each; fewer, or none, where the server refuses just that request.
 
         Raises:
-            RemoteError: of the first request that fails for good; the others are not waited for.
+            RemoteError: every request was refused, or one failed in a way that concerns them all (unreachable, too
+                slow, no such model ...); the others are not waited for.
         """
         self._transport.check_open()
         if not prompts:
@@ -57,9 +63,15 @@ class Sampler:
             with self._lock:
                 if self._many_at_once is None:
                     first = self._try_many(prompts[at])
-        counts = [p.samples - (len(first) if i == at else 0) for i, p in enumerate(prompts)]
-        answers = self._ask(prompts, counts, first_seed=1 if first else 0)
-        return [[*first, *a] if i == at else a for i, a in enumerate(answers)]
+        jobs: list[tuple[int, Future[_Outcome]]] = []
+        for index, prompt in enumerate(prompts):
+            missing = prompt.samples - (len(first) if index == at else 0)
+            for seed, size in enumerate(self._split(missing), 1 if first else 0):
+                jobs.append((index, self._pool.submit(self._outcome, prompt, size, seed)))
+        answers = _gathered(jobs, len(prompts), bool(first))
+        if at is not None:
+            answers[at] = [*first, *answers[at]]
+        return answers
 
     def close(self) -> None:
         """Stop waiting for answers."""
@@ -67,30 +79,19 @@ class Sampler:
 
     def _try_many(self, prompt: Prompt) -> list[Completion]:
         """One request finds out whether the server gives several answers at once."""
-        try:
-            first = self._request(prompt, prompt.samples, 0)
-        except RemoteError as error:
-            if not _is_refused_request(error):
-                raise
-            first = []
-        self._many_at_once = len(first) > 1
-        return first
+        first = self._outcome(prompt, prompt.samples, 0)
+        found = [] if isinstance(first, RemoteError) else first
+        self._many_at_once = len(found) > 1
+        return found
 
-    def _ask(self, prompts: list[Prompt], counts: list[int], first_seed: int) -> list[list[Completion]]:
-        jobs: list[tuple[int, Future[list[Completion]]]] = []
-        for index, (prompt, count) in enumerate(zip(prompts, counts, strict=True)):
-            for seed, size in enumerate(self._split(count), first_seed):
-                jobs.append((index, self._pool.submit(self._request, prompt, size, seed)))
-        done, pending = wait([job for _, job in jobs], return_when=FIRST_EXCEPTION)
-        for job in pending:
-            job.cancel()
-        for job in done:
-            if not job.cancelled() and job.exception() is not None:
-                raise job.exception()  # type: ignore[misc]
-        answers: list[list[Completion]] = [[] for _ in prompts]
-        for index, job in jobs:
-            answers[index].extend(job.result())
-        return answers
+    def _outcome(self, prompt: Prompt, n: int, seed: int) -> _Outcome:
+        """The answers to one request, or why the server refuses just this one."""
+        try:
+            return self._request(prompt, n, seed)
+        except RemoteError as error:
+            if not str(error.value).startswith(_REFUSALS):
+                raise
+            return error
 
     def _split(self, count: int) -> list[int]:
         """Answers to ask for in each request."""
@@ -111,5 +112,24 @@ class Sampler:
         return completions(self._transport.post(PATH, body))[:n]
 
 
-def _is_refused_request(error: RemoteError) -> bool:
-    return str(error.value).startswith(("400", "422", "501"))
+def _gathered(jobs: list[tuple[int, Future[_Outcome]]], prompts: int, any_before: bool) -> list[list[Completion]]:
+    done, pending = wait([job for _, job in jobs], return_when=FIRST_EXCEPTION)
+    for job in pending:
+        job.cancel()
+    for job in done:
+        error = None if job.cancelled() else job.exception()
+        if error is not None:
+            raise error
+    answers: list[list[Completion]] = [[] for _ in range(prompts)]
+    refusals: list[RemoteError] = []
+    for index, job in jobs:
+        outcome = job.result()
+        if isinstance(outcome, RemoteError):
+            refusals.append(outcome)
+        else:
+            answers[index].extend(outcome)
+    if refusals and not any_before and not any(answers):
+        raise refusals[0]
+    if refusals:
+        _log.warning("%d of %d requests were refused, the first with: %s", len(refusals), len(jobs), refusals[0])
+    return answers

@@ -134,7 +134,7 @@ class Transport:
             if length > MOST_BYTES:
                 raise RemoteError("the server's answer is too long", length, f"At most {MOST_BYTES} bytes are read.")
             if time.monotonic() > deadline:
-                raise self._too_slow()
+                raise self._too_slow() from TimeoutError("the answer trickles in")
         return b"".join(pieces)
 
     def _object(self, data: bytes) -> dict[str, Any]:

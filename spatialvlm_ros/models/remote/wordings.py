@@ -141,8 +141,8 @@ def object_words(thing: ObjectRef, colour: str) -> str:
     if isinstance(thing, Region):
         mark = "dot" if thing.is_point else "box"
         return f"the {thing.name or 'object'} {'at' if thing.is_point else 'in'} the {colour} {mark}"
-    if thing in _SPECIAL_NAMES:
-        return _SPECIAL_NAMES[thing]
+    if thing.lower() in _SPECIAL_NAMES:
+        return _SPECIAL_NAMES[thing.lower()]
     article = thing.split()[0].lower() in ("the", "a", "an", "my", "your")
     return thing if article else f"the {thing}"
 

@@ -6,8 +6,9 @@ import pytest
 from published_files import cv_row, picture_bytes, write_lines, write_picture
 
 from spatialvlm_ros.errors import EvaluationError
-from spatialvlm_ros.evaluation.readers import READERS, ItemKind, read_benchmark, score_benchmark
 from spatialvlm_ros.evaluation.readers.predictions import read_choice
+from spatialvlm_ros.evaluation.readers.records import ItemKind
+from spatialvlm_ros.evaluation.readers.registry import READERS, read_benchmark, score_benchmark
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from PIL import Image
 from published_files import picture_bytes, write_lines
 
 from spatialvlm_ros.errors import EvaluationError
-from spatialvlm_ros.evaluation.readers import ItemKind, read_benchmark, score_benchmark
 from spatialvlm_ros.evaluation.readers.q_spatial import within_factor
+from spatialvlm_ros.evaluation.readers.records import ItemKind
+from spatialvlm_ros.evaluation.readers.registry import read_benchmark, score_benchmark
 
 
 def parquet(path, rows):

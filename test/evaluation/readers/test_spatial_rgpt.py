@@ -10,8 +10,9 @@ import pytest
 from published_files import picture_bytes, rgpt_row, write_lines, write_picture
 
 from spatialvlm_ros.errors import EvaluationError
-from spatialvlm_ros.evaluation.readers import ItemKind, read_benchmark, score_benchmark
 from spatialvlm_ros.evaluation.readers.masks import decode_rle
+from spatialvlm_ros.evaluation.readers.records import ItemKind
+from spatialvlm_ros.evaluation.readers.registry import read_benchmark, score_benchmark
 from spatialvlm_ros.evaluation.readers.spatial_rgpt import clock_error, clock_hour, named_region, within_tolerance
 
 

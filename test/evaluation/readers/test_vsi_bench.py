@@ -9,7 +9,8 @@ import pytest
 from published_files import write_lines, write_video
 
 from spatialvlm_ros.errors import EvaluationError
-from spatialvlm_ros.evaluation.readers import ItemKind, read_benchmark, score_benchmark
+from spatialvlm_ros.evaluation.readers.records import ItemKind
+from spatialvlm_ros.evaluation.readers.registry import read_benchmark, score_benchmark
 from spatialvlm_ros.evaluation.readers.vsi_bench import mean_relative_accuracy
 
 FOUR = ["A. chair", "B. table", "C. sofa", "D. stove"]

@@ -3,7 +3,7 @@
 import pytest
 
 from spatialvlm_ros.errors import ConfigError
-from spatialvlm_ros.models.remote.config import RemoteConfig, is_remote, parse_remote
+from spatialvlm_ros.models.remote.config import RemoteConfig, fingerprint, is_remote, parse_remote
 
 
 def test_a_spec_is_read():
@@ -81,3 +81,10 @@ def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(monkeypatch
     with pytest.raises(ConfigError, match="ASCII") as caught:
         RemoteConfig("https://h/v1", "m").key()
     assert "sk-gehe" not in str(caught.value)
+
+
+def test_a_calibration_is_bound_to_the_model_and_how_it_is_asked():
+    one = parse_remote("openai:http://a:1/v1#m?samples=4")
+    assert fingerprint(one) == fingerprint(parse_remote("openai:https://b/v1#m?samples=4&concurrency=2"))
+    others = [{"samples": 5}, {"temperature": 0.1}, {"model": "n"}, {"longest_side": 512}, {"extra": {"top_p": 0.5}}]
+    assert len({fingerprint(one), *(fingerprint(one.with_(**o)) for o in others)}) == 6

@@ -9,6 +9,7 @@ import socket
 import threading
 import traceback
 
+import numpy as np
 import pytest
 from scripted_server import Reply, completion
 
@@ -202,11 +203,26 @@ def test_the_key_is_sent_but_never_shown(server, backend, observation, monkeypat
     assert key not in shown and key.encode() not in pickle.dumps(error)
 
 
-def test_one_bad_query_of_many_is_an_error_not_a_silent_hole(server, backend, observation):
-    def answer(request):
-        return Reply("{", 200) if "tall" in request.text else GOOD
-
-    server.answer = answer
+def test_a_fault_of_the_server_in_one_query_of_many_is_an_error(server, backend, observation):
+    server.answer = lambda request: Reply("{", 200) if "tall" in request.text else GOOD
     made = backend()
     with pytest.raises(RemoteError, match="no JSON"):
         made.read(made.encode(observation), [Query("mug", "box"), Query("mug", None, "height")])
+
+
+def test_one_refused_query_takes_no_other_with_it(server, backend, observation, caplog):
+    server.answer = lambda request: Reply("content filter", 400) if "tall" in request.text else GOOD
+    made = backend(samples=3)
+    readings = made.read(made.encode(observation), [Query("mug", "box"), Query("mug", None, "height")])
+    assert readings.lengths[0].sum() == pytest.approx(1) and np.isnan(readings.lengths[1]).all()
+    assert np.isnan(readings.subjects.presence[1]).all() and "content filter" in caplog.text
+    with pytest.raises(RemoteError, match="content filter"):
+        made.read(made.encode(observation), [Query("mug", None, "height")])
+
+
+def test_time_outs_are_told_from_other_faults(server, backend, observation):
+    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+
+    server.script = [Reply(completion("late" * 30), drip_s=0.02)]
+    view = SpatialVLM(backend(read_timeout_s=0.3)).look(observation)
+    assert str(view.measure("mug", "box", "distance").reason) == "timeout"

@@ -99,6 +99,18 @@ def test_a_question_in_words(remote, observation):
     assert remote.ask(remote.encode(observation), "What is on the table?") == "a mug"
 
 
+def test_through_the_one_api(serving, observation):
+    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+
+    model = SpatialVLM.from_pretrained(serving[1], samples=12, temperature=1.0, concurrency=4)
+    view = model.look(observation)
+    estimate = view.measure("mug", "box", "distance")
+    assert estimate.valid and 0.38 < estimate.value < 0.62 and estimate.interval[0] < 0.5 < estimate.interval[1]
+    assert view.ask("What is on the table?").text == "a mug"
+    model.backend.close()
+    assert str(view.measure("mug", "box", "gap").reason) == "model_error"
+
+
 def test_a_wrong_path_is_named(serving, observation):
     with RemoteBackend(serving[1].replace("#", "/v2#")) as wrong:
         with pytest.raises(RemoteError, match="404.*Not Found"):
