@@ -141,7 +141,7 @@ def _ask_view(
     looked = _look(model, observation, record, usual)
     record.seconds["look"] = time.perf_counter() - began
     if looked is not None:
-        _measure(looked, usual, record)
+        _measure(looked, usual, record, everything=control is None)
         if control is None:
             _say(looked, usual, record, settings.text_per_view)
             _locate(looked, view, record)
@@ -179,7 +179,9 @@ def _refused(reason: Reason) -> tuple[float, float, float, float, str]:
     return nan, nan, nan, nan, str(reason)
 
 
-def _measure(looked: JudgedView, items: list[tuple[int, Item]], record: ViewAnswers, timed: bool = True) -> None:
+def _measure(
+    looked: JudgedView, items: list[tuple[int, Item]], record: ViewAnswers, everything: bool = True, timed: bool = True
+) -> None:
     queries = [item.query() for _, item in items]
     began = time.perf_counter()
     try:
@@ -192,8 +194,9 @@ def _measure(looked: JudgedView, items: list[tuple[int, Item]], record: ViewAnsw
     if estimates is None:
         record.measured.update({k: _refused(Reason.MODEL_ERROR) for k, _ in items})
         return
+    wanted = everything or not all(e.valid for e in estimates)  # a control's best guess stands in where it abstains
     try:
-        behind = read_out(looked, queries, [item.value for _, item in items])
+        behind = read_out(looked if wanted else None, queries, [item.value for _, item in items])
     except SpatialVLMError as error:
         logger.warning("%s: no read-outs: %s", record.view_id, error)
         behind = ReadOutValues({}, np.full(len(items), np.nan))

@@ -35,11 +35,11 @@ def within_metres(value: Float, truth: Float, metres: float) -> Bool:
 
 
 def mean_relative_accuracy(value: Float, truth: Float) -> Float:
-    """(N,) share of the thresholds t in 0.5, 0.55, ..., 0.95 with |value - truth| / truth < 1 - t."""
+    """(N,) share of the thresholds t in 0.5, 0.55, ..., 0.95 with |value - truth| / truth <= 1 - t."""
     with np.errstate(invalid="ignore", divide="ignore"):
         relative = np.abs(value - truth) / np.abs(truth)
     relative = np.where(np.isfinite(relative), relative, np.inf)
-    return (relative[:, None] < 1 - MRA_THRESHOLDS[None] - 1e-12).mean(axis=1)
+    return (relative[:, None] <= 1 - MRA_THRESHOLDS[None] + 1e-9).mean(axis=1)
 
 
 def right_side(answers: Answers, truth: Float) -> Bool:

@@ -31,9 +31,18 @@ def test_metre_rules_take_signs_and_zero():
 
 
 def test_mean_relative_accuracy_by_hand():
-    """Relative errors 0, 0.12, 0.3, 0.5: below 1 - t for all 10 thresholds, for 8 of them, for 4, for none."""
-    value = np.array([1.0, 1.12, 0.7, 1.5, np.nan])
-    assert metrics.mean_relative_accuracy(value, np.ones(5)) == pytest.approx([1.0, 0.8, 0.4, 0.0, 0.0])
+    """Relative errors 0, 0.12, 0.3, 0.51: at most 1 - t for all 10 thresholds, for 8 of them, for 5, for none."""
+    value = np.array([1.0, 1.12, 0.7, 1.51, np.nan])
+    assert metrics.mean_relative_accuracy(value, np.ones(5)) == pytest.approx([1.0, 0.8, 0.5, 0.0, 0.0])
+
+
+def test_mean_relative_accuracy_is_that_of_the_reader_of_vsi_bench():
+    from spatialvlm_ros.evaluation.readers.vsi_bench import mean_relative_accuracy
+
+    value = np.random.default_rng(0).uniform(0.2, 2.0, 200)
+    assert metrics.mean_relative_accuracy(value, np.ones(200)).tolist() == pytest.approx(
+        [mean_relative_accuracy(v, 1.0) for v in value]
+    )
 
 
 def test_sides_need_an_answer_that_takes_one():
