@@ -71,7 +71,7 @@ def write_scene(path: str | Path, views: Sequence[SceneView]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
-        np.savez_compressed(file, **_arrays(views))
+        np.savez_compressed(file, allow_pickle=False, **_arrays(views))
     temporary.replace(path)
 
 

@@ -1,0 +1,309 @@
+"""The embedded model as a `Backend`: one pass for the picture, one for all queries behind it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spatialvlm_ros.errors import ModelError
+from spatialvlm_ros.models.backend import FrameReading, Locations, Readings
+from spatialvlm_ros.models.devices import pick_device, pick_dtype
+from spatialvlm_ros.models.embedded import vocabulary as v
+from spatialvlm_ros.models.embedded.folder import ModelCardData, read_marker
+from spatialvlm_ros.models.embedded.picture import Canvas, pixel_values, place
+from spatialvlm_ros.models.embedded.prompts import PromptWriter, Row, is_camera, read_directly
+from spatialvlm_ros.models.embedded.slots import frame_reading, locations
+from spatialvlm_ros.models.quantities import N_BINS, OVERFLOW_BIN, ZERO_BIN, bin_position
+from spatialvlm_ros.models.query import ObjectRef, Query
+from spatialvlm_ros.scenes.observation import Observation
+from spatialvlm_ros.scenes.relations import RELATIONS
+
+Float = NDArray[np.float64]
+
+_MOST_ROWS = 64  # of one forward pass
+
+
+@dataclass(frozen=True)
+class EncodedPicture:
+    """A picture's prefix.
+
+    Attributes:
+        cache: keys and values of the picture and its focal length.
+        length: number of tokens in it.
+        canvas: how the picture lies on the model's canvas.
+        frame: read in the same pass.
+    """
+
+    cache: Any
+    length: int
+    canvas: Canvas
+    frame: FrameReading
+
+
+class EmbeddedBackend:
+    """The shipped model, or a folder made by ``spatialvlm train``.
+
+    Args:
+        vlm: a transformers image-text-to-text model.
+        tokenizer: its tokenizer.
+        data: what its folder says.
+        name: what it was loaded from.
+    """
+
+    def __init__(self, vlm: Any, tokenizer: Any, data: ModelCardData, name: str) -> None:
+        if len(tokenizer) != vlm.get_input_embeddings().weight.shape[0]:
+            sizes = (len(tokenizer), vlm.get_input_embeddings().weight.shape[0])
+            raise ModelError("the tokenizer belongs to another model", sizes, "Take the one in the model's folder.")
+        self._vlm, self._tokenizer, self.data, self._name = vlm.eval(), tokenizer, data, name
+        self._writer = PromptWriter(tokenizer)
+        self.vocabulary = self._writer.vocabulary
+        first = next(vlm.parameters())
+        self.device, self.dtype = first.device, first.dtype
+
+    @staticmethod
+    def from_pretrained(
+        folder: str | Path, dtype: str = "auto", device: str = "auto", name: str | None = None
+    ) -> EmbeddedBackend:
+        """Loads a folder.
+
+        Args:
+            folder: with ``spatialvlm.json``.
+            dtype: "auto" (bfloat16 where the processor multiplies it, else float32) or a torch name.
+            device: "auto", "cpu", "cuda", ...
+            name: what to call it; the folder by default.
+
+        Raises:
+            ModelError: weights or tokenizer are missing, damaged or of another model.
+        """
+        from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+        data = read_marker(folder)
+        where = pick_device(device)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            vlm = AutoModelForImageTextToText.from_pretrained(
+                str(folder),
+                dtype=pick_dtype(dtype, where),
+                use_safetensors=True,
+                local_files_only=True,
+                attn_implementation="eager",  # measured quicker than the fused call at this size
+            )
+            vlm = vlm.to(where)
+        except Exception as error:  # noqa: BLE001  transformers raises many kinds; the fault is in the message
+            raise ModelError(
+                "the embedded model cannot be loaded", str(folder), f"{type(error).__name__}: {error}"
+            ) from error
+        return EmbeddedBackend(vlm, tokenizer, data, name or str(folder))
+
+    @property
+    def name(self) -> str:
+        """What it was loaded from."""
+        return self._name
+
+    # ---- the picture ----
+
+    @torch.inference_mode()
+    def encode(self, observation: Observation) -> EncodedPicture:
+        """One pass over the picture; `ModelError` where memory or numbers give out."""
+        shape = self.data.shape
+        canvas = Canvas.fit(observation.camera, shape.width, shape.height)
+        pixels = pixel_values(place(observation.rgb, canvas), canvas.camera)
+        ids = [self.vocabulary[v.IMAGE]] * shape.picture_tokens
+        ids.append(self.vocabulary.lengths[int(bin_position(canvas.focal))])
+        length = len(ids)
+        ids += self.vocabulary.slots(v.FRAME_SLOTS)
+        try:
+            out = self._vlm.model(
+                input_ids=torch.tensor([ids], device=self.device),
+                pixel_values=torch.from_numpy(pixels)[None].to(self.device, self.dtype),
+                use_cache=True,
+            )
+        except RuntimeError as error:  # torch's kind for lack of memory on the CPU
+            raise ModelError("the picture cannot be encoded", str(error), "Free memory.") from error
+        states = out.last_hidden_state[0, length:]
+        places = self._probabilities(states[:2], self.vocabulary.places)
+        height = self._probabilities(states[2:], self.vocabulary.lengths)[0]
+        cache = out.past_key_values
+        cache.crop(length)  # no question sees the frame slots
+        return EncodedPicture(cache, length, canvas, frame_reading(places, height, canvas))
+
+    def frame(self, encoded: EncodedPicture) -> FrameReading:
+        """The vertical and the camera's height; read together with the picture."""
+        return encoded.frame
+
+    # ---- queries ----
+
+    def read(self, encoded: EncodedPicture, queries: Sequence[Query]) -> Readings:
+        """All queries in one batch behind the encoded picture."""
+        rows = [self._writer.measure(q, encoded.canvas) for q in queries]
+        states = self._states(encoded, rows)
+        objects = self._locations(encoded, rows, states)
+        subjects, references = _by_role(queries, rows, objects)
+        lengths, p_true = self._quantities(queries, rows, states)
+        return Readings(lengths, p_true, subjects, references)
+
+    def locate(self, encoded: EncodedPicture, objects: Sequence[ObjectRef]) -> Locations:
+        """Where the objects are; the camera has presence only."""
+        named = [k for k, thing in enumerate(objects) if not is_camera(thing)]
+        found = Locations.unknown(len(objects))
+        found.presence[:] = (1.0, 0.0, 0.0)
+        if named:
+            rows = [self._writer.locate(objects[k], encoded.canvas) for k in named]
+            located = self._locations(encoded, rows, self._states(encoded, rows))
+            for field in found.__dataclass_fields__:
+                getattr(found, field)[named] = getattr(located, field)
+        return found
+
+    @torch.inference_mode()
+    def ask(self, encoded: EncodedPicture, question: str, max_new_tokens: int = 48) -> str:
+        """The answer in words, greedily."""
+        ids = self.vocabulary
+        cache = copy.deepcopy(encoded.cache)
+        state = self._extend(cache, list(self._writer.ask(question)), encoded.length)
+        if self._best(state, (ids[v.FIND], ids[v.ANSWER])) == ids[v.FIND]:
+            state = self._extend(cache, [ids[v.FIND]], cache.get_seq_length())
+            second = self._best(state, (ids[v.TO], ids[v.CAMERA], ids[v.ANSWER]))
+            following = list(self._writer.following(second)[1:])
+        else:
+            following = [ids[v.ANSWER]]
+        said: list[int] = []
+        for _ in range(max_new_tokens):
+            state = self._extend(cache, following, cache.get_seq_length())
+            token = int((state @ self._embedding().T).float().argmax())
+            if token == ids[v.END]:
+                break
+            said.append(token)
+            following = [token]
+        return str(self._tokenizer.decode(said, skip_special_tokens=True)).strip()
+
+    # ---- passes ----
+
+    def _embedding(self) -> Tensor:
+        return self._vlm.get_input_embeddings().weight
+
+    def _best(self, state: Tensor, allowed: Sequence[int]) -> int:
+        logits = state @ self._embedding()[list(allowed)].T
+        return allowed[int(logits.float().argmax())]
+
+    def _extend(self, cache: Any, ids: list[int], position: int) -> Tensor:
+        """Appends tokens to ``cache``; the last state (D,)."""
+        out = self._vlm.model(
+            input_ids=torch.tensor([ids], device=self.device),
+            position_ids=torch.arange(position, position + len(ids), device=self.device)[None],
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return out.last_hidden_state[0, -1]
+
+    @torch.inference_mode()
+    def _states(self, encoded: EncodedPicture, rows: Sequence[Row]) -> Tensor:
+        """(N, L, D) last states of the rows, padded on the right."""
+        parts = [self._pass(encoded, rows[k : k + _MOST_ROWS]) for k in range(0, len(rows), _MOST_ROWS)]
+        longest = max(p.shape[1] for p in parts)
+        return torch.cat([torch.nn.functional.pad(p, (0, 0, 0, longest - p.shape[1])) for p in parts])
+
+    def _pass(self, encoded: EncodedPicture, rows: Sequence[Row]) -> Tensor:
+        longest = max(len(row.ids) for row in rows)
+        ids = np.zeros((len(rows), longest), np.int64)
+        mask = np.zeros((len(rows), encoded.length + longest), np.int64)
+        mask[:, : encoded.length] = 1
+        for n, row in enumerate(rows):
+            ids[n, : len(row.ids)] = row.ids
+            mask[n, encoded.length : encoded.length + len(row.ids)] = 1
+        cache = copy.copy(encoded.cache)
+        cache.layers = [copy.copy(layer) for layer in encoded.cache.layers]  # tensors are shared, never written
+        if len(rows) > 1:
+            for layer in cache.layers:
+                layer.keys = layer.keys.expand(len(rows), -1, -1, -1)
+                layer.values = layer.values.expand(len(rows), -1, -1, -1)
+        positions = torch.arange(encoded.length, encoded.length + longest, device=self.device)
+        try:
+            out = self._vlm.model(
+                input_ids=torch.from_numpy(ids).to(self.device),
+                attention_mask=torch.from_numpy(mask).to(self.device),
+                position_ids=positions[None].expand(len(rows), -1),
+                past_key_values=cache,
+                use_cache=True,
+            )
+        except RuntimeError as error:
+            raise ModelError("the queries cannot be read", str(error), "Ask fewer at a time.") from error
+        return out.last_hidden_state
+
+    def _probabilities(self, states: Tensor, ids: range) -> Float:
+        logits = (states @ self._embedding()[ids.start : ids.stop].T).float()
+        return torch.softmax(logits, dim=-1).double().cpu().numpy()
+
+    @torch.inference_mode()
+    def _locations(self, encoded: EncodedPicture, rows: Sequence[Row], states: Tensor) -> Locations:
+        """Of every slot group of every row, row by row."""
+        at = np.array([(n, first) for n, row in enumerate(rows) for first in row.slots], np.int64)
+        n_slots = len(v.OBJECT_SLOTS)
+        index = torch.from_numpy(at[:, 1, None] + np.arange(n_slots)).to(self.device)
+        slots = states[torch.from_numpy(at[:, :1]).to(self.device), index]
+        places = 1 + len(v.PLACE_SLOTS)
+        return locations(
+            self._probabilities(slots[:, 0], self.vocabulary.presence),
+            self._probabilities(slots[:, 1:places], self.vocabulary.places),
+            self._probabilities(slots[:, places:], self.vocabulary.lengths),
+            encoded.canvas,
+        )
+
+    @torch.inference_mode()
+    def _quantities(self, queries: Sequence[Query], rows: Sequence[Row], states: Tensor) -> tuple[Float, Float]:
+        lengths, p_true = np.full((len(queries), N_BINS), np.nan), np.full(len(queries), np.nan)
+        asked = [n for n, row in enumerate(rows) if row.relation_at >= 0]
+        if not asked:
+            return lengths, p_true
+        read = states[asked, [rows[n].relation_at for n in asked]]
+        on_grid = self._probabilities(read, self.vocabulary.lengths)
+        yes = self._probabilities(read, self.vocabulary.yes_no)[:, 0]
+        for k, n in enumerate(asked):
+            direct = read_directly(queries[n].kind)
+            assert direct is not None  # the row has its token
+            if RELATIONS[queries[n].kind].predicate:
+                p_true[n] = 1 - yes[k] if direct.opposite else yes[k]
+            else:
+                signed = RELATIONS[queries[n].kind].signed
+                lengths[n] = _mirrored(on_grid[k]) if direct.opposite else _admissible(on_grid[k], signed)
+        return lengths, p_true
+
+
+def _admissible(probabilities: Float, signed: bool) -> Float:
+    if signed:
+        return probabilities
+    kept = probabilities.copy()
+    kept[:ZERO_BIN] = 0.0
+    return kept / max(kept.sum(), 1e-12)
+
+
+def _mirrored(probabilities: Float) -> Float:
+    """The distribution of the negative value."""
+    mirrored = probabilities.copy()
+    mirrored[:OVERFLOW_BIN] = probabilities[:OVERFLOW_BIN][::-1]
+    return mirrored
+
+
+def _by_role(queries: Sequence[Query], rows: Sequence[Row], found: Locations) -> tuple[Locations, Locations]:
+    """Locations of subjects and references from those in order of mention."""
+    n = len(queries)
+    subjects, references = Locations.unknown(n), Locations.unknown(n)
+    of_row = np.repeat(np.arange(n), [len(row.slots) for row in rows])
+    first = np.concatenate([[0], np.cumsum([len(row.slots) for row in rows])])[:-1]
+    rank = np.arange(len(of_row)) - first[of_row]
+    swapped = np.array([row.swapped for row in rows])
+    to_subject = (rank == 0) ^ swapped[of_row]
+    for field in found.__dataclass_fields__:
+        values = getattr(found, field)
+        getattr(subjects, field)[of_row[to_subject]] = values[to_subject]
+        getattr(references, field)[of_row[~to_subject]] = values[~to_subject]
+    subjects.presence[[is_camera(q.subject) for q in queries]] = (1.0, 0.0, 0.0)
+    references.presence[[is_camera(q.reference) for q in queries]] = (1.0, 0.0, 0.0)
+    return subjects, references

@@ -1,0 +1,122 @@
+"""The state of a run on disk: safetensors and JSON, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from spatialvlm_ros.errors import TrainingError
+
+Optimizers = Sequence[torch.optim.Optimizer]
+
+_STATE, _WEIGHTS, _MOMENTS = "state.json", "weights.safetensors", "moments.safetensors"
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far a run has come.
+
+    Attributes:
+        stage: index of the stage.
+        step: steps done in it.
+        seconds: of training time spent in it.
+        total: steps done in all.
+        pictures: shown in all.
+    """
+
+    stage: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    total: int = 0
+    pictures: int = 0
+
+
+def save_checkpoint(folder: Path, model: nn.Module, optimizers: Optimizers, state: RunState) -> None:
+    """Replaces the checkpoint in ``folder``."""
+    from safetensors.torch import save_file
+
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    save_file(_weights(model), fresh / _WEIGHTS)
+    save_file(_moments(model, optimizers), fresh / _MOMENTS)
+    (fresh / _STATE).write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(folder: Path, model: nn.Module, optimizers: Optimizers) -> RunState | None:
+    """Restores the checkpoint in ``folder`` (or the one it was about to replace); None where there is none.
+
+    Raises:
+        TrainingError: it does not fit the model.
+    """
+    from safetensors.torch import load_file
+
+    for place in (folder, folder.with_name(folder.name + ".old")):
+        if (place / _STATE).exists():
+            break
+    else:
+        return None
+    try:
+        load_weights(model, load_file(str(place / _WEIGHTS)))
+        _restore_moments(model, optimizers, load_file(str(place / _MOMENTS)))
+        return RunState(**json.loads((place / _STATE).read_text(encoding="utf-8")))
+    except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
+        raise TrainingError(
+            "a checkpoint does not fit this run", f"{place}: {error}", "Use its configuration, or another folder."
+        ) from error
+
+
+def load_weights(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Copies weights by name; tied weights are stored once. `ValueError` names what is missing or of another shape."""
+    own = _weights(model)
+    missing = sorted(set(own) - set(weights))
+    if missing:
+        raise ValueError(f"weights are missing: {missing[:3]}")
+    with torch.no_grad():
+        for name, tensor in own.items():
+            if tensor.shape != weights[name].shape:
+                raise ValueError(f"{name} is {tuple(weights[name].shape)}, the model has {tuple(tensor.shape)}")
+            tensor.copy_(weights[name])
+
+
+def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and buffers by name; a tied parameter appears under its first name only."""
+    buffers = {n: b for n, b in model.named_buffers() if n in model.state_dict()}
+    return {n: t.detach() for n, t in (*model.named_parameters(), *buffers.items())}
+
+
+def _moments(model: nn.Module, optimizers: Optimizers) -> dict[str, torch.Tensor]:
+    named: dict[str, torch.Tensor] = {}
+    for name, parameter in model.named_parameters():
+        for optimizer in optimizers:
+            for key, value in optimizer.state.get(parameter, {}).items():
+                tensor = value.detach().clone() if torch.is_tensor(value) else torch.tensor(float(value))
+                named[f"{key}/{name}"] = tensor
+    return named or {"none": torch.zeros(1)}
+
+
+def _restore_moments(model: nn.Module, optimizers: Optimizers, moments: dict[str, torch.Tensor]) -> None:
+    parameters = dict(model.named_parameters())
+    state: dict[Any, dict[str, torch.Tensor]] = {}
+    for entry, value in moments.items():
+        if entry == "none":
+            continue
+        key, name = entry.split("/", 1)
+        parameter = parameters[name]
+        state.setdefault(parameter, {})[key] = value.to(parameter.device) if key != "step" else value
+    for optimizer in optimizers:
+        own = {p for group in optimizer.param_groups for p in group["params"]}
+        optimizer.state.update({p: s for p, s in state.items() if p in own})

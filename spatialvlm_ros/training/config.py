@@ -1,0 +1,150 @@
+"""Settings of a training run (``config/train/*.yaml``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.models.embedded.architecture import ModelShape
+from spatialvlm_ros.shared_files import read_yaml
+from spatialvlm_ros.training.augmentation import Augmentation
+from spatialvlm_ros.training.questions import QuestionPlan
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    """Where the rendered views lie and how they are made.
+
+    Attributes:
+        folder: of the view store.
+        split, seed: see `SimulatedViews`.
+        pack: asset pack; "auto" takes the installed one.
+        simulation: fields of `SimulationConfig`.
+    """
+
+    folder: str = "build/train_store"
+    split: str = "train"
+    seed: int = 2026
+    pack: str = "auto"
+    simulation: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage of a run.
+
+    Attributes:
+        name: for logs.
+        steps: optimiser steps; the stage also ends when its minutes are over.
+        minutes: of training time, 0 for no limit. The learning rate falls with whichever is further.
+        batch: pictures per step and process.
+        learning_rate: its peak.
+        final_share: of the peak that is left at the end.
+        warmup: steps.
+        language: whether the decoder is trained; else dense supervision alone.
+        frozen_vision: whether the encoder is left as it is.
+    """
+
+    name: str = "joint"
+    steps: int = 10_000
+    minutes: float = 0.0
+    batch: int = 16
+    learning_rate: float = 1e-3
+    final_share: float = 0.05
+    warmup: int = 100
+    language: bool = True
+    frozen_vision: bool = False
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each loss; the dense ones only count while they are trained."""
+
+    place: float = 1.0
+    length: float = 1.0
+    presence: float = 0.5
+    yes_no: float = 1.0
+    text: float = 0.5
+    noun: float = 1.0
+    attribute: float = 0.3
+    depth: float = 2.0
+    center: float = 2.0
+    range: float = 3.0
+    size: float = 2.0
+    dense: float = 0.3  # of all dense losses together while the decoder is trained
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole run.
+
+    Attributes:
+        out: folder of checkpoints, logs and the finished model.
+        seed: of weights, order and augmentation.
+        shape: of the model.
+        start_from: folder of a finished model to warm-start from, "" for fresh weights.
+        train, validate: view stores.
+        augmentation, plan: what the views become.
+        blind: train without pictures (the control arm).
+        stages: in order.
+        weights: of the losses.
+        weight_decay, clip: of the optimiser.
+        checkpoint_minutes: how often the state is saved.
+        validate_every: steps between validations.
+        validate_batches: batches of a validation.
+        dtype: "auto", "float32" or "bfloat16" of the computations (weights are float32).
+    """
+
+    out: str = "output/train"
+    seed: int = 0
+    shape: ModelShape = field(default_factory=ModelShape)
+    start_from: str = ""
+    train: StoreConfig = field(default_factory=StoreConfig)
+    validate: StoreConfig = field(default_factory=lambda: StoreConfig("build/calibrate_store", "calibrate", 2027))
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    plan: QuestionPlan = field(default_factory=QuestionPlan)
+    blind: bool = False
+    stages: tuple[StageConfig, ...] = (StageConfig(),)
+    weights: LossWeights = field(default_factory=LossWeights)
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    checkpoint_minutes: float = 5.0
+    validate_every: int = 500
+    validate_batches: int = 10
+    dtype: str = "auto"
+
+    @staticmethod
+    def load(path: str | Path, **changes: Any) -> TrainConfig:
+        """Reads a YAML file; ``changes`` replace top-level settings."""
+        return _build(TrainConfig, {**read_yaml(path), **changes}, str(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def _build(kind: Any, values: object, where: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"the settings of {where} must be a mapping", values, "Write 'key: value' lines.")
+    hints = get_type_hints(kind)
+    known = {f.name for f in fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ConfigError(f"unknown settings in {where}", unknown, f"Known: {', '.join(sorted(known))}.")
+    made: dict[str, Any] = {}
+    for name, value in values.items():
+        hint = hints[name]
+        if is_dataclass(hint):
+            made[name] = _build(hint, value, f"{where}: {name}")
+        elif name == "stages":
+            made[name] = tuple(_build(StageConfig, v, f"{where}: stage") for v in value)
+        elif isinstance(value, list):
+            made[name] = tuple(value)
+        elif hint in (int, float, str, bool) and not isinstance(value, (int, float) if hint is float else hint):
+            raise ConfigError(f"the setting {name} of {where} must be of type {hint.__name__}", value)
+        else:
+            made[name] = value
+    return kind(**made)

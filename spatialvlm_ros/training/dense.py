@@ -1,0 +1,150 @@
+"""Dense supervision of the picture tokens: what stands in each cell, where its object is, how far and how large.
+
+Answers alone teach a small model nothing: it falls into the blind answer and stays there. Simulation knows the truth of
+every cell, and heads on the picture tokens (dropped when the model is saved) make the tokens say it. The heads sit on
+the tokens that the language model reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spatialvlm_ros.scenes.scene import SceneObject
+from spatialvlm_ros.training.augmentation import Sample
+
+CELLS_PER_TOKEN = 2  # along each side
+CENTER_UNIT = 64.0  # canvas pixels
+_NUMBERS = 7  # depth; centre x, y; log range; log sizes
+_DEPTH, _CENTER, _RANGE, _SIZES = 0, slice(1, 3), 3, slice(4, 7)
+
+
+@dataclass(frozen=True)
+class DenseTargets:
+    """Truth per cell of B views; arrays (B, h, w, ...).
+
+    Attributes:
+        words: (B, h, w) int64 index of the object's noun, 0 for background.
+        attributes: (B, h, w) int64 index of the object's first attribute, 0 for none.
+        numbers: (B, h, w, 7) float32: log canonical depth, offset of the object's centre over 64 pixels (2), log
+            canonical range of the centre, log extents along left, forward, up; NaN where unknown.
+    """
+
+    words: NDArray[np.int64]
+    attributes: NDArray[np.int64]
+    numbers: NDArray[np.float32]
+
+
+class Lexicon:
+    """Nouns and attributes that dense supervision tells apart; index 0 is "none of them".
+
+    Args:
+        nouns, attributes: in a fixed order.
+    """
+
+    def __init__(self, nouns: Sequence[str], attributes: Sequence[str]) -> None:
+        self.nouns, self.attributes = tuple(nouns), tuple(attributes)
+        self._nouns = {w: k + 1 for k, w in enumerate(self.nouns)}
+        self._attributes = {w: k + 1 for k, w in enumerate(self.attributes)}
+
+    def codes(self, objects: Sequence[SceneObject]) -> NDArray[np.int64]:
+        """(K + 1, 2) noun and attribute of each object; the last row is background."""
+        rows = [(self._nouns.get(o.noun, 0), self._attribute(o.attributes)) for o in objects]
+        return np.array([*rows, (0, 0)], dtype=np.int64)
+
+    def _attribute(self, attributes: Sequence[str]) -> int:
+        return next((self._attributes[a] for a in attributes if a in self._attributes), 0)
+
+
+def object_numbers(sample: Sample) -> NDArray[np.float64]:
+    """(K, 6) per object: canvas pixels of its centre (x, y), log canonical range, log extents (left, forward, up)."""
+    boxes, frame = sample.scene.boxes(), sample.scene.frame
+    n = len(boxes)
+    centers = sample.camera.project(boxes.centers)
+    behind = boxes.centers[:, 2] < 0.05
+    centers = np.where(behind[:, None], np.nan, centers)
+    ranges = np.log(np.linalg.norm(boxes.centers, axis=1) * sample.canonical_scale)
+    axes = (frame.left, frame.forward, frame.up)
+    sizes = [np.log(np.maximum(boxes.extent_along(np.tile(a, (n, 1))), 1e-3)) for a in axes]
+    return np.column_stack([centers, ranges, *sizes])
+
+
+def dense_targets(samples: Sequence[Sample], lexicon: Lexicon, cell: int) -> DenseTargets:
+    """Targets of a batch."""
+    words, attributes, numbers = [], [], []
+    for sample in samples:
+        codes = lexicon.codes(sample.scene.objects)[sample.cells]
+        words.append(codes[..., 0])
+        attributes.append(codes[..., 1])
+        numbers.append(_numbers(sample, cell))
+    return DenseTargets(np.stack(words), np.stack(attributes), np.stack(numbers))
+
+
+def _numbers(sample: Sample, cell: int) -> NDArray[np.float32]:
+    h, w = sample.cells.shape
+    about = np.vstack([object_numbers(sample), np.full(6, np.nan)])[sample.cells]
+    x = np.arange(w) * cell + (cell - 1) / 2
+    y = np.arange(h) * cell + (cell - 1) / 2
+    numbers = np.empty((h, w, _NUMBERS), np.float32)
+    numbers[..., _DEPTH] = sample.depths
+    numbers[..., 1] = np.clip((about[..., 0] - x) / CENTER_UNIT, -3, 3)
+    numbers[..., 2] = np.clip((about[..., 1] - y[:, None]) / CENTER_UNIT, -3, 3)
+    numbers[..., 3:] = about[..., 2:]
+    return numbers
+
+
+class DenseHeads(nn.Module):
+    """Linear heads from each picture token to its 2 x 2 cells.
+
+    Args:
+        width: of the tokens.
+        nouns, attributes: number of classes, background included.
+    """
+
+    def __init__(self, width: int, nouns: int, attributes: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.cells = nn.Linear(width, CELLS_PER_TOKEN**2 * 128)
+        self.words = nn.Linear(128, nouns)
+        self.attributes = nn.Linear(128, attributes)
+        self.numbers = nn.Linear(128, _NUMBERS)
+
+    def forward(self, tokens: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, rows * columns, width) tokens -> per cell (B, 2 rows, 2 columns, ...) nouns, attributes, numbers."""
+        n = CELLS_PER_TOKEN
+        cells = self.cells(self.norm(tokens)).view(len(tokens), rows, columns, n, n, 128)
+        cells = cells.permute(0, 1, 3, 2, 4, 5).reshape(len(tokens), rows * n, columns * n, 128)
+        cells = functional.gelu(cells)
+        return self.words(cells), self.attributes(cells), self.numbers(cells)
+
+
+def dense_losses(heads: tuple[Tensor, Tensor, Tensor], targets: DenseTargets) -> dict[str, Tensor]:
+    """Mean losses per kind; objects count alike, however many cells they fill, up to a square root."""
+    words, attributes, numbers = (h.float() for h in heads)
+    device = words.device
+    nouns = torch.from_numpy(targets.words).to(device)
+    named = torch.from_numpy(targets.attributes).to(device)
+    truth = torch.from_numpy(targets.numbers).to(device)
+    known = torch.isfinite(truth)
+    errors = functional.smooth_l1_loss(numbers, torch.nan_to_num(truth), reduction="none", beta=0.1) * known
+    counts = known.sum(dim=(0, 1, 2)).clamp(min=1)
+    means = errors.sum(dim=(0, 1, 2)) / counts
+    # Background fills most cells and is learnt first.
+    weight = torch.where(nouns > 0, 1.0, 0.3)
+    noun_loss = functional.cross_entropy(words.flatten(0, 2), nouns.flatten(), reduction="none")
+    attribute_loss = functional.cross_entropy(attributes.flatten(0, 2), named.flatten(), reduction="none")
+    total = weight.sum()
+    return {
+        "noun": (noun_loss * weight.flatten()).sum() / total,
+        "attribute": (attribute_loss * weight.flatten()).sum() / total,
+        "depth": means[_DEPTH],
+        "center": means[_CENTER].mean(),
+        "range": means[_RANGE],
+        "size": means[_SIZES].mean(),
+    }

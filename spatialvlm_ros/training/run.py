@@ -1,0 +1,151 @@
+"""A whole training run: from its configuration to a finished model folder."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spatialvlm_ros.errors import TrainingError
+from spatialvlm_ros.models.embedded.architecture import STRIDE, build_config, build_model
+from spatialvlm_ros.models.embedded.folder import ModelCardData, read_marker, save_model
+from spatialvlm_ros.models.embedded.tokenizer import train_tokenizer
+from spatialvlm_ros.models.embedded.vocabulary import END, IMAGE, PAD, Vocabulary
+from spatialvlm_ros.training.augmentation import Augmentation
+from spatialvlm_ros.training.config import StoreConfig, TrainConfig
+from spatialvlm_ros.training.corpus import corpus
+from spatialvlm_ros.training.dense import DenseHeads, Lexicon
+from spatialvlm_ros.training.feed import Feed
+from spatialvlm_ros.training.lexicon import load_lexicon, save_lexicon, simulated_labels, simulated_lexicon
+from spatialvlm_ros.training.model import TrainedModel
+from spatialvlm_ros.training.questions import QuestionMaker
+from spatialvlm_ros.training.rendering import render_store
+from spatialvlm_ros.training.trainer import CELL, Loader, Trainer
+from spatialvlm_ros.training.view_store import read_scene
+
+logger = logging.getLogger(__name__)
+
+_TOKENIZER_SCENES = 200
+_TRAINED_RANGES_M = (0.3, 5.0)
+
+
+def train(config: TrainConfig) -> Path:
+    """Renders what is missing, trains, and writes the model.
+
+    Returns:
+        The folder of the finished model, ``config.out``/model.
+
+    Raises:
+        TrainingError, ConfigError: the run cannot start or go on.
+    """
+    from accelerate import Accelerator
+    from accelerate.utils import DistributedDataParallelKwargs
+
+    accelerator = Accelerator(kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
+    torch.manual_seed(config.seed)
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    if accelerator.is_main_process:
+        for store in (config.train, config.validate):
+            _render(store)
+        _prepare_words(config, out)
+    accelerator.wait_for_everyone()
+    lexicon, tokenizer = load_lexicon(out / "lexicon.json"), _load_tokenizer(out / "tokenizer")
+    model = _model(config, lexicon, tokenizer)
+    loaders = (
+        _loader(config, config.train, config.augmentation, lexicon, tokenizer, accelerator),
+        _loader(config, config.validate, Augmentation.none(), lexicon, tokenizer, None),
+    )
+    trainer = Trainer(config, model, *loaders, accelerator)
+    state = trainer.run()
+    folder = out / "model"
+    if accelerator.is_main_process:
+        data = ModelCardData(config.shape, lexicon.nouns, _TRAINED_RANGES_M, state.pictures)
+        save_model(folder, trainer.bare.vlm, tokenizer, data)
+        logger.info("the model is in %s", folder)
+    accelerator.wait_for_everyone()
+    return folder
+
+
+def export_checkpoint(config: TrainConfig, folder: str | Path) -> None:
+    """Writes the model of a run's newest checkpoint, while the run goes on or after it was stopped."""
+    from safetensors.torch import load_file
+
+    from spatialvlm_ros.training.checkpoints import load_weights
+
+    out = Path(config.out)
+    lexicon, tokenizer = load_lexicon(out / "lexicon.json"), _load_tokenizer(out / "tokenizer")
+    model = _model(replace(config, start_from=""), lexicon, tokenizer)
+    try:
+        load_weights(model, load_file(str(out / "checkpoint" / "weights.safetensors")))
+    except (OSError, ValueError) as error:
+        raise TrainingError("this run has no checkpoint that fits", str(out), str(error)) from error
+    import json
+
+    state = json.loads((out / "checkpoint" / "state.json").read_text(encoding="utf-8"))
+    data = ModelCardData(config.shape, lexicon.nouns, _TRAINED_RANGES_M, int(state["pictures"]))
+    save_model(folder, model.vlm, tokenizer, data)
+
+
+def _render(store: StoreConfig) -> None:
+    if store.simulation:
+        render_store(store.folder, store.simulation, store.split, store.seed, store.pack)
+
+
+def _prepare_words(config: TrainConfig, out: Path) -> None:
+    """Lexicon and tokenizer: from the model to start from, else learnt once and kept."""
+    if not (out / "lexicon.json").exists():
+        save_lexicon(simulated_lexicon(), out / "lexicon.json")
+    if (out / "tokenizer").exists():
+        return
+    if config.start_from:
+        _load_tokenizer(Path(config.start_from)).save_pretrained(out / "tokenizer")
+        return
+    paths = sorted(Path(config.train.folder).rglob("*.npz"))[:_TOKENIZER_SCENES]
+    scenes = [view.scene for path in paths for view in read_scene(path)[:2]]
+    if not scenes:
+        raise TrainingError("the view store is empty", config.train.folder, "Name its simulation settings.")
+    train_tokenizer(corpus(scenes, simulated_labels())).save_pretrained(out / "tokenizer")
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(str(folder))
+
+
+def _model(config: TrainConfig, lexicon: Lexicon, tokenizer: Any) -> TrainedModel:
+    shape, ids = config.shape, Vocabulary()
+    vlm = build_model(build_config(shape, len(tokenizer), ids[IMAGE], ids[PAD], ids[END]))
+    heads = DenseHeads(shape.hidden, len(lexicon.nouns) + 1, len(lexicon.attributes) + 1)
+    if config.start_from:
+        _warm_start(vlm, config)
+    return TrainedModel(vlm, heads, shape, config.weights)
+
+
+def _warm_start(vlm: Any, config: TrainConfig) -> None:
+    from transformers import AutoModelForImageTextToText
+
+    marker = read_marker(config.start_from)
+    if marker.shape != config.shape:
+        raise TrainingError("the model to start from has another shape", marker.shape, "Use its shape.")
+    there = AutoModelForImageTextToText.from_pretrained(config.start_from, dtype=torch.float32)
+    vlm.load_state_dict(there.state_dict())
+
+
+def _loader(
+    config: TrainConfig,
+    store: StoreConfig,
+    augmentation: Augmentation,
+    lexicon: Lexicon,
+    tokenizer: Any,
+    accelerator: Any,
+) -> Loader:
+    rank, world = (0, 1) if accelerator is None else (accelerator.process_index, accelerator.num_processes)
+    feed = Feed(store.folder, config.shape, CELL, augmentation, config.seed, rank, world)
+    maker = QuestionMaker(tokenizer, lexicon.nouns, config.plan)
+    tokens = (config.shape.width // STRIDE) * (config.shape.height // STRIDE)
+    return Loader(feed, maker, lexicon, config.seed, config.blind, tokens)

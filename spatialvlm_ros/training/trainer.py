@@ -1,0 +1,260 @@
+"""The training loop: the same code on one CPU, one GPU, or several processes started by torchrun."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spatialvlm_ros.errors import TrainingError
+from spatialvlm_ros.models.devices import pick_dtype
+from spatialvlm_ros.models.embedded.picture import pixel_values
+from spatialvlm_ros.training.checkpoints import RunState, load_checkpoint, save_checkpoint
+from spatialvlm_ros.training.config import StageConfig, TrainConfig
+from spatialvlm_ros.training.dense import CELLS_PER_TOKEN, DenseTargets, Lexicon, dense_targets
+from spatialvlm_ros.training.feed import Feed
+from spatialvlm_ros.training.losses import Batch
+from spatialvlm_ros.training.metrics import Validation
+from spatialvlm_ros.training.model import TrainedModel
+from spatialvlm_ros.training.optimizers import make_optimizers, set_rate
+from spatialvlm_ros.training.packing import Packed, pack
+from spatialvlm_ros.training.questions import QuestionMaker
+
+logger = logging.getLogger(__name__)
+
+CELL = 16 // CELLS_PER_TOKEN
+_SMOOTHING = 0.98
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One batch on the host."""
+
+    pixels: np.ndarray
+    packed: Packed | None
+    dense: DenseTargets | None
+
+
+class Loader:
+    """Makes the batches of a run, one step ahead in a thread.
+
+    Args:
+        feed: of views.
+        maker: of questions.
+        lexicon: of dense supervision.
+        seed: of the questions.
+        blind: whether the picture is left out.
+        picture_tokens: of the model.
+    """
+
+    def __init__(
+        self, feed: Feed, maker: QuestionMaker, lexicon: Lexicon, seed: int, blind: bool, picture_tokens: int
+    ) -> None:
+        self._feed, self._maker, self._lexicon = feed, maker, lexicon
+        self._seed, self._blind, self._picture_tokens = seed, blind, picture_tokens
+
+    def prepare(self, step: int, size: int, language: bool, dense: bool) -> Prepared:
+        """The batch of a step."""
+        samples = self._feed.batch(step, size)
+        pixels = np.stack([pixel_values(s.pixels, s.camera) for s in samples])
+        if self._blind:
+            pixels[:, :3] = 0.0
+        packed = None
+        if language:
+            rng = np.random.default_rng([self._seed, self._feed.rank, step, 1])
+            trees = self._maker.trees(samples, rng)
+            focals = [float(np.sqrt(s.camera.fx * s.camera.fy)) / s.camera.width for s in samples]
+            prefixes = [self._maker.prefix(f, self._picture_tokens) for f in focals]
+            packed = pack(trees, prefixes, pad=0)
+        return Prepared(pixels, packed, dense_targets(samples, self._lexicon, CELL) if dense else None)
+
+    def stream(self, first: int, size: int, language: bool, dense: bool) -> Iterator[Prepared]:
+        """Batches from step ``first`` on, without end."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self.prepare, first, size, language, dense)
+            step = first
+            while True:
+                batch = ahead.result()
+                step += 1
+                ahead = pool.submit(self.prepare, step, size, language, dense)
+                yield batch
+
+
+class Trainer:
+    """Trains a `TrainedModel` through the stages of a configuration.
+
+    Args:
+        config: of the run.
+        model: to be trained.
+        loader, validation: batches of the training and the validation store (None leaves validation out).
+        accelerator: of accelerate; it owns devices and processes.
+    """
+
+    def __init__(
+        self, config: TrainConfig, model: TrainedModel, loader: Loader, validation: Loader | None, accelerator: Any
+    ) -> None:
+        self.config, self.loader, self.validation, self.accelerator = config, loader, validation, accelerator
+        self.out = Path(config.out)
+        self.dtype = pick_dtype(config.dtype, accelerator.device.type)
+        model = model.to(accelerator.device)
+        self.optimizers = make_optimizers(model, config.weight_decay)
+        self.model = accelerator.prepare(model)
+        self.bare: TrainedModel = accelerator.unwrap_model(self.model)
+        self.averages: dict[str, float] = {}
+        self._board: Any = None
+
+    def run(self) -> RunState:
+        """Trains to the end of the last stage, from the checkpoint where there is one."""
+        state = load_checkpoint(self.out / "checkpoint", self.bare, self.optimizers) or RunState()
+        if state.total:
+            logger.info("going on from step %d of stage %d", state.step, state.stage)
+        while state.stage < len(self.config.stages):
+            state = self._stage(self.config.stages[state.stage], state)
+            state = replace(state, stage=state.stage + 1, step=0, seconds=0.0)
+            self._save(state)
+        if self._board is not None:
+            self._board.close()
+        return state
+
+    # ---- one stage ----
+
+    def _stage(self, stage: StageConfig, state: RunState) -> RunState:
+        for parameter in self.bare.vlm.model.vision_tower.parameters():
+            parameter.requires_grad_(not stage.frozen_vision)
+        stream = self.loader.stream(state.total, stage.batch, stage.language, not self.config.blind)
+        before, began, saved = state.seconds, time.monotonic(), time.monotonic()
+        self.model.train()
+        for batch in stream:
+            progress = _progress(stage, state)
+            self._step(batch, stage, state.step, progress)
+            pictures = stage.batch * self.accelerator.num_processes
+            state = replace(
+                state,
+                step=state.step + 1,
+                total=state.total + 1,
+                pictures=state.pictures + pictures,
+                seconds=self._agreed(before + time.monotonic() - began),
+            )
+            if state.step % 50 == 0:
+                self._log(stage, state, progress)
+            if self.validation is not None and state.total % self.config.validate_every == 0:
+                self._validate(stage, state)
+            if self._agreed(time.monotonic() - saved) > 60 * self.config.checkpoint_minutes:
+                self._save(state)
+                saved = time.monotonic()
+            if _progress(stage, state) >= 1:
+                break
+        return state
+
+    def _step(self, batch: Prepared, stage: StageConfig, step: int, progress: float) -> None:
+        rate = _learning_rate(stage, step, progress)
+        set_rate(self.optimizers, rate)
+        pixels = torch.from_numpy(batch.pixels).to(self.accelerator.device)
+        questions = None if batch.packed is None else self._questions(batch)
+        with torch.autocast(self.accelerator.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            loss, losses, _ = self.model(pixels, questions, batch.dense)
+        if not bool(torch.isfinite(loss)):
+            raise TrainingError("the loss is no number any more", losses, "Lower the learning rate; resume.")
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(self.bare.parameters(), self.config.clip)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        for name, value in {**losses, "gradient": torch.as_tensor(norm)}.items():
+            known = self.averages.get(name, float(value))
+            self.averages[name] = _SMOOTHING * known + (1 - _SMOOTHING) * float(value)
+
+    def _questions(self, batch: Prepared) -> Batch:
+        assert batch.packed is not None
+        return Batch.of(batch.packed, batch.pixels, self.accelerator.device, self.dtype)
+
+    @torch.no_grad()
+    def _validate(self, stage: StageConfig, state: RunState) -> None:
+        assert self.validation is not None
+        if not stage.language or not self.accelerator.is_main_process:
+            return
+        collected = Validation()
+        self.model.eval()
+        embedding = self.bare.vlm.get_input_embeddings().weight
+        for k in range(self.config.validate_batches):
+            prepared = self.validation.prepare(k, 16, language=True, dense=False)
+            batch = self._questions(prepared)
+            with torch.autocast(self.accelerator.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                _, _, hidden = self.bare(batch.pixels, batch, None)
+            assert hidden is not None
+            collected.add(hidden, embedding, batch)
+        self.model.train()
+        shares = collected.shares()
+        logger.info("step %d validation %s", state.total, {k: round(x, 3) for k, x in shares.items()})
+        self._write({f"validation/{k}": x for k, x in shares.items()}, state.total)
+
+    # ---- logs and checkpoints ----
+
+    def _log(self, stage: StageConfig, state: RunState, progress: float) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        shown = {k: round(x, 3) for k, x in self.averages.items()}
+        rate = state.step * stage.batch * self.accelerator.num_processes / max(state.seconds, 1e-9)
+        logger.info("%s step %d (%.0f%%) %.1f pictures/s %s", stage.name, state.step, 100 * progress, rate, shown)
+        self._write({**self.averages, "pictures_per_second": rate}, state.total)
+
+    def _write(self, values: dict[str, float], step: int) -> None:
+        if self._board is None:
+            self._board = _board(self.out)
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+        with (self.out / "curves.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+
+    def _save(self, state: RunState) -> None:
+        if self.accelerator.is_main_process:
+            save_checkpoint(self.out / "checkpoint", self.bare, self.optimizers, state)
+        self.accelerator.wait_for_everyone()
+
+    def _agreed(self, seconds: float) -> float:
+        """The first process's clock: all of them stop at the same step."""
+        if self.accelerator.num_processes == 1:
+            return seconds
+        clock = torch.tensor([seconds], device=self.accelerator.device)
+        torch.distributed.broadcast(clock, 0)
+        return float(clock)
+
+
+class _NoBoard:
+    """Stands in where TensorBoard is not installed: the curves are in ``curves.jsonl`` all the same."""
+
+    def add_scalar(self, *_: object) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def _board(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return _NoBoard()
+    return SummaryWriter(str(folder / "tensorboard"))
+
+
+def _progress(stage: StageConfig, state: RunState) -> float:
+    by_time = state.seconds / (60 * stage.minutes) if stage.minutes else 0.0
+    return max(state.step / stage.steps, by_time)
+
+
+def _learning_rate(stage: StageConfig, step: int, progress: float) -> float:
+    """Warm-up, then a cosine down to the final share."""
+    warm = min((step + 1) / max(stage.warmup, 1), 1.0)
+    fall = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    return stage.learning_rate * warm * (stage.final_share + (1 - stage.final_share) * fall)
