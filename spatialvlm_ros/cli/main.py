@@ -30,6 +30,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command("spatialvlm_ros.cli.evaluate", "judge a model on a frozen bench, with controls"),
     "ask": Command("spatialvlm_ros.cli.ask", "measure in a picture, and answer questions about it"),
     "calibrate": Command("spatialvlm_ros.cli.calibrate", "fit errors and intervals of a model on known views"),
+    "train": Command("spatialvlm_ros.cli.train", "train the embedded model; resumable"),
     "doctor": Command("spatialvlm_ros.cli.doctor", "say what is installed, what is missing and how to get it"),
 }
 

@@ -1,0 +1,49 @@
+"""`spatialvlm train`: train the embedded model from a configuration; run it again and it goes on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import yaml
+
+from spatialvlm_ros.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the subcommand."""
+    parser.add_argument("--config", required=True, help="YAML file, e.g. config/train/embedded.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="replace a top-level setting")
+    parser.add_argument("--export", metavar="FOLDER", help="write the model of the newest checkpoint and end")
+    parser.add_argument("--threads", type=int, default=0, help="threads of each process (default: torch's choice)")
+    parser.epilog = "On several processes: torchrun --nproc_per_node 2 -m spatialvlm_ros.cli.main train --config ..."
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains or exports."""
+    from spatialvlm_ros.optional import require
+
+    torch = require("torch", "models")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    from spatialvlm_ros.training.config import TrainConfig
+
+    config = TrainConfig.load(args.config, **dict(_setting(text) for text in args.set))
+    if args.export:
+        from spatialvlm_ros.training.run import export_checkpoint
+
+        export_checkpoint(config, args.export)
+        print(f"The model is in {args.export}")
+        return 0
+    require("accelerate", "train")
+    from spatialvlm_ros.training.run import train
+
+    print(f"The model is in {train(config)}")
+    return 0
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError("a setting needs a value", text, "Write --set name=value.")
+    return name, yaml.safe_load(value)
