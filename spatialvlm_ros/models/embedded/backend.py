@@ -89,7 +89,7 @@ class EmbeddedBackend:
         where = pick_device(device)
         try:
             tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-            vlm = AutoModelForImageTextToText.from_pretrained(
+            vlm: Any = AutoModelForImageTextToText.from_pretrained(
                 str(folder),
                 dtype=pick_dtype(dtype, where),
                 use_safetensors=True,
@@ -132,7 +132,7 @@ class EmbeddedBackend:
         places = self._probabilities(states[:2], self.vocabulary.places)
         height = self._probabilities(states[2:], self.vocabulary.lengths)[0]
         cache = out.past_key_values
-        cache.crop(length)  # no question sees the frame slots
+        cache.crop(length - len(ids))  # no question sees the frame slots
         return EncodedPicture(cache, length, canvas, frame_reading(places, height, canvas))
 
     def frame(self, encoded: EncodedPicture) -> FrameReading:

@@ -74,7 +74,8 @@ class PromptWriter:
 
     def measure(self, query: Query, canvas: Canvas) -> Row:
         """Locates the objects of a query, then asks for its quantity (where a token asks for it)."""
-        subject, reference = query.subject, query.reference
+        subject: ObjectRef | None = query.subject
+        reference: ObjectRef | None = query.reference
         swapped = is_camera(subject) and reference is not None
         if swapped:
             subject, reference = reference, subject
