@@ -108,16 +108,10 @@ class Prompts:
         following: list[Float] = [np.empty(0)] * len(paths)
         longest = max(len(path) for path in paths)
         for batch, chosen, local in self._by_batch(rows, self._rows_per_pass(longest)):
-            some = [paths[k] for k in chosen]
-            logits = self._advance(batch, local, some)
-            norms = logits.logsumexp(dim=-1)
+            more, next_logs = self._score(batch, local, [paths[k] for k in chosen], [wanted[k] for k in chosen])
+            reached[chosen] += more
             for i, k in enumerate(chosen):
-                path = some[i]
-                if len(path) > 1:
-                    steps = np.arange(len(path) - 1)
-                    reached[k] += float((logits[i, steps, path[1:]] - norms[i, steps]).double().sum())
-                end = len(path) - 1
-                following[k] = (logits[i, end, wanted[k]] - norms[i, end]).double().cpu().numpy()
+                following[k] = next_logs[i, : len(wanted[k])]
         return reached, following
 
     def first_of(self, rows: Int, tokens: Int) -> Float:
@@ -151,15 +145,20 @@ class Prompts:
             token = state.log_probs.argmax(dim=-1)
         return written
 
-    def _advance(self, batch: PromptBatch, rows: Int, paths: Sequence[Int]) -> Any:
+    def _score(self, batch: PromptBatch, rows: Int, paths: Sequence[Int], wanted: Sequence[Int]) -> tuple[Float, Float]:
+        """Log probabilities of the paths behind their first tokens, and of the wanted tokens (m, most wanted)."""
         torch = require("torch", EXTRA)
         device = batch.mask.device
         lengths = torch.as_tensor([len(path) for path in paths], device=device)
-        tokens = torch.zeros((len(paths), int(lengths.max())), dtype=torch.long)
-        for i, path in enumerate(paths):
-            tokens[i, : len(path)] = torch.as_tensor(path)
-        places = torch.as_tensor(rows, device=device)
-        return batch.grow(self.model, places, tokens.to(device), lengths)[2].float()
+        tokens, candidates = (torch.as_tensor(_padded(some), device=device) for some in (paths, wanted))
+        logits = batch.grow(self.model, torch.as_tensor(rows, device=device), tokens, lengths)[2].float()
+        norms = logits.logsumexp(dim=-1)
+        steps = logits[:, :-1].gather(2, tokens[:, 1:, None])[..., 0] - norms[:, :-1]
+        inside = torch.arange(1, tokens.shape[1], device=device)[None] < lengths[:, None]
+        ends = (torch.arange(len(paths), device=device), lengths - 1)
+        found = logits[ends].gather(1, candidates) - norms[ends][:, None]
+        more = torch.where(inside, steps.double(), 0.0).sum(dim=1)
+        return more.cpu().numpy(), found.double().cpu().numpy()
 
     def _rows_per_pass(self, length: int) -> int:
         widest = max(batch.log_probs.shape[1] for batch in self.batches)
@@ -175,3 +174,11 @@ class Prompts:
                 chosen = inside[k : k + most]
                 yield batch, chosen, rows[chosen] - start
             start += len(batch)
+
+
+def _padded(sequences: Sequence[Int]) -> Int:
+    """(m, longest) sequences of tokens, filled up with 0 on the right."""
+    table = np.zeros((len(sequences), max(len(sequence) for sequence in sequences)), dtype=np.int64)
+    for row, sequence in zip(table, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return table

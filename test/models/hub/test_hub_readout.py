@@ -20,29 +20,44 @@ ALL = [*CACHED, "paligemma"]
 TYPES = {"token_type_ids": 1, "mm_token_type_ids": 0, "attention_mask": 1}
 
 
-@torch.inference_mode()
-def whole_log_probs(backend, picture, question, answer):
-    """(len(answer) + 1, V) log probabilities after the prompt and each token, in one pass without any cache."""
+@pytest.fixture(autouse=True)
+def without_gradients():
+    with torch.no_grad():
+        yield
+
+
+def whole_log_probs(backend, picture, question, answers):
+    """(N, length + 1, V) log probabilities after the prompt and each token of N answers of one length.
+
+    One pass over everything, without any cache and without padding.
+    """
     inputs = backend.runner.tensors(backend.template.inputs(picture, question))
-    length = inputs["input_ids"].shape[1]
+    length, n = inputs["input_ids"].shape[1], len(answers)
+    inputs = {name: value.repeat(n, *[1] * (value.ndim - 1)) for name, value in inputs.items()}
+    answers = torch.tensor([list(answer) for answer in answers], dtype=torch.long)
     for name, value in [("input_ids", None), *TYPES.items()]:
         if name in inputs:
-            more = answer if value is None else [value] * len(answer)
-            inputs[name] = torch.cat([inputs[name], torch.tensor([list(more)], dtype=torch.long)], dim=1)
-    logits = backend.loaded.model(**inputs, use_cache=False).logits[0, length - 1 :]
+            more = answers if value is None else torch.full_like(answers, value)
+            inputs[name] = torch.cat([inputs[name], more], dim=1)
+    logits = backend.loaded.model(**inputs, use_cache=False).logits[:, length - 1 :]
     return logits.double().log_softmax(dim=-1).numpy()
 
 
-def answer_log_prob(backend, picture, question, answer):
-    logs = whole_log_probs(backend, picture, question, answer)
-    return sum(logs[k, token] for k, token in enumerate(answer))
+def answer_probabilities(backend, picture, question, answers):
+    """Token sequence -> its probability, each from a pass of its own length."""
+    different, found = {tuple(answer) for answer in answers}, {}
+    for length in {len(answer) for answer in different}:
+        some = sorted(answer for answer in different if len(answer) == length)
+        logs = whole_log_probs(backend, picture, question, some)
+        for answer, row in zip(some, logs, strict=True):
+            found[answer] = float(np.exp(row[np.arange(length), answer].sum()))
+    return found
 
 
 def prompts(backend, picture, questions):
-    with torch.inference_mode():
-        if backend.cached:
-            return backend.runner.behind(backend.runner.prefix(picture), questions)
-        return backend.runner.whole(picture, questions)
+    if backend.cached:
+        return backend.runner.behind(backend.runner.prefix(picture), questions)
+    return backend.runner.whole(picture, questions)
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -50,15 +65,10 @@ def test_the_digit_tree_equals_the_enumeration_of_all_numbers(hub_backend, kind)
     backend, picture = hub_backend(kind), noise_picture()
     grammar = NumberGrammar(1, 1, signed=kind == "qwen")
     tree = number_tree(backend.template, grammar)
-    with torch.inference_mode():
-        read = tree.read(prompts(backend, picture, [QUESTIONS[1], QUESTION]), np.array([1]))
-    expected = np.zeros(len(grammar.texts))
-    seen = set()
-    for lead in ("", " "):
-        for k, tokens in enumerate(backend.template.answers([lead + text for text in grammar.texts])):
-            if tuple(tokens) not in seen:
-                seen.add(tuple(tokens))
-                expected[k] += np.exp(answer_log_prob(backend, picture, QUESTION, tokens))
+    read = tree.read(prompts(backend, picture, [QUESTIONS[1], QUESTION]), np.array([1]))
+    spelled = [backend.template.answers([lead + text for text in grammar.texts]) for lead in ("", " ")]
+    probability = answer_probabilities(backend, picture, QUESTION, spelled[0] + spelled[1])
+    expected = np.array([sum(probability[key] for key in {tuple(a), tuple(b)}) for a, b in zip(*spelled, strict=True)])
     np.testing.assert_allclose(read.masses[0], expected, rtol=2e-3, atol=1e-12)
     assert read.pruned[0] == 0 and read.total[0] == pytest.approx(expected.sum(), rel=1e-3)
     assert expected.max() > 3 * np.median(expected)  # the model does prefer some numbers
@@ -80,8 +90,7 @@ def test_yes_against_no_sums_the_spellings(hub_backend, kind):
     for row, question in zip(read.masses, QUESTIONS[1:], strict=True):
         for mass, spellings in zip(row, (YES, NO), strict=True):
             tokens, _ = backend.template.spellings(spellings)
-            different = {tuple(t) for t in tokens}
-            expected = sum(np.exp(answer_log_prob(backend, picture, question, t)) for t in different)
+            expected = sum(answer_probabilities(backend, picture, question, tokens).values())
             assert mass == pytest.approx(expected, rel=2e-3)
 
 
@@ -92,7 +101,7 @@ def test_a_batch_behind_the_cache_equals_whole_prompts(hub_backend, kind):
     batch = prompts(backend, picture, QUESTIONS).batches[0]
     assert batch.mask.min() == 0  # there is padding
     for k, question in enumerate(QUESTIONS):
-        expected = whole_log_probs(backend, picture, question, [])[0]
+        expected = whole_log_probs(backend, picture, question, [[]])[0, 0]
         np.testing.assert_allclose(batch.log_probs[k].numpy(), expected, atol=2e-4)
 
 
@@ -110,11 +119,10 @@ def test_mrope_positions_are_not_token_counts(hub_backend):
     backend, picture = hub_backend("qwen"), noise_picture()
     from dataclasses import replace
 
-    with torch.inference_mode():
-        prefix = backend.runner.prefix(picture)
-        assert prefix.position < prefix.length
-        naive = backend.runner.behind(replace(prefix, position=prefix.length), [QUESTION]).batches[0]
-    expected = whole_log_probs(backend, picture, QUESTION, [])[0]
+    prefix = backend.runner.prefix(picture)
+    assert prefix.position < prefix.length
+    naive = backend.runner.behind(replace(prefix, position=prefix.length), [QUESTION]).batches[0]
+    expected = whole_log_probs(backend, picture, QUESTION, [[]])[0, 0]
     assert np.abs(naive.log_probs[0].numpy() - expected).max() > 0.01  # counting tokens would be wrong
 
 
@@ -122,13 +130,12 @@ def test_mrope_positions_are_not_token_counts(hub_backend):
 def test_generation_equals_that_of_the_library(hub_backend, kind):
     backend, picture = hub_backend(kind), noise_picture()
     model = backend.loaded.model
-    with torch.inference_mode():
-        written = prompts(backend, picture, QUESTIONS).generate(8, backend._ends)
-        for question, tokens in zip(QUESTIONS, written, strict=True):
-            inputs = backend.runner.tensors(backend.template.inputs(picture, question))
-            made = model.generate(**inputs, max_new_tokens=8, do_sample=False, eos_token_id=sorted(backend._ends))
-            expected = made[0, inputs["input_ids"].shape[1] :].tolist()
-            assert tokens == [t for t in expected if t not in backend._ends]
+    written = prompts(backend, picture, QUESTIONS).generate(8, backend._ends)
+    for question, tokens in zip(QUESTIONS, written, strict=True):
+        inputs = backend.runner.tensors(backend.template.inputs(picture, question))
+        made = model.generate(**inputs, max_new_tokens=8, do_sample=False, eos_token_id=sorted(backend._ends))
+        expected = made[0, inputs["input_ids"].shape[1] :].tolist()
+        assert tokens == [t for t in expected if t not in backend._ends]
 
 
 @pytest.mark.parametrize("kind", ALL)
