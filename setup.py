@@ -37,11 +37,15 @@ EXTRAS = {
         "sentencepiece>=0.2,<1",
         "protobuf>=4,<8",
     ],
+    "train": ["accelerate>=1.10,<2", "peft>=0.18,<1", "tensorboard>=2.15,<3", "tqdm>=4.60,<5"],
+    "evaluate": ["matplotlib>=3.8,<4", "tqdm>=4.60,<5"],
+    "remote": ["httpx>=0.27,<1"],
     "bags": ["rosbags>=0.10,<0.12"],
     "ray": ["ray[data]>=2.40,<3"],
 }
+_ALL = ("sim", "data", "perception", "models", "train", "evaluate", "remote", "bags")
 EXTRAS["demo"] = EXTRAS["sim"] + EXTRAS["data"] + EXTRAS["perception"]
-EXTRAS["all"] = [d for name in ("sim", "data", "perception", "models", "bags") for d in EXTRAS[name]]
+EXTRAS["all"] = [d for name in _ALL for d in EXTRAS[name]]
 EXTRAS["dev"] = [
     "pytest>=8,<10",
     "pytest-xdist>=3.5,<4",
@@ -51,6 +55,9 @@ EXTRAS["dev"] = [
     "types-PyYAML",
     "scikit-image>=0.22,<1",
     "matplotlib>=3.8,<4",
+    "fastapi>=0.110,<1",
+    "uvicorn>=0.30,<1",
+    "openai>=2,<4",
 ]
 
 setup(
@@ -64,7 +71,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     include_package_data=False,
-    package_data={NAME: ["**/*.yaml", "**/*.html", "**/*.css", "**/*.js", "**/*.json", "**/*.csv"]},
+    package_data={NAME: ["**/*.yaml", "**/*.html", "**/*.css", "**/*.js", "**/*.json", "**/*.csv", "**/*.safetensors"]},
     data_files=[
         (f"share/{NAME}", ["package.xml"]),
         *shared("config"),
