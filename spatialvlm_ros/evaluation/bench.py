@@ -144,13 +144,18 @@ def _canonical(value: Any) -> bytes:
 
 
 def write_bench(folder: Path, base_name: str, config: dict[str, Any], views: Sequence[TruthView]) -> str:
-    """Write truth and head (the pictures are there already); returns the name."""
+    """Write truth and head (the pictures are there already); returns the name.
+
+    ``<name>.json`` beside them is what ``config/bench`` holds of a committed bench.
+    """
     sha256 = content_hash(config, views)
     name = f"{base_name}-{sha256[:_HASH_IN_NAME]}"
     packed = lzma.compress(b"".join(_canonical(v.to_json()) for v in views), preset=9)
     write_file(folder / TRUTH_FILE, packed)
     head = {"format": FORMAT, "name": name, "sha256": sha256, "views": len(views), "config": config}
     write_file(folder / BENCH_FILE, (json.dumps(head, indent=1) + "\n").encode())
+    entry = {"name": name, "sha256": sha256, "views": len(views)}
+    write_file(folder / f"{name}.json", (json.dumps(entry, indent=1) + "\n").encode())
     return name
 
 
@@ -187,11 +192,6 @@ def write_file(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(content)
     temporary.replace(path)
-
-
-def committed_entry(name: str, sha256: str, views: int) -> dict[str, Any]:
-    """What ``config/bench/<name>.json`` holds."""
-    return {"name": name, "sha256": sha256, "views": views}
 
 
 def _is_committed(name: str, sha256: str) -> bool:

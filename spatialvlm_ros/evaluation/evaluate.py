@@ -22,8 +22,9 @@ from spatialvlm_ros.evaluation.items import ItemKind, TruthView
 from spatialvlm_ros.evaluation.readouts import READ_OUTS
 from spatialvlm_ros.evaluation.score import Scorer, located_boxes
 from spatialvlm_ros.evaluation.settings import EvaluationSettings
-from spatialvlm_ros.evaluation.text_answers import parse_answers, refusals, rounding_oracle
+from spatialvlm_ros.evaluation.text_answers import parse_answers, rounding_oracle
 from spatialvlm_ros.evaluation.verdicts import against_controls, against_targets
+from spatialvlm_ros.questions.parsing.answers import ParseReason
 
 logger = logging.getLogger(__name__)
 
@@ -176,10 +177,11 @@ def _text(
         return {}
     part, texts = table.take(rows), [text for text in said if text is not None]
     scorer = Scorer(part, settings, histogram[rows])
+    read = parse_answers(texts, part)
     return {
         "questions": len(texts),
-        "declined": refusals(texts, part),
-        "ask": {"rows": scorer.rows(parse_answers(texts, part))},
+        "declined": int((read.reason == str(ParseReason.REFUSAL.value)).sum()),
+        "ask": {"rows": scorer.rows(read)},
         "measure": {"rows": _without_refusals(scorer.rows(measured.take(rows)))},
         "rounding oracle": {"rows": _without_refusals(scorer.rows(rounding_oracle(part, settings.seed)))},
     }

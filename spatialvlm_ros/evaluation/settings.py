@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.evaluation.bench import GIVEN
 from spatialvlm_ros.evaluation.controls import MEDIANS, PICTURES
 from spatialvlm_ros.shared_files import read_yaml, shared_file
 
@@ -40,6 +41,9 @@ class EvaluationSettings:
         unknown = sorted(set(self.controls) - set(CONTROL_NAMES))
         if unknown:
             raise ConfigError("unknown controls", unknown, f"Known: {', '.join(CONTROL_NAMES)}, or none.")
+        strange = sorted(set(self.given) - set(GIVEN))
+        if strange:
+            raise ConfigError("this cannot be given to a model", strange, f"Known: {', '.join(GIVEN)}.")
         for name, least in (("model_width", 1), ("queries_per_view", 1), ("text_per_view", 0), ("bootstrap_draws", 2)):
             if getattr(self, name) < least:
                 raise ConfigError(f"the setting {name} is out of range", getattr(self, name), f"At least {least}.")

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.evaluation.answers import Answers
 from spatialvlm_ros.evaluation.item_table import ItemTable
-from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.questions.families import FAMILIES, FAMILY_NAMES, Family, Kind
-from spatialvlm_ros.questions.parsing.answers import ParsedAnswer, ParseReason, parse_answer
+from spatialvlm_ros.questions.parsing.answers import ParsedAnswer, parse_answer
 from spatialvlm_ros.questions.rounding import UNIFORMS, round_lengths
 
 Float = NDArray[np.float64]
@@ -20,7 +19,7 @@ Float = NDArray[np.float64]
 def parse_answers(texts: Sequence[str | None], table: ItemTable) -> Answers:
     """M answers in words as values: metres, or 1 and 0 for the two sides of a qualitative question.
 
-    None is a question that was not asked.
+    None is a question that was not asked. The reasons are those of ``ParseReason``.
     """
     answers = Answers.empty(len(table))
     for row, text in enumerate(texts):
@@ -32,19 +31,8 @@ def parse_answers(texts: Sequence[str | None], table: ItemTable) -> Answers:
         answers.asked[row] = True
         answers.value[row] = value
         answers.valid[row] = np.isfinite(value)
-        answers.reason[row] = str(Reason.OK if np.isfinite(value) else Reason.MODEL_ERROR)
+        answers.reason[row] = str(parsed.reason.value)
     return answers
-
-
-def refusals(texts: Sequence[str | None], table: ItemTable) -> int:
-    """How many of the answers say that they cannot tell."""
-    count = 0
-    for row, text in enumerate(texts):
-        if text is not None:
-            family = FAMILIES[FAMILY_NAMES[table.family[row]]]
-            parsed = parse_answer(text, family, table.subject[row], table.reference[row] or None)
-            count += parsed.reason is ParseReason.REFUSAL
-    return count
 
 
 def _value(parsed: ParsedAnswer, family: Family, subject: str) -> float:

@@ -7,26 +7,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from judged_models import SMALL_BENCH
+
 from spatialvlm_ros.evaluation.bench_build import build_bench
 from spatialvlm_ros.evaluation.bench_config import BenchConfig
 from spatialvlm_ros.evaluation.settings import EvaluationSettings
 
-# Small enough to be rendered in a few seconds; a real bench never has primitives.
-SMALL = {
-    "name": "tiny",
-    "seed": 3,
-    "views_per_part": 6,
-    "splits": ["new_scenes", "new_cameras"],
-    "out_of_range_every": 2,
-    "least_questions": 4,
-    "pack": None,
-    "simulation": {"width": 160, "height": 120, "antialiasing": 0, "shadow_size": 0, "min_visible_pixels": 20},
-}
-
 
 @pytest.fixture(scope="session")
 def small_config():
-    return BenchConfig.load(**SMALL)
+    return BenchConfig.load(**SMALL_BENCH)
 
 
 @pytest.fixture(scope="session")

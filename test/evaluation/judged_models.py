@@ -1,4 +1,4 @@
-"""Models with the judge's API that know the truth of a bench, to a known error."""
+"""A small bench, and models with the judge's API that know its truth, to a known error."""
 
 from __future__ import annotations
 
@@ -12,6 +12,18 @@ from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reas
 from spatialvlm_ros.questions.families import FAMILIES, Kind
 
 Z90 = 1.6448536269514722
+
+# Small enough to be rendered in a few seconds; a real bench never has primitives.
+SMALL_BENCH = {
+    "name": "tiny",
+    "seed": 3,
+    "views_per_part": 6,
+    "splits": ["new_scenes", "new_cameras"],
+    "out_of_range_every": 2,
+    "least_questions": 4,
+    "pack": None,
+    "simulation": {"width": 160, "height": 120, "antialiasing": 0, "shadow_size": 0, "min_visible_pixels": 20},
+}
 
 
 @dataclass

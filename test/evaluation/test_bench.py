@@ -205,7 +205,7 @@ def test_a_changed_bench_is_refused(bench, tmp_path, change):
 def test_a_name_that_was_given_to_another_content_is_refused(bench, tmp_path, monkeypatch):
     shelf = tmp_path / "config" / "bench"
     shelf.mkdir(parents=True)
-    entry = {"name": bench.name, "sha256": bench.sha256, "views": len(bench.views)}
+    entry = json.loads((bench.folder / f"{bench.name}.json").read_text())
     file = shelf / f"{bench.name}.json"
     monkeypatch.setattr(bench_module, "shared_file", lambda name: tmp_path / name)
     file.write_text(json.dumps(entry))
