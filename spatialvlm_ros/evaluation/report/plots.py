@@ -44,7 +44,7 @@ def _drawn(size: tuple[float, float], draw: Callable[[Any], None], columns: int 
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_STYLE)  # type: ignore[arg-type]:
+    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.subplots(1, columns, **layout)
