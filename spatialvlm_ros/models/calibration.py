@@ -62,16 +62,15 @@ class DepthCalibration:
     """Errors of objects measured in depth and completed, by `readings` bucket (clean, cut, thin).
 
     Attributes:
-        along_bias, along_std: of the centre along the ray, as a share of the object's scale.
-        lateral_std: of the centre across the ray, as a share of the scale.
-        size_bias, size_std: of the log sizes along the depth, width and up axes of its box.
+        center_bias, center_std: of the centre along the depth and width axes of its box, and of its bottom along up
+            (how far up it reaches is part of the size), as a share of its scale.
+        size_bias, size_std: of the log extents along the frame's forward, left and up axes.
     """
 
-    along_bias: Triple = (0.0, 0.0, 0.0)
-    along_std: Triple = (0.12, 0.25, 0.4)
-    lateral_std: Triple = (0.06, 0.25, 0.25)
+    center_bias: tuple[Triple, ...] = ((0.0, 0.0, 0.0),) * N_BUCKETS
+    center_std: tuple[Triple, ...] = ((0.08, 0.05, 0.03), (0.12, 0.08, 0.05), (0.25, 0.15, 0.1))
     size_bias: tuple[Triple, ...] = ((0.0, 0.0, 0.0),) * N_BUCKETS
-    size_std: tuple[Triple, ...] = ((0.25, 0.12, 0.1), (0.5, 0.5, 0.4), (0.5, 0.5, 0.4))
+    size_std: tuple[Triple, ...] = ((0.2, 0.17, 0.1), (0.31, 0.28, 0.28), (0.38, 0.33, 0.4))
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,7 @@ class LengthCalibration:
         direct_bias, direct_factor, composed_bias, composed_factor: error of the median, and what the stated width is
             multiplied by.
         correlation: of the two errors.
+        direct_outliers, composed_outliers: share of answers that are much farther off than their width says.
         mode: `COMBINE`, or the read-out that is used alone.
         spread: factor of the combined width.
         interval: factor of the 90% interval around the median.
@@ -93,6 +93,8 @@ class LengthCalibration:
     composed_bias: float = 0.0
     composed_factor: float = 1.0
     correlation: float = 0.3
+    direct_outliers: float = 0.02
+    composed_outliers: float = 0.05
     mode: str = COMBINE
     spread: float = 1.0
     interval: float = 1.0

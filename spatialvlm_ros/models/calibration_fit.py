@@ -59,6 +59,8 @@ FEWEST_VIEWS = 5
 _FEWEST_FOR_SHAPE = 300
 _FEWEST_FOR_CHOICE = 40
 _OUTLIER = 8.0  # median errors
+_OUTLIER_ERROR = 3.5  # widths
+_COMPLEXITY = 1.05  # combining must gain more than this, in square error
 _OWN_WEIGHT = 30.0
 _INTERVAL_WEIGHT = 60.0
 _BEYOND_TRAINED = 1.5
@@ -106,7 +108,8 @@ def fit_calibration(examples: Iterable[Example], model: str = "", fingerprint: s
     examples = list(examples)
     if len(examples) < FEWEST_VIEWS:
         raise CalibrationError("too few views to fit a calibration", len(examples), "Use 100 or more.")
-    location, depth = fit_locations(examples), fit_depth(examples)
+    location = fit_locations(examples)
+    depth = fit_depth(examples, location)
     thresholds = fit_thresholds(examples)
     lengths, predicates, shapes = {}, {}, {}
     for group in GROUPS:
@@ -212,18 +215,22 @@ def _one_length(
     ]
     direct, composed = (s.moved(-b, f) for s, b, f in zip((rows.direct, rows.composed), biases, factors, strict=True))
     errors = [(s.middle - true) / s.width for s in (direct, composed)]
-    rho = correlation(errors[0], errors[1], towards.correlation)
-    mode = COMBINE if pooled else _mode(direct, composed, true, rho)
-    mixed = _mixed(direct, composed, rho, mode)
+    outliers = [
+        _outliers(e, share, pooled)
+        for e, share in zip(errors, (towards.direct_outliers, towards.composed_outliers), strict=True)
+    ]
     entry = LengthCalibration(
         direct_bias=biases[0],
         direct_factor=factors[0],
         composed_bias=biases[1],
         composed_factor=factors[1],
-        correlation=rho,
-        mode=mode,
-        spread=factor((mixed.middle - true) / mixed.width, towards.spread, _OWN_WEIGHT),
+        correlation=correlation(errors[0], errors[1], towards.correlation),
+        direct_outliers=outliers[0],
+        composed_outliers=outliers[1],
     )
+    entry = entry if pooled else replace(entry, mode=_mode(direct, composed, true, entry))
+    mixed = _mixed(direct, composed, entry)
+    entry = replace(entry, spread=factor((mixed.middle - true) / mixed.width, towards.spread, _OWN_WEIGHT))
     return entry if pooled else _with_range(entry, rows, group)
 
 
@@ -237,21 +244,32 @@ def _with_range(entry: LengthCalibration, rows: _Rows, group: str) -> LengthCali
     return replace(entry, low=low, high=float(sizes.max()) * _BEYOND_TRAINED)
 
 
-def _mixed(direct: Spread, composed: Spread, rho: float, mode: str) -> Spread:
+def _outliers(errors: Float, towards: float, pooled: bool) -> float:
+    """Share of standardised errors beyond what their widths allow."""
+    errors = np.abs(errors[np.isfinite(errors)])
+    share = float((errors > _OUTLIER_ERROR).mean()) if len(errors) else np.nan
+    share = drawn(share, len(errors), towards, 10.0 if pooled else _OWN_WEIGHT)
+    return float(np.clip(share, 0.002, 0.4))
+
+
+def _mixed(direct: Spread, composed: Spread, entry: LengthCalibration) -> Spread:
     n = len(direct.middle)
-    alone = {DIRECT: 1.0, COMPOSED: 0.0}.get(mode, np.nan)
-    return combine(direct, composed, np.full(n, rho), np.full(n, alone))[0]
+    alone = {DIRECT: 1.0, COMPOSED: 0.0}.get(entry.mode, np.nan)
+    outliers = np.full(n, entry.direct_outliers), np.full(n, entry.composed_outliers)
+    return combine(direct, composed, np.full(n, entry.correlation), np.full(n, alone), outliers)[0]
 
 
-def _mode(direct: Spread, composed: Spread, true: Float, rho: float) -> str:
+def _mode(direct: Spread, composed: Spread, true: Float, entry: LengthCalibration) -> str:
     """Both, unless one of them alone has the smaller square error (but for outliers)."""
     both = np.isfinite(direct.middle) & np.isfinite(composed.middle)
     if both.sum() < _FEWEST_FOR_CHOICE:
         return COMBINE
-    errors = {m: np.abs(_mixed(direct, composed, rho, m).middle - true)[both] for m in (COMBINE, DIRECT, COMPOSED)}
+    modes = {m: replace(entry, mode=m) for m in (COMBINE, DIRECT, COMPOSED)}
+    errors = {m: np.abs(_mixed(direct, composed, e).middle - true)[both] for m, e in modes.items()}
     limit = _OUTLIER * float(np.median(errors[COMBINE])) + 1e-9
     squares = {m: float(np.square(np.minimum(e, limit)).mean()) for m, e in errors.items()}
-    return min(squares, key=lambda m: (squares[m], m != COMBINE))
+    squares[COMBINE] *= _COMPLEXITY
+    return min(squares, key=lambda m: squares[m])
 
 
 def _with_intervals(
@@ -264,7 +282,7 @@ def _with_intervals(
         entry, part = found[RELATION_ORDER[int(relation)].value], rows.of(own)
         direct = part.direct.moved(-entry.direct_bias, entry.direct_factor)
         composed = part.composed.moved(-entry.composed_bias, entry.composed_factor)
-        mixed = _mixed(direct, composed, entry.correlation, entry.mode).moved(0.0, entry.spread)
+        mixed = _mixed(direct, composed, entry).moved(0.0, entry.spread)
         low, high = mixed.ends()
         error = (true[own] - mixed.middle) / mixed.width
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -71,6 +71,11 @@ def draw(located: Located) -> Draws:
     )
     axes = np.stack([forwards, lefts, ups], axis=2)  # (S, 3, 3)
     rotations = np.where(located.turned[:, None, None, None], located.rotations[:, None], axes[None])
+    if located.turned.any():  # measured in depth
+        own = np.einsum("kij,ksj->ksi", located.fused_factors, objects[:, :, :3]) + located.fused[:, None, :]
+        grown = (sizes[:, :, 2] - located.seen_heights[:, None]) / 2
+        own = own + grown[:, :, None] * located.rotations[:, None, :, 2]
+        centers = np.where(located.turned[:, None, None], own, centers)
     exact = located.exact[:, None, None]
     centers = np.where(exact, located.positions[:, None, :], centers)
     sizes = np.where(exact, 0.0, sizes)

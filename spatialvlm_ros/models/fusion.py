@@ -43,6 +43,7 @@ _SCALE = np.array([coordinate_scale(r) for r in RELATION_ORDER])
 _MODES = {DIRECT: 1.0, COMPOSED: 0.0}
 _LEAST_SHRUNK = 0.3  # of a direct width, when the scale becomes known
 _MOST_CORRELATED = 0.95
+_OUTLIER_WIDTH = 8.0  # of an outlier's distribution, in widths
 _FEATURE_MIDDLES = (-1.2, 0.3, -1.5)
 _FEATURE_REACH = 3.0
 N_FEATURES = len(_FEATURE_MIDDLES)
@@ -153,7 +154,13 @@ def calibrate_readouts(readings: ViewReadings, raw: RawReadOuts, calibration: Ca
         d, c = length_spreads(readings, raw, length)
         d = d.moved(-constants["direct_bias"], constants["direct_factor"])
         c = c.moved(-constants["composed_bias"], constants["composed_factor"])
-        mixed, weight[length] = combine(d, c, constants["correlation"], constants["direct_only"])
+        mixed, weight[length] = combine(
+            d,
+            c,
+            constants["correlation"],
+            constants["direct_only"],
+            (constants["direct_out"], constants["composed_out"]),
+        )
         mixed = mixed.moved(0.0, constants["spread"])
         features = interval_features(raw.located, readings.subjects[length], mixed, rows)
         bend = (features * _shape_weights(calibration, raw.metric[length])).sum(axis=1)
@@ -182,38 +189,62 @@ def length_spreads(readings: ViewReadings, raw: RawReadOuts, rows: Int) -> tuple
     return direct, Spread.of(to_coordinate(raw.composed[rows], relations))
 
 
-def combine(direct: Spread, composed: Spread, correlation: Float, direct_only: Float) -> tuple[Spread, Float]:
+def combine(
+    direct: Spread, composed: Spread, correlation: Float, direct_only: Float, outliers: tuple[Float, Float]
+) -> tuple[Spread, Float]:
     """The two read-outs weighted by their precision and the correlation of their errors.
+
+    Where they contradict each other far beyond their widths, one of them is an outlier; the one that more often is
+    loses weight, and the answer becomes wider.
 
     Args:
         direct, composed: NaN rows are left out.
         correlation: (N,) of their errors.
         direct_only: (N,) 1 where the direct one is used alone, 0 where the composed one is, NaN where both are.
+        outliers: (N,) each, share of outliers of the direct and of the composed one.
 
     Returns:
         The combined distributions, and (N,) the weight of the direct one.
     """
     has_direct, has_composed = np.isfinite(direct.middle), np.isfinite(composed.middle)
-    a, b = direct.width, composed.width
-    rho = np.clip(correlation, 0.0, _MOST_CORRELATED)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        best = np.clip((b**2 - rho * a * b) / (a**2 + b**2 - 2 * rho * a * b), 0.0, 1.0)
-    weight = np.where(np.isfinite(direct_only), direct_only, best)
-    weight = np.where(has_direct & has_composed, weight, np.where(has_direct, 1.0, 0.0))
+    both = has_direct & has_composed & ~np.isfinite(direct_only)
+    weight, variance = _mixture(direct, composed, np.clip(correlation, 0.0, _MOST_CORRELATED), outliers)
+    only_direct = has_direct & (~has_composed | (direct_only == 1.0))
+    weight = np.where(both, weight, np.where(only_direct, 1.0, 0.0))
+    width = np.where(both, np.sqrt(variance), np.where(only_direct, direct.width, composed.width))
     other = 1.0 - weight
-
-    def mix(x: Float, wx: Float, y: Float, wy: Float) -> Float:
-        return np.where(wx > 0, wx * x, 0.0) + np.where(wy > 0, wy * y, 0.0)
-
-    middle = mix(direct.middle, weight, composed.middle, other)
-    together = 2 * rho * weight * other * _filled(a) * _filled(b)
-    width = np.sqrt(mix(a**2, weight**2, b**2, other**2) + together)
-    parts = np.stack([np.where(weight > 0, weight * a, 0.0), np.where(other > 0, other * b, 0.0)])
+    middle = _filled(weight * direct.middle) + _filled(other * composed.middle)
+    parts = np.stack([_filled(weight * direct.width), _filled(other * composed.width)])
     parts = parts / np.maximum(parts.sum(axis=0), 1e-12)
-    shape = mix(direct.shape, parts[0][:, None], composed.shape, parts[1][:, None])
+    shape = _filled(parts[0][:, None] * direct.shape) + _filled(parts[1][:, None] * composed.shape)
     unknown = ~(has_direct | has_composed)
     middle[unknown], width[unknown], shape[unknown] = np.nan, np.nan, np.nan
     return Spread(middle, width, shape), np.where(unknown, 0.0, weight)
+
+
+def _mixture(direct: Spread, composed: Spread, rho: Float, outliers: tuple[Float, Float]) -> tuple[Float, Float]:
+    """(N,) weight of the direct read-out and variance of the answer: over neither, the direct, or the composed one
+    being an outlier, each as likely as their distance says."""
+    apart = direct.middle - composed.middle
+    wide = _OUTLIER_WIDTH**2
+    cases = (
+        ((1 - outliers[0]) * (1 - outliers[1]), direct.width**2, composed.width**2, rho),
+        (outliers[0], wide * direct.width**2, composed.width**2, 0 * rho),
+        (outliers[1], direct.width**2, wide * composed.width**2, 0 * rho),
+    )
+    chances, weights, variances = [], [], []
+    with np.errstate(invalid="ignore", divide="ignore", under="ignore"):
+        for prior, a2, b2, r in cases:
+            cross = r * np.sqrt(a2 * b2)
+            total = a2 + b2 - 2 * cross
+            w = np.clip((b2 - cross) / total, 0.0, 1.0)
+            chances.append(prior * np.exp(-0.5 * apart**2 / (a2 + b2)) / np.sqrt(a2 + b2))
+            weights.append(w)
+            variances.append(w**2 * a2 + (1 - w) ** 2 * b2 + 2 * w * (1 - w) * cross)
+        chance = np.stack(chances) / np.maximum(np.sum(chances, axis=0), 1e-300)
+        weight = (chance * weights).sum(axis=0)
+        between = (chance * (np.stack(weights) - weight) ** 2).sum(axis=0) * apart**2
+        return weight, (chance * variances).sum(axis=0) + between
 
 
 def _filled(values: Float) -> Float:
@@ -269,6 +300,8 @@ def length_constants(calibration: Calibration, relations: Int, metric: Bool) -> 
             entry.composed_bias,
             entry.composed_factor,
             entry.correlation,
+            entry.direct_outliers,
+            entry.composed_outliers,
             alone,
             entry.spread,
             entry.interval,
@@ -276,7 +309,8 @@ def length_constants(calibration: Calibration, relations: Int, metric: Bool) -> 
             entry.high,
         )
 
-    names = "direct_bias direct_factor composed_bias composed_factor correlation direct_only spread interval low high"
+    names = "direct_bias direct_factor composed_bias composed_factor correlation direct_out composed_out direct_only "
+    names += "spread interval low high"
     return _constants(names, lambda r, g: values(calibration.length(r, g)), relations, metric)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.models.calibration import DepthCalibration, LocationCalibration
 from spatialvlm_ros.models.known_sizes import log_sizes_of, ranges_from_sizes
-from spatialvlm_ros.models.readings import CAMERA, FIXED, DepthReadings, ViewReadings
+from spatialvlm_ros.models.readings import CAMERA, CLEAN, FIXED, THIN, DepthReadings, ViewReadings
 from spatialvlm_ros.models.shared_scale import ScalePosterior, scale_posterior
 
 Float = NDArray[np.float64]
@@ -26,6 +26,9 @@ _LEAST_SCALE = 0.5
 _MOST_SURPRISE = 4.0  # deviations
 _LEAST_RANGE_STD = 0.08
 _FEWEST_FOR_COMMON = 3
+_ODD_SIZE = 3.0  # deviations
+_LEAST_SIZE_STD = 0.15
+_LEAST_VARIANCE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,9 @@ class Located:
         positions: (K, 3) metres of exact objects.
         rays: (K, 3) to the centre's pixel, z = 1; ray_stds: (K, 2) of x and y.
         log_ranges: (K,) after all corrections but the random part.
+        fused: (K, 3) metres and fused_factors: (K, 3, 3), Cholesky factors: centres of objects measured in depth.
+        seen_heights: (K,) metres along the box's up axis that those centres go with: a higher or lower box keeps its
+            bottom.
         log_sizes, size_stds, size_shares: (K, 3) along the box's own axes; own deviation; share of the view's scale
             error that they follow.
         rotations: (K, 3, 3) columns forward, left, up of the box; of the frame where ``turned`` is False.
@@ -72,6 +78,9 @@ class Located:
     rays: Float
     ray_stds: Float
     log_ranges: Float
+    fused: Float
+    fused_factors: Float
+    seen_heights: Float
     log_sizes: Float
     size_stds: Float
     size_shares: Float
@@ -101,49 +110,46 @@ def locate_objects(readings: ViewReadings, location: LocationCalibration, depth:
     frame = view_frame(readings, location)
     axes = np.stack([frame.frame.forward, frame.frame.left, frame.frame.up], axis=1)
     known = measured.known
-    bucket = measured.buckets
-    along_bias, along_std, lateral_std = (np.asarray(getattr(depth, n))[bucket] for n in _ALONG)
-
-    # pixels
     pixels, pixel_stds = _said_pixels(readings, location)
-    with np.errstate(invalid="ignore"):
-        depth_range = np.linalg.norm(measured.centers, axis=1)
-        depth_pixels = readings.camera.project(measured.centers)
-        depth_pixel_stds = np.maximum(
-            lateral_std * measured.scales * readings.camera.fx / measured.centers[:, 2], _LEAST_PIXEL_STD
-        )
-    pixels, pixel_stds = _product(pixels, pixel_stds, depth_pixels, np.repeat(depth_pixel_stds[:, None], 2, axis=1))
     rays, ray_stds = _rays(readings, pixels, pixel_stds)
     directions = rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    centers, covariances = _depth_centers(measured, depth)
 
-    # ranges
     said_range = said.log_ranges - location.range_bias
     start = np.where(np.isfinite(said_range), said_range, 0.0)
     sized_range, sized_std = ranges_from_sizes(
         readings.known_sizes, said.boxes, said.box_stds * location.box_factor, pixels, directions, readings.camera, axes
     )
     with np.errstate(invalid="ignore", divide="ignore"):
-        corrected = np.log(np.maximum(depth_range - along_bias * measured.scales, 1e-3))
-        range_std = along_std * measured.scales / depth_range
+        depth_range = np.linalg.norm(centers, axis=1)
+        sight = centers / depth_range[:, None]
+        range_std = np.sqrt(np.einsum("ki,kij,kj->k", sight, covariances, sight)) / depth_range
         robot_height = np.log(readings.camera_height) if readings.camera_height > 0 else np.nan
     posterior = scale_posterior(
         np.where(np.isfinite(said_range), said.log_range_stds * location.range_factor, np.nan),
         readings.frame.log_height_std * location.height_factor if readings.frame is not None else float("nan"),
         location.shared_std,
-        (corrected - start, range_std),
+        (np.log(depth_range) - start, range_std),
         (sized_range - start, sized_std),
         (robot_height - frame.log_height, _HEIGHT_STD_M / max(readings.camera_height, 1e-3)),
     )
     exact = (readings.kinds == CAMERA) | (readings.kinds == FIXED)
     ranged = np.isfinite(said_range) | known | np.isfinite(sized_range)
+    said_std = np.where(np.isfinite(said_range), said.log_range_stds * location.range_factor, np.nan)
+    fused, factors = _fused_centers(
+        (centers, covariances), directions * np.exp(said_range)[:, None], said_std, ray_stds, rays
+    )
     log_sizes, size_stds, size_shares, rotations = _sizes(readings, location, depth, axes, posterior)
     return Located(
-        placed=exact | (ranged & np.isfinite(rays).all(axis=1)),
+        placed=exact | known | (ranged & np.isfinite(rays).all(axis=1)),
         exact=exact,
         positions=readings.positions,
         rays=rays,
         ray_stds=ray_stds,
-        log_ranges=start + posterior.range_corrections(),
+        log_ranges=np.where(known, np.log(np.linalg.norm(fused, axis=1)), start + posterior.range_corrections()),
+        fused=fused,
+        fused_factors=factors,
+        seen_heights=measured.sizes[:, 2],
         log_sizes=log_sizes,
         size_stds=size_stds,
         size_shares=size_shares,
@@ -157,14 +163,12 @@ def locate_objects(readings: ViewReadings, location: LocationCalibration, depth:
     )
 
 
-_ALONG = ("along_bias", "along_std", "lateral_std")
-
-
 def believable(readings: ViewReadings, location: LocationCalibration) -> DepthReadings:
     """The depth readings without those that measured something else than the named object.
 
     Their range contradicts what the model says far beyond its error, while those of the other objects do not (all
-    contradicting alike is an error of the model's scale). An object's scale is at least half of what the model says.
+    contradicting alike is an error of the model's scale). An object's scale is at least half of what the model says;
+    one whose size contradicts the model counts as badly seen.
     """
     said, measured = readings.locations, readings.depth
     if not measured.known.any():
@@ -172,6 +176,9 @@ def believable(readings: ViewReadings, location: LocationCalibration) -> DepthRe
     with np.errstate(invalid="ignore"):
         expected = np.exp(np.mean(said.log_sizes - np.asarray(location.size_bias), axis=1))
         scales = np.fmax(measured.scales, np.where(measured.known, _LEAST_SCALE * expected, np.nan))
+        stds = np.maximum(said.log_size_stds * np.asarray(location.size_factor), _LEAST_SIZE_STD)
+        off = np.abs(np.log(measured.sizes[:, [1, 0, 2]]) - (said.log_sizes - np.asarray(location.size_bias))) / stds
+        odd = (off > _ODD_SIZE).any(axis=1)
         surprise = np.log(np.linalg.norm(measured.centers, axis=1)) - (said.log_ranges - location.range_bias)
         common = float(np.nanmedian(surprise)) if np.isfinite(surprise).sum() >= _FEWEST_FOR_COMMON else 0.0
         limit = _MOST_SURPRISE * np.maximum(said.log_range_stds * location.range_factor, _LEAST_RANGE_STD)
@@ -179,6 +186,7 @@ def believable(readings: ViewReadings, location: LocationCalibration) -> DepthRe
     return replace(
         measured,
         scales=np.where(wrong, np.nan, scales),
+        buckets=np.where(odd & (measured.buckets == CLEAN), THIN, measured.buckets),
         centers=np.where(wrong[:, None], np.nan, measured.centers),
         sizes=np.where(wrong[:, None], np.nan, measured.sizes),
         camera_heights=np.where(wrong, np.nan, measured.camera_heights),
@@ -200,13 +208,47 @@ def view_frame(readings: ViewReadings, location: LocationCalibration) -> ViewFra
     return ViewFrame(CanonicalFrame.from_up(up), up_std, readings.camera_height, log_height)
 
 
-def _product(a: Float, a_std: Float, b: Float, b_std: Float) -> tuple[Float, Float]:
-    """Product of two Gaussians, element by element; NaN says nothing."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        wa = np.where(np.isfinite(a) & np.isfinite(a_std), 1.0 / a_std**2, 0.0)
-        wb = np.where(np.isfinite(b) & np.isfinite(b_std), 1.0 / b_std**2, 0.0)
-        total = np.where(wa + wb > 0, wa + wb, np.nan)
-        return (wa * np.nan_to_num(a) + wb * np.nan_to_num(b)) / total, 1.0 / np.sqrt(total)
+def _depth_centers(measured: DepthReadings, depth: DepthCalibration) -> tuple[Float, Float]:
+    """(K, 3) centres measured in depth without their usual bias, and (K, 3, 3) covariances; NaN where unmeasured."""
+    scales = measured.scales[:, None]
+    bias = np.asarray(depth.center_bias)[measured.buckets] * scales
+    stds = np.asarray(depth.center_std)[measured.buckets] * scales
+    centers = measured.centers - np.einsum("kij,kj->ki", measured.rotations, bias)
+    turned = measured.rotations * stds[:, None, :]
+    return centers, turned @ turned.transpose(0, 2, 1)
+
+
+def _fused_centers(
+    measured: tuple[Float, Float], said: Float, said_std: Float, ray_stds: Float, rays: Float
+) -> tuple[Float, Float]:
+    """Product of the centres that depth and the model give, as Gaussians: (K, 3) and Cholesky factors (K, 3, 3).
+
+    Args:
+        measured: centres and covariances of depth, NaN where there is none: those rows are NaN.
+        said: (K, 3) centres of the model, NaN where it does not say.
+        said_std: (K,) of its log range; ray_stds: (K, 2) of x and y of its rays (K, 3).
+    """
+    centers, covariances = measured
+    fused, factors = np.full_like(centers, np.nan), np.full_like(covariances, np.nan)
+    known = np.flatnonzero(np.isfinite(centers).all(axis=1))
+    if len(known) == 0:
+        return fused, factors
+    information = np.linalg.inv(covariances[known])
+    weighted = np.einsum("kij,kj->ki", information, centers[known])
+    both = np.isfinite(said[known]).all(axis=1) & np.isfinite(said_std[known])
+    at = known[both]
+    if len(at):
+        # A model's error: along the ray, and across it in the picture's x and y.
+        across = said[at, 2][:, None, None] * np.eye(3)[None, :2] * ray_stds[at][:, :, None]
+        along = (said[at] * said_std[at, None])[:, None, :]
+        parts = np.concatenate([across, along], axis=1)
+        inverse = np.linalg.inv(np.einsum("kpi,kpj->kij", parts, parts) + _LEAST_VARIANCE * np.eye(3))
+        information[both] += inverse
+        weighted[both] += np.einsum("kij,kj->ki", inverse, said[at])
+    together = np.linalg.inv(information)
+    fused[known] = np.einsum("kij,kj->ki", together, weighted)
+    factors[known] = np.linalg.cholesky(together + _LEAST_VARIANCE * np.eye(3))
+    return fused, factors
 
 
 def _said_pixels(readings: ViewReadings, location: LocationCalibration) -> tuple[Float, Float]:
@@ -256,7 +298,7 @@ def _sizes(
     if not known.any():
         return logs, own, shares, np.broadcast_to(axes, (len(logs), 3, 3))
     with np.errstate(invalid="ignore", divide="ignore"):
-        seen = np.log(measured.sizes) - np.asarray(depth.size_bias)[measured.buckets]
+        seen = np.log(measured.sizes) - np.asarray(depth.size_bias)[measured.buckets]  # forward-, left- and upward
         seen_std = np.asarray(depth.size_std)[measured.buckets]
         # What the measured box reaches along the axes that the model's sizes are along.
         along = np.abs(np.einsum("kij,il->kjl", measured.rotations, axes))  # (K, own axis, frame axis)

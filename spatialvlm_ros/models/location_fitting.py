@@ -13,6 +13,7 @@ from spatialvlm_ros.models.backend import PRESENT
 from spatialvlm_ros.models.calibration import DepthCalibration, LocationCalibration, Thresholds, Triple
 from spatialvlm_ros.models.calibration_examples import Example
 from spatialvlm_ros.models.distributions import RELATION_ORDER, quantile_at
+from spatialvlm_ros.models.located import believable
 from spatialvlm_ros.models.readings import N_BUCKETS
 from spatialvlm_ros.models.robust_fitting import bias, drawn, factor, shared_variance
 from spatialvlm_ros.scenes.relations import Relation
@@ -22,7 +23,6 @@ Float = NDArray[np.float64]
 _NEVER_ZERO = np.array([r in (Relation.DISTANCE, Relation.HEIGHT, Relation.WIDTH) for r in RELATION_ORDER])
 _LEAST_SHARED = 0.02
 _MEDIAN_OF_ANGLE = 1.1774  # of the length of a 2D normal vector
-_Q90_OF_ANGLE = 2.1460
 _MOST_REFUSED = 0.022  # of present objects: two of them stay below 5% of queries
 _REFUSED = 0.93  # wanted, of absent and ambiguous ones
 _FEWEST = 20
@@ -102,59 +102,48 @@ def _height_error(example: Example) -> Float:
     return np.array([[error, said.log_height_std, angle, said.up_std]])
 
 
-def fit_depth(examples: Sequence[Example]) -> DepthCalibration:
+def fit_depth(examples: Sequence[Example], location: LocationCalibration) -> DepthCalibration:
     """From the objects that were measured in depth, by bucket; buckets with few objects stay near the defaults."""
     default = DepthCalibration()
-    rows = [_depth_errors(e) for e in examples]
-    errors = np.concatenate(rows) if rows else np.zeros((0, 6))
-    values: dict[str, list[float]] = {"along_bias": [], "along_std": [], "lateral_std": []}
-    size_bias, size_std = [], []
+    rows = [_depth_errors(e, location) for e in examples]
+    errors = np.concatenate(rows) if rows else np.zeros((0, 7))
+    errors = errors[np.isfinite(errors).all(axis=1)]
+    found: dict[str, list[Triple]] = {"center_bias": [], "center_std": [], "size_bias": [], "size_std": []}
     for bucket in range(N_BUCKETS):
-        own = errors[(errors[:, 0] == bucket) & np.isfinite(errors).all(axis=1)]
-        n = len(own)
-        along_bias = bias(own[:, 1], default.along_bias[bucket], _DEPTH_WEIGHT)
-        values["along_bias"].append(along_bias)
-        values["along_std"].append(_scatter(own[:, 1] - along_bias, default.along_std[bucket]))
-        lateral = default.lateral_std[bucket]
-        if n:
-            lateral = max(np.quantile(own[:, 2], 0.5) / _MEDIAN_OF_ANGLE, np.quantile(own[:, 2], 0.9) / _Q90_OF_ANGLE)
-        values["lateral_std"].append(drawn(float(lateral), n, default.lateral_std[bucket], _DEPTH_WEIGHT))
-        biases = [bias(own[:, 3 + k], default.size_bias[bucket][k], _DEPTH_WEIGHT) for k in range(3)]
-        size_bias.append(_triple(biases))
-        size_std.append(_triple([_scatter(own[:, 3 + k] - biases[k], default.size_std[bucket][k]) for k in range(3)]))
-    return DepthCalibration(
-        **{name: _triple(found) for name, found in values.items()}, size_bias=tuple(size_bias), size_std=tuple(size_std)
-    )
+        own = errors[errors[:, 0] == bucket]
+        for name, first in (("center", 1), ("size", 4)):
+            part = own[:, first : first + 3]
+            before = getattr(default, f"{name}_bias")[bucket], getattr(default, f"{name}_std")[bucket]
+            biases = [bias(part[:, k], before[0][k], _DEPTH_WEIGHT) for k in range(3)]
+            found[f"{name}_bias"].append(_triple(biases))
+            found[f"{name}_std"].append(_triple([_scatter(part[:, k] - biases[k], before[1][k]) for k in range(3)]))
+    return DepthCalibration(**{name: tuple(values) for name, values in found.items()})
 
 
 def _scatter(errors: Float, default: float) -> float:
-    """A deviation that also holds the heavier tails."""
+    """A deviation that is not ruled by outliers (what they do to answers, the intervals hold)."""
     if len(errors) == 0:
         return default
-    size = np.abs(errors)
-    found = max(float(np.quantile(size, 0.68)), float(np.quantile(size, 0.9)) / 1.6449, 0.01)
+    found = max(float(np.quantile(np.abs(errors), 0.68)), 0.01)
     return drawn(found, len(errors), default, _DEPTH_WEIGHT)
 
 
-def _depth_errors(example: Example) -> Float:
-    """(K, 6) bucket, error along the ray and across it over the scale, log errors of the three sizes."""
-    measured, boxes = example.readings.depth, example.truth.boxes
+def _depth_errors(example: Example, location: LocationCalibration) -> Float:
+    """(K, 7) bucket; error of the centre along the box's depth and width axes, and of its bottom, over the scale; log
+    errors of the extents along the frame's forward, left and up axes (how a round thing is turned is no error)."""
+    measured, boxes = believable(example.readings, location), example.truth.boxes
     known = measured.known & np.isfinite(boxes.centers).all(axis=1)
     if not known.any():
-        return np.zeros((0, 6))
-    truth, rotations = boxes[known], measured.rotations[known]
-    centers, scales = measured.centers[known], measured.scales[known]
-    directions = centers / np.linalg.norm(centers, axis=1, keepdims=True)
-    along = (np.linalg.norm(centers, axis=1) - np.linalg.norm(truth.centers, axis=1)) / scales
-    offset = centers - truth.centers
-    across = np.linalg.norm(offset - np.einsum("ki,ki->k", offset, directions)[:, None] * directions, axis=1) / scales
-    true_sizes = np.stack([_extent(truth, rotations[:, :, k]) for k in range(3)], axis=1)
-    sizes = np.log(np.maximum(measured.sizes[known], 1e-4) / np.maximum(true_sizes, 1e-4))
-    return np.concatenate([np.stack([measured.buckets[known].astype(float), along, across], axis=1), sizes], axis=1)
-
-
-def _extent(boxes: Boxes, axes: Float) -> Float:
-    return boxes.extent_along(axes)
+        return np.zeros((0, 7))
+    frame = CanonicalFrame.from_up(example.truth.up)
+    seen = Boxes(measured.centers[known], measured.sizes[known], measured.rotations[known])
+    offsets = np.einsum("kji,kj->ki", seen.rotations, seen.centers - boxes[known].centers)
+    ups = seen.rotations[:, :, 2]
+    offsets[:, 2] = seen.bottom_along(ups) - boxes[known].bottom_along(ups)
+    axes = (frame.forward, frame.left, frame.up)
+    sizes = [np.log(np.maximum(seen.extent_along(a), 1e-4) / boxes[known].extent_along(a)) for a in axes]
+    parts = [measured.buckets[known].astype(float)[:, None], offsets / measured.scales[known][:, None]]
+    return np.concatenate([*parts, np.stack(sizes, axis=1)], axis=1)
 
 
 def fit_thresholds(examples: Sequence[Example]) -> Thresholds:
