@@ -37,14 +37,15 @@ def hub_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 @pytest.fixture(scope="session")
 def hub_backend(hub_folder: Callable[[str], Path]) -> Callable[[str], object]:
-    """``hub_backend("qwen")`` is a `HubBackend` of that model in float32."""
+    """``hub_backend("qwen")`` is a `HubBackend` of that model in float32, with one decimal to be quick."""
     from spatialvlm_ros.models.hub.backend import HubBackend
 
     made: dict[str, HubBackend] = {}
 
     def backend(name: str) -> HubBackend:
         if name not in made:
-            made[name] = HubBackend.from_pretrained(str(hub_folder(name)), dtype="float32", device="cpu")
+            folder = str(hub_folder(name))
+            made[name] = HubBackend.from_pretrained(folder, dtype="float32", device="cpu", decimals=1)
         return made[name]
 
     return backend

@@ -55,11 +55,19 @@ def test_it_reads_lengths_predicates_and_presence(hub_backend, observation, kind
 
 def test_one_large_batch_equals_small_ones(hub_folder, hub_backend, observation):
     whole = hub_backend("llava_digits")
-    small = HubBackend.from_pretrained(str(hub_folder("llava_digits")), dtype="float32", device="cpu", batch_size=2)
+    folder = str(hub_folder("llava_digits"))
+    small = HubBackend.from_pretrained(folder, dtype="float32", device="cpu", decimals=1, batch_size=2)
     expected, found = (b.read(b.encode(observation), QUERIES[:6]) for b in (whole, small))
     np.testing.assert_allclose(found.lengths, expected.lengths, atol=1e-5)
     np.testing.assert_allclose(found.p_true, expected.p_true, atol=1e-4)
     np.testing.assert_allclose(found.subjects.presence, expected.subjects.presence, atol=1e-4)
+
+
+def test_centimetres_and_a_number_format_of_the_machine(hub_folder, observation):
+    backend = HubBackend.from_pretrained(str(hub_folder("qwen")), device="cpu")
+    assert str(backend.loaded.model.dtype) in ("torch.float32", "torch.bfloat16") and backend.cached
+    readings = backend.read(backend.encode(observation), QUERIES[:1])
+    assert readings.lengths[0].sum() == pytest.approx(1) and np.isfinite(readings.subjects.presence[0]).all()
 
 
 def test_nothing_asked_is_nothing_read(hub_backend, observation):
