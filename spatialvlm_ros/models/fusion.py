@@ -43,7 +43,7 @@ _SCALE = np.array([coordinate_scale(r) for r in RELATION_ORDER])
 _MODES = {DIRECT: 1.0, COMPOSED: 0.0}
 _LEAST_SHRUNK = 0.3  # of a direct width, when the scale becomes known
 _MOST_CORRELATED = 0.95
-_OUTLIER_WIDTH = 8.0  # of an outlier's distribution, in widths
+_OUTLIER_WIDTH = 5.0  # of an outlier's distribution, in widths of the wider read-out
 _FEATURE_MIDDLES = (-1.2, 0.3, -1.5)
 _FEATURE_REACH = 3.0
 N_FEATURES = len(_FEATURE_MIDDLES)
@@ -226,11 +226,12 @@ def _mixture(direct: Spread, composed: Spread, rho: Float, outliers: tuple[Float
     """(N,) weight of the direct read-out and variance of the answer: over neither, the direct, or the composed one
     being an outlier, each as likely as their distance says."""
     apart = direct.middle - composed.middle
-    wide = _OUTLIER_WIDTH**2
+    a2, b2 = direct.width**2, composed.width**2
+    astray = _OUTLIER_WIDTH**2 * np.maximum(a2, b2)  # how far off an outlier is has little to do with its width
     cases = (
-        ((1 - outliers[0]) * (1 - outliers[1]), direct.width**2, composed.width**2, rho),
-        (outliers[0], wide * direct.width**2, composed.width**2, 0 * rho),
-        (outliers[1], direct.width**2, wide * composed.width**2, 0 * rho),
+        ((1 - outliers[0]) * (1 - outliers[1]), a2, b2, rho),
+        (outliers[0], astray, b2, 0 * rho),
+        (outliers[1], a2, astray, 0 * rho),
     )
     chances, weights, variances = [], [], []
     with np.errstate(invalid="ignore", divide="ignore", under="ignore"):

@@ -14,10 +14,12 @@ from spatialvlm_ros.models.query import ObjectRef, Region
 
 Float = NDArray[np.float64]
 
-_RANGE_STD = 0.1  # log: yaw, a box that is a little off, a part that is hidden
+_RANGE_STD = 0.08  # log: a box that is a little off, a part that is hidden
+_YAWS = np.radians(np.arange(0.0, 180.0, 22.5))
+_ALIKE = 0.1  # log ratios of the two extents of a box that agree
 _UP_STD = 0.03  # log
 _LEVEL_STD = 0.08
-_ROUNDS = 3
+_ROUNDS = 4
 _BORDER_PX = 1.5
 
 
@@ -66,8 +68,8 @@ def ranges_from_sizes(
 ) -> tuple[Float, Float]:
     """(K,) log range and its deviation of the objects with a known size and a 2D box; NaN for the others.
 
-    A hidden part makes a box too small, never too large: the larger of the two extents tells the range. A box that
-    reaches to the picture's border tells nothing.
+    How an object is turned is found from the proportions of its box. A box that reaches to the picture's border tells
+    nothing.
 
     Args:
         known: (K, 3) width, depth, height in metres, NaN where not known.
@@ -77,25 +79,47 @@ def ranges_from_sizes(
         camera: of the picture.
         axes: (3, 3) columns forward, left, up.
     """
-    logs, _ = log_sizes_of(known)
     limits = [camera.width - 1 - _BORDER_PX, camera.height - 1 - _BORDER_PX]
     inside = (boxes[:, :2] > _BORDER_PX - 0.5).all(axis=1) & (boxes[:, 2:] < limits).all(axis=1)
-    use = np.flatnonzero(inside & np.isfinite(logs).all(axis=1) & np.isfinite(rays).all(axis=1))
+    use = np.flatnonzero(inside & np.isfinite(known).all(axis=1) & np.isfinite(rays).all(axis=1))
     log_range, std = np.full(len(known), np.nan), np.full(len(known), np.nan)
     if len(use) == 0:
         return log_range, std
     seen = np.maximum(boxes[use, 2:] - boxes[use, :2], 1.0)
-    sizes = np.exp(logs[use])[:, [1, 0, 2]]
-    rotation = np.broadcast_to(axes, (len(use), 3, 3))
-    ranges = camera.fy * sizes[:, 2] / seen[:, 1]
+    n, m = len(use), len(_YAWS)
+    sizes = np.repeat(known[use][:, [1, 0, 2]], m, axis=0)  # every object at every yaw
+    rotations = np.tile(_turned(axes), (n, 1, 1))
+    directions, boxes_seen = np.repeat(rays[use], m, axis=0), np.repeat(seen, m, axis=0)
+    ranges = camera.fy * sizes[:, 2] / boxes_seen[:, 1]
     for _ in range(_ROUNDS):
-        corners = Boxes(rays[use] * ranges[:, None], sizes, rotation).corners().reshape(-1, 3)
+        corners = Boxes(directions * ranges[:, None], sizes, rotations).corners().reshape(-1, 3)
         corners[:, 2] = np.maximum(corners[:, 2], 1e-3)
-        projected = camera.project(corners).reshape(len(use), 8, 2)
-        ranges = ranges * ((projected.max(axis=1) - projected.min(axis=1)) / seen).min(axis=1)
-    log_range[use] = np.log(ranges)
+        projected = camera.project(corners).reshape(n * m, 8, 2)
+        ratios = np.log((projected.max(axis=1) - projected.min(axis=1)) / boxes_seen)
+        ranges = ranges * np.exp(_agreed(ratios))
+    unlike = np.abs(ratios[:, 0] - ratios[:, 1]).reshape(n, m)
+    chances = np.exp(-0.5 * np.minimum(((unlike - unlike.min(axis=1, keepdims=True)) / _ALIKE) ** 2, 50.0))
+    chances /= chances.sum(axis=1, keepdims=True)
+    logs = np.log(ranges).reshape(n, m)
+    log_range[use] = (chances * logs).sum(axis=1)
+    spread2 = (chances * (logs - log_range[use, None]) ** 2).sum(axis=1)
     relative = np.nan_to_num(box_stds[use]).max(axis=1) * np.sqrt(2) / seen.max(axis=1)
-    std[use] = np.hypot(_RANGE_STD, relative)
+    std[use] = np.sqrt(_RANGE_STD**2 + relative**2 + spread2)
     bad = ~np.isfinite(log_range)
     log_range[bad], std[bad] = np.nan, np.nan
     return log_range, std
+
+
+def _agreed(ratios: Float) -> Float:
+    """(N,) of the log ratios (N, 2) of both extents: their mean where they are alike, else the smaller one, which is
+    that of the extent of which less is hidden."""
+    apart = np.clip(np.abs(ratios[:, 0] - ratios[:, 1]) / _ALIKE - 1.0, 0.0, 1.0)
+    return (1 - apart) * ratios.mean(axis=1) + apart * ratios.min(axis=1)
+
+
+def _turned(axes: Float) -> Float:
+    """(Y, 3, 3) the axes forward, left, up turned about up."""
+    cosine, sine = np.cos(_YAWS), np.sin(_YAWS)
+    forward = cosine[:, None] * axes[:, 0] + sine[:, None] * axes[:, 1]
+    left = -sine[:, None] * axes[:, 0] + cosine[:, None] * axes[:, 1]
+    return np.stack([forward, left, np.broadcast_to(axes[:, 2], forward.shape)], axis=2)

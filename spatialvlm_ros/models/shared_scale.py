@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 
 UNKNOWN_VARIANCE = 16.0  # of a log range that nothing is said of
-_LEAST_OWN = 0.3  # of a stated deviation that is the object's own at least
+_LEAST_OWN = 0.1  # of a stated deviation that is the object's own at least
 
 
 @dataclass(frozen=True)

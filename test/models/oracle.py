@@ -88,7 +88,7 @@ class Oracle:
     def _locate(self, observation, given):
         scene, n = self.scenes[observation.stamp_ns], self.noise
         name = given.name if isinstance(given, Region) else given
-        if name == self.broken:
+        if self.broken and name == self.broken:
             raise ModelError("the model broke", name, "")
         found = self._find(scene, name)
         unknown = Locations.unknown(1)
@@ -141,6 +141,8 @@ class Oracle:
         scene, n = self.scenes[observation.stamp_ns], self.noise
         truth = truth_of(scene, query)
         rng = self._rng(observation, str(query.kind), f"{query.subject}{query.reference}")
+        if any(isinstance(o, Region) and not o.name for o in (query.subject, query.reference)):
+            return  # it has no word for what it cannot recognise
         if np.isnan(truth):
             truth = 0.3
         if RELATIONS[query.kind].predicate:
