@@ -38,12 +38,12 @@ EXTRAS = {
         "protobuf>=4,<8",
     ],
     "train": ["accelerate>=1.10,<2", "peft>=0.18,<1", "tensorboard>=2.15,<3", "tqdm>=4.60,<5"],
-    "evaluate": ["matplotlib>=3.8,<4", "tqdm>=4.60,<5"],
+    "report": ["matplotlib>=3.8,<4", "tqdm>=4.60,<5"],
     "remote": ["httpx>=0.27,<1"],
     "bags": ["rosbags>=0.10,<0.12"],
     "ray": ["ray[data]>=2.40,<3"],
 }
-_ALL = ("sim", "data", "perception", "models", "train", "evaluate", "remote", "bags")
+_ALL = ("sim", "data", "perception", "models", "train", "report", "remote", "bags")
 EXTRAS["demo"] = EXTRAS["sim"] + EXTRAS["data"] + EXTRAS["perception"]
 EXTRAS["all"] = [d for name in _ALL for d in EXTRAS[name]]
 EXTRAS["dev"] = [

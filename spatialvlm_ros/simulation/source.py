@@ -33,6 +33,7 @@ from spatialvlm_ros.simulation.tabletops import arrange_table
 from spatialvlm_ros.simulation.truth import LayoutTruth, Thing, measure, things_of
 from spatialvlm_ros.simulation.viewpoints import draw_viewpoint
 from spatialvlm_ros.simulation.views import compose_scene, instance_picture
+from spatialvlm_ros.simulation.visibility import TILE
 
 logger = logging.getLogger(__name__)
 
@@ -133,8 +134,9 @@ class SimulatedViews:
         with_arm = kind == "table" and self.config.robot_share > 0
         options = StageOptions(self.config.antialiasing, self.config.shadow_size)
         stage = Stage(kind, props, with_arm, self._pack, options, rng)
-        height = max(self.config.height, self.config.width)  # a split may use another aspect
-        self._compiled = _Compiled(number, kind, props, stage, Renderer(stage.model, self.config.width, height))
+        width = max(self.config.width, TILE)  # silhouettes are drawn in tiles
+        height = max(self.config.height, width)  # a split may use another aspect
+        self._compiled = _Compiled(number, kind, props, stage, Renderer(stage.model, width, height))
         self._spent("compile", began)
         return self._compiled
 
