@@ -10,7 +10,7 @@ export MUJOCO_GL ?= egl
 
 SETUP_FILES := setup.py constraints.txt tools/system_packages.sh
 
-.PHONY: help setup demo demo-data assets test test-fast test-slow lint types test-numpy1 bench clean
+.PHONY: gpu-bundle help setup demo demo-data assets test test-fast test-slow lint types test-numpy1 bench clean
 
 help:
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ demo-data: $(VENV)/.ready-demo assets ## generate a small data set and a page th
 lint: $(VENV)/.ready-all
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+gpu-bundle: $(VENV)/.ready-all assets ## what a machine without a network needs to train on its accelerator, below 60 MiB
+	$(PY) tools/gpu_bundle.py --out build/gpu_bundle.tar --assets $(SPATIALVLM_ASSETS)
 
 types: $(VENV)/.ready-all
 	$(VENV)/bin/mypy
