@@ -163,7 +163,7 @@ class Calibration:
     def length(self, relation: Relation, group: str) -> LengthCalibration:
         """Of one length."""
         known = self.lengths.get(group, {})
-        return known.get(relation.value) or known.get("") or LengthCalibration()
+        return known.get(relation.value) or known.get("") or _DEFAULT_LENGTHS[group]
 
     def predicate(self, relation: Relation, group: str) -> PredicateCalibration:
         """Of one predicate; objects measured in depth count more than what a network says, unless fitted."""
@@ -219,6 +219,10 @@ class Calibration:
             raise CalibrationError("the calibration file is damaged", str(error), "Fit it again.") from error
 
 
+_DEFAULT_LENGTHS = {
+    MONOCULAR: LengthCalibration(),
+    METRIC: LengthCalibration(correlation=0.0, direct_outliers=0.1, composed_outliers=0.01),
+}
 _DEFAULT_PREDICATES = {
     MONOCULAR: PredicateCalibration(),
     METRIC: PredicateCalibration(direct=0.1, composed=1.0),

@@ -194,7 +194,7 @@ def _fit_lengths(rows: _Rows, group: str) -> tuple[dict[str, LengthCalibration],
         return {}, ()
     true = to_coordinate(rows.truth, rows.relations)
     relations = [int(r) for r in np.unique(rows.relations)]
-    pooled = _one_length(rows, true, LengthCalibration(), group, pooled=True)
+    pooled = _one_length(rows, true, Calibration().length(Relation.DISTANCE, group), group, pooled=True)
     found = {}
     for relation in relations:
         own = rows.relations == relation

@@ -206,14 +206,34 @@ def gather(
     )
 
 
-def measured_in_depth(
-    observation: Observation, knowledge: RobotKnowledge, objects: Sequence[ObjectRef], locations: Locations
-) -> DepthReadings | None:
-    """The objects in depth, or None without a depth picture; exactly known ones are not measured."""
-    if observation.depth is None:
-        return None
-    boxes = locations.boxes.copy()
-    for k, given in enumerate(objects):
-        if knowledge.position(given)[0] in (CAMERA, FIXED):
-            boxes[k] = np.nan
-    return read_depth(observation, boxes, locations.log_ranges, locations.log_range_stds)
+class DepthCache:
+    """The objects of one view measured in depth, each once.
+
+    Args:
+        observation: with or without depth.
+        knowledge: exactly known objects are not measured.
+    """
+
+    def __init__(self, observation: Observation, knowledge: RobotKnowledge) -> None:
+        self._observation = observation
+        self._knowledge = knowledge
+        self._rows: dict[ObjectRef, DepthReadings] = {}
+        self._up: Float | None = None
+
+    def measure(self, objects: Sequence[ObjectRef], locations: Locations) -> DepthReadings | None:
+        """K objects where ``locations`` has them, or None without a depth picture."""
+        if self._observation.depth is None or not objects:
+            return None
+        new = [k for k, given in enumerate(objects) if given not in self._rows]
+        if new:
+            boxes = locations.boxes[new].copy()
+            exact = [self._knowledge.position(objects[k])[0] in (CAMERA, FIXED) for k in new]
+            boxes[np.array(exact, dtype=bool)] = np.nan
+            found = read_depth(self._observation, boxes, locations.log_ranges[new], locations.log_range_stds[new])
+            self._up = found.up if self._up is None else self._up
+            for row, k in enumerate(new):
+                # What could not be measured is tried again: another batch may say better where it is.
+                if found.known[row] or exact[row]:
+                    self._rows[objects[k]] = found[[row]]
+        missing = DepthReadings.none(1)
+        return DepthReadings.joined([self._rows.get(given, missing) for given in objects], self._up)

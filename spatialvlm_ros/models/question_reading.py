@@ -79,13 +79,17 @@ def _wording(family: Family, template: Template) -> _Wording:
     source, seen = re.escape(pieces[0]), set[str]()
     for slot, piece in zip(template.slots, pieces[1:], strict=True):
         name = f"(?P={slot.role})" if slot.role in seen else f"(?P<{slot.role}>{_NAME})"
+        beside = bool(seen) and source.endswith(r"\ ") and pieces[len(seen)] == " "  # of another name
         seen.add(slot.role)
-        source += _named(slot.form or NameForm(), name) + re.escape(piece)
+        source += _named(slot.form or NameForm(), name, beside) + re.escape(piece)
     literals = tuple(p.strip(" ").lower() for p in pieces if p.strip(" "))
     return _Wording(family, literals, sum(map(len, literals)), source)
 
 
-def _named(form: NameForm, name: str) -> str:
+def _named(form: NameForm, name: str, needs_article: bool) -> str:
+    """A name with its verbs and article; right after another name only the article tells where it starts."""
     before, after = (f"(?:{v}|{PLURAL_OF_VERB.get(v, v)})" if v else "" for v in (form.before, form.after))
     article = "(?:the |an? )?" if form.article else ""
+    if needs_article:
+        article = "(?:the |an? |(?=(?:my|your|his|her|our|their|its|this|that|these|those) ))"
     return (f"{before} " if before else "") + article + name + (f" {after}" if after else "")

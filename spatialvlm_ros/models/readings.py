@@ -5,7 +5,9 @@ It is the input of `interpret` (fusion.py) and, with the truth beside it, of `fi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +56,17 @@ class DepthReadings:
         """(K,) whether an object was measured."""
         return np.isfinite(self.scales)
 
+    def __getitem__(self, index: list[int]) -> DepthReadings:
+        """Some of the objects."""
+        arrays: dict[str, Any] = {name: getattr(self, name)[index] for name in _DEPTH_ARRAYS}
+        return DepthReadings(**arrays, supports=tuple(self.supports[k] for k in index), up=self.up)
+
+    @staticmethod
+    def joined(parts: Sequence[DepthReadings], up: Float | None) -> DepthReadings:
+        """The objects of several readings of one view."""
+        arrays: dict[str, Any] = {n: np.concatenate([getattr(p, n) for p in parts]) for n in _DEPTH_ARRAYS}
+        return DepthReadings(**arrays, supports=tuple(s for p in parts for s in p.supports), up=up)
+
     @staticmethod
     def none(n: int, up: Float | None = None) -> DepthReadings:
         """n objects of which nothing was measured."""
@@ -67,6 +80,9 @@ class DepthReadings:
             ("",) * n,
             up,
         )
+
+
+_DEPTH_ARRAYS = ("centers", "sizes", "rotations", "scales", "buckets", "camera_heights")
 
 
 @dataclass(frozen=True)

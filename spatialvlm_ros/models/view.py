@@ -17,19 +17,19 @@ from spatialvlm_ros.models.calibration import Calibration
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
 from spatialvlm_ros.models.fusion import ReadOuts, interpret
 from spatialvlm_ros.models.gathering import (
+    DepthCache,
     Failure,
     RobotKnowledge,
     distinct_objects,
     failure_of,
     gather,
     grounded,
-    measured_in_depth,
     read_queries,
     with_regions,
 )
 from spatialvlm_ros.models.query import ObjectRef, Query, checked_object
 from spatialvlm_ros.models.question_reading import read_question
-from spatialvlm_ros.models.readings import DepthReadings, ViewReadings
+from spatialvlm_ros.models.readings import ViewReadings
 from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.relations import Relation
 
@@ -55,7 +55,7 @@ class View:
         self._encoded = backend.encode(observation)
         self._frame: FrameReading | None = None
         self._frame_read = False
-        self._depth: dict[ObjectRef, DepthReadings] = {}
+        self._depth = DepthCache(observation, knowledge)
 
     # ---- measuring ----
 
@@ -195,7 +195,7 @@ class View:
         *rest: Any,
     ) -> ViewReadings:
         locations = with_regions(locations, objects, self.observation)
-        depth = measured_in_depth(self.observation, self._knowledge, objects, locations)
+        depth = self._depth.measure(objects, locations)
         return gather(self.observation, self._knowledge, self._frame_of(), objects, locations, depth, queries, *rest)
 
     def _frame_of(self) -> FrameReading | None:

@@ -1,0 +1,114 @@
+"""Which backend a specification means, and where its calibration lies."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spatialvlm_ros.cli.ask import parsed_query
+from spatialvlm_ros.cli.main import main
+from spatialvlm_ros.errors import CalibrationError, ModelError, QueryError, RelationError
+from spatialvlm_ros.models import loading
+from spatialvlm_ros.models.calibration import Calibration
+from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+
+
+@pytest.fixture
+def folders(tmp_path):
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "spatialvlm.json").write_text("{}")
+    (tmp_path / "theirs").mkdir()
+    return tmp_path
+
+
+def test_the_kinds(folders):
+    kinds = {
+        "embedded": "embedded",
+        str(folders / "ours"): "folder",
+        str(folders / "theirs"): "hub folder",
+        "Qwen/Qwen2.5-VL-3B-Instruct": "hub",
+        "openai:http://localhost:8000/v1#llava": "remote",
+    }
+    for spec, kind in kinds.items():
+        assert loading.find_loader(spec).kind == kind
+
+
+@pytest.mark.parametrize("spec", ["", "  ", "no such/folder/at all", "a b", 3, None])
+def test_other_specifications_are_refused(spec):
+    with pytest.raises(ModelError):
+        SpatialVLM.from_pretrained(spec)
+
+
+def test_calibrations_lie_beside_the_weights_or_in_the_cache(folders, monkeypatch):
+    monkeypatch.setenv("SPATIALVLM_CACHE", str(folders / "cache"))
+    assert loading.calibration_path(str(folders / "ours")) == folders / "ours" / "calibration.json"
+    hub, other = (loading.calibration_path(s) for s in ("org/name", "org-name"))
+    assert hub.parent == folders / "cache" / "calibrations" and hub != other
+    remote = loading.calibration_path("openai:http://host:1/v1#a/b?c")
+    assert remote.parent == hub.parent and "/" not in remote.name
+
+
+def test_a_part_that_is_not_installed_is_named():
+    with pytest.raises(ModelError, match="no such kind"):
+        loading.resolve("spatialvlm_ros.models.nowhere:Backend.load")
+
+
+class Fixed:
+    """A backend of the registry under test."""
+
+    name, fingerprint = "fixed", "abc"
+
+    @staticmethod
+    def load(spec, **options):
+        made = Fixed()
+        made.spec, made.options = spec, options
+        return made
+
+
+@pytest.fixture
+def registered(monkeypatch, folders):
+    monkeypatch.setenv("SPATIALVLM_CACHE", str(folders / "cache"))
+    loader = loading.Loader("fixed", lambda s: s.startswith("fixed:"), f"{__name__}:Fixed.load")
+    monkeypatch.setattr(loading, "resolve", lambda target: Fixed.load)
+    monkeypatch.setattr(loading, "LOADERS", [loader, *loading.LOADERS])
+    return "fixed:one"
+
+
+def test_options_reach_the_backend_and_a_calibration_is_found(registered, folders, caplog):
+    model = SpatialVLM.from_pretrained(registered, dtype="bf16")
+    assert model.backend.options == {"dtype": "bf16"} and model.name == "fixed"
+    assert "not calibrated" in caplog.text
+    Calibration(model="fixed", fingerprint="abc", views=7).save(loading.calibration_path(registered))
+    assert SpatialVLM.from_pretrained(registered).calibration.views == 7
+    Calibration(model="else", fingerprint="xyz", views=7).save(loading.calibration_path(registered))
+    with pytest.raises(CalibrationError, match="else"):
+        SpatialVLM.from_pretrained(registered)
+    with pytest.raises(CalibrationError, match="no calibration"):
+        SpatialVLM.from_pretrained(registered, calibration=folders / "none.json")
+
+
+def test_measurements_on_the_command_line():
+    assert parsed_query("distance:red mug:bowl") == Query("red mug", "bowl", "distance")
+    assert parsed_query("height: lamp") == Query("lamp", None, "height")
+    assert parsed_query("gap:10,20,30,40:bowl") == Query((10, 20, 30, 40), "bowl", "gap")
+    for text in ("distance", "a:b:c:d", "distance::bowl"):
+        with pytest.raises(QueryError):
+            parsed_query(text)
+    with pytest.raises(RelationError, match="teleport"):
+        parsed_query("teleport:mug:bowl")
+
+
+def test_the_command_names_what_is_missing(tmp_path, capsys):
+    picture = tmp_path / "p.png"
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(picture)
+    assert main(["ask", str(picture)]) == 1
+    assert "nothing is asked" in capsys.readouterr().err
+    assert main(["ask", str(picture), "How far is the mug?"]) == 1
+    assert "--hfov" in capsys.readouterr().err
+    assert main(["ask", str(tmp_path / "none.png"), "Where?", "--hfov", "60"]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+    picture.write_text(json.dumps({}))
+    assert main(["ask", str(picture), "Where?", "--hfov", "60"]) == 1
+    assert "cannot be read" in capsys.readouterr().err

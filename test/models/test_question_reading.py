@@ -1,0 +1,40 @@
+"""Questions in words become the measurement they ask for."""
+
+import pytest
+
+from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.models.question_reading import read_question
+from spatialvlm_ros.questions.families import FAMILIES
+from spatialvlm_ros.questions.templates import load_templates
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_every_wording_is_read_back(family):
+    for template in load_templates()[family].questions:
+        for a, b in (("red mug", "pair of scissors"), ("scissors", "tall glass of water")):
+            query = read_question(template.fill(a=a, b=b))
+            expected = Query(a, b if FAMILIES[family].objects == 2 else None, FAMILIES[family].relation)
+            assert query == expected, template.fill(a=a, b=b)
+
+
+def test_capitals_blanks_and_full_stops_do_not_matter():
+    expected = Query("red mug", "bowl", "distance")
+    for text in (
+        "how far is the red mug from the bowl",
+        "  How far is  the red mug from the bowl??",
+        "HOW FAR IS THE red mug FROM THE bowl?",
+    ):
+        assert read_question(text) == expected
+
+
+def test_the_camera_may_be_named():
+    assert read_question("How far is the mug from the camera?") == Query("mug", "camera", "distance")
+
+
+@pytest.mark.parametrize("text", ["What colour is the mug?", "", "How are you?", "mug", "Is it?", "the the the?"])
+def test_other_questions_are_left_alone(text):
+    assert read_question(text) is None
+
+
+def test_a_name_of_500_words_is_no_query():
+    assert read_question(f"How far is the {'very ' * 500}red mug from the bowl?") is None
