@@ -92,12 +92,15 @@ def load(source: HubSource) -> LoadedModel:
     processor = load_processor(*(source if _has_processor(source.model) else base).located())
     model = load_model(base)
     tokenizer = getattr(processor, "tokenizer", processor)
+    if adapter is not None and len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        with loading(source.model, "adapter"):
+            model.resize_token_embeddings(len(tokenizer), mean_resizing=False)  # the adapter holds the new rows
+    image_token_id = check_tokenizer(source.model, model, processor)
     if adapter is not None:
-        model = _with_adapter(model, source, tokenizer)
+        model = _with_adapter(model, source)
     device = pick_device(source.device)
     with loading(source.model, "model"):
         model = model.to(device).eval()
-    image_token_id = check_tokenizer(source.model, model, processor)
     return LoadedModel(source.model, model, processor, tokenizer, image_token_id, device)
 
 
@@ -167,12 +170,10 @@ def _has_processor(folder: str) -> bool:
     return any((Path(folder) / name).is_file() for name in ("tokenizer_config.json", "processor_config.json"))
 
 
-def _with_adapter(model: Any, source: HubSource, tokenizer: Any) -> Any:
-    """A model with the LoRA layers of an adapter inside, its embeddings as large as the adapter's tokenizer."""
+def _with_adapter(model: Any, source: HubSource) -> Any:
+    """A model with the LoRA layers of an adapter inside."""
     peft = require("peft", TUNING_EXTRA)
     with loading(source.model, "adapter"):
-        if len(tokenizer) > model.get_input_embeddings().num_embeddings:
-            model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
         adapted = peft.PeftModel.from_pretrained(
             model, source.model, revision=source.revision, local_files_only=source.local_files_only
         )

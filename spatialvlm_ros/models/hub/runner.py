@@ -89,7 +89,7 @@ class Runner:
         inputs = self.template.inputs(picture, probe)
         ids = inputs["input_ids"][0].tolist()
         tail, second = self.template.tail(probe), self.template.tail(other)
-        start = _last_place(tail, ids)
+        start = last_place(tail, ids)
         if not tail or start < 1:
             raise PrefixError("the question's tokens do not stand behind the picture's")
         alike = next((k for k, (a, b) in enumerate(zip(tail, second, strict=False)) if a != b), 0)
@@ -169,7 +169,7 @@ def _joined(lead: str, words: str) -> str:
     return f"{lead} {words}" if lead else words
 
 
-def _last_place(part: list[int], whole: list[int]) -> int:
+def last_place(part: list[int], whole: list[int]) -> int:
     """Where a part begins for the last time; -1 if nowhere."""
     places = range(len(whole) - len(part), -1, -1)
     return next((k for k in places if whole[k : k + len(part)] == part), -1)
