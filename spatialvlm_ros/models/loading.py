@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from spatialvlm_ros.errors import MissingDependencyError, ModelError
@@ -22,6 +24,7 @@ _EMBEDDED_BACKEND = "spatialvlm_ros.models.embedded.backend:EmbeddedBackend.from
 _HUB_BACKEND = "spatialvlm_ros.models.hub.backend:HubBackend.from_pretrained"
 _REMOTE_BACKEND = "spatialvlm_ros.models.remote.backend:RemoteBackend.from_spec"
 _SHIPPED_FOLDER = "spatialvlm_ros.models.embedded.weights:shipped_folder"
+_BLOCK = 1 << 22
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -35,6 +38,7 @@ class Loader:
         target: "module:attribute" that makes the backend from what ``argument`` gives.
         argument: specification -> the first argument of the target.
         folder: specification -> the folder with the weights, or None; the calibration lies there.
+        defaults: options that the target gets unless the caller gives them.
     """
 
     kind: str
@@ -42,6 +46,7 @@ class Loader:
     target: str
     argument: Callable[[str], Any] = str
     folder: Callable[[str], Path | None] = lambda spec: None
+    defaults: Mapping[str, Any] = MappingProxyType({})
 
 
 def _shipped(_: str) -> Path:
@@ -49,7 +54,7 @@ def _shipped(_: str) -> Path:
 
 
 LOADERS: list[Loader] = [
-    Loader("embedded", lambda s: s == EMBEDDED, _EMBEDDED_BACKEND, _shipped, _shipped),
+    Loader("embedded", lambda s: s == EMBEDDED, _EMBEDDED_BACKEND, _shipped, _shipped, {"name": EMBEDDED}),
     Loader("remote", lambda s: s.startswith("openai:"), _REMOTE_BACKEND),
     Loader("folder", lambda s: (Path(s) / MARKER_FILE).is_file(), _EMBEDDED_BACKEND, Path, Path),
     Loader("hub folder", lambda s: Path(s).is_dir(), _HUB_BACKEND, str, Path),
@@ -81,8 +86,23 @@ def load_backend(spec: str, **options: Any) -> Backend:
         ModelError: it cannot be loaded; other errors of this package as they are.
     """
     loader = find_loader(spec)
-    backend: Backend = resolve(loader.target)(loader.argument(spec), **options)
+    backend: Backend = resolve(loader.target)(loader.argument(spec), **{**loader.defaults, **options})
+    folder = loader.folder(spec)
+    if folder is not None and not getattr(backend, "fingerprint", ""):
+        with contextlib.suppress(AttributeError):  # a backend that takes no attributes goes by its name
+            backend.fingerprint = weights_fingerprint(folder)  # type: ignore[attr-defined]
     return backend
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """SHA-256 of all weights in a folder, "" where there are none."""
+    files = sorted(folder.glob("*.safetensors"))
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest() if files else ""
 
 
 def calibration_path(spec: str) -> Path:

@@ -89,6 +89,17 @@ def test_options_reach_the_backend_and_a_calibration_is_found(registered, folder
         SpatialVLM.from_pretrained(registered, calibration=folders / "none.json")
 
 
+def test_other_weights_have_another_fingerprint(tmp_path):
+    assert loading.weights_fingerprint(tmp_path) == ""
+    (tmp_path / "model-00001-of-00002.safetensors").write_bytes(b"1" * 100)
+    (tmp_path / "model-00002-of-00002.safetensors").write_bytes(b"2" * 100)
+    before = loading.weights_fingerprint(tmp_path)
+    (tmp_path / "README.md").write_text("words do not matter")
+    assert loading.weights_fingerprint(tmp_path) == before
+    (tmp_path / "model-00002-of-00002.safetensors").write_bytes(b"2" * 99 + b"3")
+    assert loading.weights_fingerprint(tmp_path) != before
+
+
 def test_measurements_on_the_command_line():
     assert parsed_query("distance:red mug:bowl") == Query("red mug", "bowl", "distance")
     assert parsed_query("height: lamp") == Query("lamp", None, "height")
