@@ -8,9 +8,8 @@ import importlib
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from spatialvlm_ros.errors import MissingDependencyError, ModelError
@@ -46,7 +45,7 @@ class Loader:
     target: str
     argument: Callable[[str], Any] = str
     folder: Callable[[str], Path | None] = lambda spec: None
-    defaults: Mapping[str, Any] = MappingProxyType({})
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _shipped(_: str) -> Path:
