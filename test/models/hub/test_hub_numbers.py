@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatialvlm_ros.errors import ConfigError
@@ -26,11 +26,14 @@ def test_every_number_is_written_once_and_none_begins_another(grammar):
     assert (values < 0).any() == grammar.signed
 
 
+SIGNED = NumberGrammar(2, signed=True)
+
+
 @given(st.floats(-99.99, 99.99))
+@settings(deadline=None)
 def test_lengths_are_written_as_the_nearest_number(value):
-    grammar = NumberGrammar(2, signed=True)
-    text = grammar.format(value)
-    assert text in grammar.texts
+    text = SIGNED.format(value)
+    assert text in SIGNED.texts
     assert abs(float(text) - value) <= 0.005 + 1e-9
 
 
@@ -73,6 +76,7 @@ def test_whole_numbers_too_long_for_the_grid_are_out_of_range(text):
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(GRAMMARS))
+@settings(deadline=None, max_examples=40)
 def test_probability_is_kept(seed, grammar):
     rng = np.random.default_rng(seed)
     masses = rng.random((3, len(grammar.texts))) ** 8
