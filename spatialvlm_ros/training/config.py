@@ -74,6 +74,7 @@ class LossWeights:
     center: float = 2.0
     range: float = 3.0
     size: float = 2.0
+    box: float = 2.0
     dense: float = 0.3  # of all dense losses together while the decoder is trained
 
 

@@ -20,9 +20,9 @@ from spatialvlm_ros.scenes.scene import SceneObject
 from spatialvlm_ros.training.augmentation import Sample
 
 CELLS_PER_TOKEN = 2  # along each side
-CENTER_UNIT = 64.0  # canvas pixels
-_NUMBERS = 7  # depth; centre x, y; log range; log sizes
-_DEPTH, _CENTER, _RANGE, _SIZES = 0, slice(1, 3), 3, slice(4, 7)
+PLACE_UNIT = 64.0  # canvas pixels
+_NUMBERS = 11  # depth; centre x, y; log range; log sizes; box
+_DEPTH, _CENTER, _RANGE, _SIZES, _BOX = 0, slice(1, 3), 3, slice(4, 7), slice(7, 11)
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,10 @@ class DenseTargets:
     Attributes:
         words: (B, h, w) int64 index of the object's noun, 0 for background.
         attributes: (B, h, w) int64 index of the object's first attribute, 0 for none.
-        numbers: (B, h, w, 7) float32: log canonical depth, offset of the object's centre over 64 pixels (2), log
-            canonical range of the centre, log extents along left, forward, up; NaN where unknown.
+        numbers: (B, h, w, 11) float32: log canonical depth; the object's centre from the middle of the canvas in
+            units of 64 pixels (2), log canonical range of the centre, log extents along left, forward, up (3), its box
+            like the centre (4); NaN where unknown. Places are absolute on purpose: a decoder can only say where a thing
+            is if the picture's tokens carry where they are.
     """
 
     words: NDArray[np.int64]
@@ -75,27 +77,26 @@ def object_numbers(sample: Sample) -> NDArray[np.float64]:
     return np.column_stack([centers, ranges, *sizes])
 
 
-def dense_targets(samples: Sequence[Sample], lexicon: Lexicon, cell: int) -> DenseTargets:
+def dense_targets(samples: Sequence[Sample], lexicon: Lexicon) -> DenseTargets:
     """Targets of a batch."""
     words, attributes, numbers = [], [], []
     for sample in samples:
         codes = lexicon.codes(sample.scene.objects)[sample.cells]
         words.append(codes[..., 0])
         attributes.append(codes[..., 1])
-        numbers.append(_numbers(sample, cell))
+        numbers.append(_numbers(sample))
     return DenseTargets(np.stack(words), np.stack(attributes), np.stack(numbers))
 
 
-def _numbers(sample: Sample, cell: int) -> NDArray[np.float32]:
-    h, w = sample.cells.shape
-    about = np.vstack([object_numbers(sample), np.full(6, np.nan)])[sample.cells]
-    x = np.arange(w) * cell + (cell - 1) / 2
-    y = np.arange(h) * cell + (cell - 1) / 2
-    numbers = np.empty((h, w, _NUMBERS), np.float32)
+def _numbers(sample: Sample) -> NDArray[np.float32]:
+    middle = np.array([sample.camera.width / 2, sample.camera.height / 2])
+    about = object_numbers(sample)
+    centers = np.clip((about[:, :2] - middle) / PLACE_UNIT, -4, 4)
+    boxes = (sample.boxes - np.tile(middle, 2)) / PLACE_UNIT
+    known = np.column_stack([centers, about[:, 2:], boxes])
+    numbers = np.empty((*sample.cells.shape, _NUMBERS), np.float32)
     numbers[..., _DEPTH] = sample.depths
-    numbers[..., 1] = np.clip((about[..., 0] - x) / CENTER_UNIT, -3, 3)
-    numbers[..., 2] = np.clip((about[..., 1] - y[:, None]) / CENTER_UNIT, -3, 3)
-    numbers[..., 3:] = about[..., 2:]
+    numbers[..., 1:] = np.vstack([known, np.full(_NUMBERS - 1, np.nan)])[sample.cells]
     return numbers
 
 
@@ -147,4 +148,5 @@ def dense_losses(heads: tuple[Tensor, Tensor, Tensor], targets: DenseTargets) ->
         "center": means[_CENTER].mean(),
         "range": means[_RANGE],
         "size": means[_SIZES].mean(),
+        "box": means[_BOX].mean(),
     }

@@ -75,7 +75,7 @@ class Loader:
             focals = [float(np.sqrt(s.camera.fx * s.camera.fy)) / s.camera.width for s in samples]
             prefixes = [self._maker.prefix(f, self._picture_tokens) for f in focals]
             packed = pack(trees, prefixes, pad=0)
-        return Prepared(pixels, packed, dense_targets(samples, self._lexicon, CELL) if dense else None)
+        return Prepared(pixels, packed, dense_targets(samples, self._lexicon) if dense else None)
 
     def stream(self, first: int, size: int, language: bool, dense: bool) -> Iterator[Prepared]:
         """Batches from step ``first`` on, without end."""

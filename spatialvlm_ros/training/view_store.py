@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +87,7 @@ def read_scene(path: str | Path) -> list[StoredView]:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(arrays["meta"].tobytes().decode())
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError("a stored scene cannot be read", str(path), "Delete it; it is rendered again.") from error
     if meta["format"] != _FORMAT:
         raise DatasetError("a stored scene has another format", meta["format"], "Delete the store; render again.")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
+from spatialvlm_ros.datasets.views import SceneView
 from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.frames import CanonicalFrame
+from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.scene import Scene, SceneObject
 from spatialvlm_ros.training.view_store import DEPTH_STEP, INSTANCE_STEP, StoredView
 
@@ -37,13 +40,12 @@ def _object(label: str, noun: str, box: tuple[int, int, int, int], depth: float,
     )
 
 
-def stored_view(nouns: tuple[str, str, str] = ("mug", "plate", "bottle")) -> StoredView:
-    """Three objects: a red one left and near, a blue one right and far, a green one in the middle."""
+def _arrays(nouns: tuple[str, str, str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, Scene]:
     boxes = ((20, 120, 80, 200), (230, 40, 300, 80), (140, 90, 170, 150))
     colours = ("red", "blue", "green")
     depths = (0.7, 1.9, 1.2)
     rgb = np.full((240, 320, 3), 128, np.uint8)
-    instances = np.zeros((240, 320), np.uint8)
+    instances = np.zeros((240, 320), np.uint16)
     depth = np.full((240, 320), 2.5, np.float32)
     for k, (x0, y0, x1, y1) in enumerate(boxes):
         rgb[y0:y1, x0:x1] = COLOURS[k]
@@ -54,6 +56,12 @@ def stored_view(nouns: tuple[str, str, str] = ("mug", "plate", "bottle")) -> Sto
         for k, (c, n, b, d) in enumerate(zip(colours, nouns, boxes, depths, strict=True))
     )
     gaps = np.array([[0, 1.1, 0.4], [1.1, 0, 0.6], [0.4, 0.6, 0]])
+    return rgb, instances, depth, Scene(None, objects, FRAME, gaps, frozenset())
+
+
+def stored_view(nouns: tuple[str, str, str] = ("mug", "plate", "bottle")) -> StoredView:
+    """Three objects: a red one left and near, a blue one right and far, a green one in the middle."""
+    rgb, instances, depth, scene = _arrays(nouns)
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, "PNG")
     return StoredView(
@@ -61,6 +69,13 @@ def stored_view(nouns: tuple[str, str, str] = ("mug", "plate", "bottle")) -> Sto
         buffer.getvalue(),
         CAMERA,
         depth[2::DEPTH_STEP, 2::DEPTH_STEP].astype(np.float16),
-        instances[1::INSTANCE_STEP, 1::INSTANCE_STEP],
-        Scene(None, objects, FRAME, gaps, frozenset()),
+        instances[1::INSTANCE_STEP, 1::INSTANCE_STEP].astype(np.uint8),
+        scene,
     )
+
+
+def scene_view(nouns: tuple[str, str, str]) -> SceneView:
+    """The same as a source yields it."""
+    rgb, instances, depth, scene = _arrays(nouns)
+    observation = Observation(rgb, CAMERA, depth, UP, 0.8)
+    return SceneView("test/0", "train", "test", "CC0-1.0", 0, replace(scene, observation=observation), instances)

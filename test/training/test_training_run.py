@@ -1,0 +1,209 @@
+"""Real runs at toy size: they resume exactly, two processes train one model, and the finished model loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from stored_scenes import scene_view
+
+from spatialvlm_ros.errors import ConfigError, DatasetError, TrainingError
+from spatialvlm_ros.models.embedded.architecture import ModelShape
+from spatialvlm_ros.models.embedded.backend import EmbeddedBackend
+from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.training.augmentation import Augmentation
+from spatialvlm_ros.training.config import StageConfig, StoreConfig, TrainConfig
+from spatialvlm_ros.training.feed import Feed
+from spatialvlm_ros.training.questions import QuestionPlan
+from spatialvlm_ros.training.run import export_checkpoint, train
+from spatialvlm_ros.training.view_store import read_scene, scene_path, write_scene
+
+SHAPE = ModelShape(64, 48, (8, 16, 64), (1, 1, 1), hidden=32, layers=1, heads=2, kv_heads=2, feedforward=48)
+NOUNS = (("mug", "plate", "bottle"), ("bowl", "vase", "mug"), ("jar", "cup", "tray"), ("pan", "glass", "towel"))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    for k, nouns in enumerate(NOUNS):
+        write_scene(scene_path(folder, k), [scene_view(nouns), scene_view(nouns[::-1])])
+    return folder
+
+
+def settings(store: Path, out: Path, steps: int = 4, **changes: object) -> TrainConfig:
+    plan = QuestionPlan(objects=2, pairs=1, relations=4, missing=0.5, texts=1, general=0.5)
+    views = StoreConfig(str(store), "train", 0)
+    stages = (
+        StageConfig("dense", steps=2, batch=2, language=False, warmup=1),
+        StageConfig("joint", steps=steps, batch=2, warmup=1, learning_rate=2e-3),
+    )
+    config = TrainConfig(
+        out=str(out), shape=SHAPE, train=views, validate=views, plan=plan, stages=stages, validate_every=3,
+        validate_batches=1, dtype="float32", checkpoint_minutes=0.0,
+    )  # fmt: skip
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(str(out / "checkpoint" / "weights.safetensors"))
+
+
+def test_a_store_gives_back_what_was_rendered(store: Path) -> None:
+    view = scene_view(NOUNS[0])
+    again = read_scene(scene_path(store, 0))[0]
+    assert again.camera == view.observation.camera
+    assert [o.label for o in again.scene.objects] == [o.label for o in view.scene.objects]
+    np.testing.assert_allclose(again.scene.boxes().centers, view.scene.boxes().centers)
+    np.testing.assert_allclose(again.scene.gaps, view.scene.gaps, rtol=1e-6)
+    np.testing.assert_allclose(again.depth, view.observation.depth[2::4, 2::4], rtol=1e-3)
+    assert np.abs(again.picture().astype(int) - view.observation.rgb).mean() < 2  # JPEG
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text"])
+def test_a_damaged_scene_is_named(store: Path, tmp_path: Path, damage: str) -> None:
+    content = scene_path(store, 0).read_bytes()
+    path = tmp_path / "000000.npz"
+    path.write_bytes({"cut": content[: len(content) // 2], "empty": b"", "text": b"no archive"}[damage])
+    with pytest.raises(DatasetError, match="000000"):
+        read_scene(path)
+
+
+def test_the_feed_is_a_function_of_seed_step_and_rank(store: Path) -> None:
+    one = Feed(store, SHAPE, 8, Augmentation(), seed=3)
+    other = Feed(store, SHAPE, 8, Augmentation(), seed=3)
+    other.batch(0, 2)
+    for a, b in zip(one.batch(5, 3), other.batch(5, 3), strict=True):
+        assert (a.pixels == b.pixels).all()
+    first, second = (Feed(store, SHAPE, 8, Augmentation(), 3, rank, 2) for rank in (0, 1))
+    assert first.scenes() + second.scenes() == len(NOUNS)
+    labels = [{o.noun for s in f.batch(0, 8) for o in s.scene.objects} for f in (first, second)]
+    assert labels[0] != labels[1]
+    with pytest.raises(TrainingError, match="too few"):
+        Feed(store, SHAPE, 8, Augmentation(), 3, 0, 9)
+
+
+def test_a_run_that_is_interrupted_ends_like_one_that_is_not(store: Path, tmp_path: Path) -> None:
+    train(settings(store, tmp_path / "whole", steps=6))
+    cut = settings(store, tmp_path / "cut", steps=6)
+    with pytest.MonkeyPatch.context() as patch:
+        from spatialvlm_ros.training import trainer
+
+        step = trainer.Trainer._step
+        calls = iter(range(5))
+
+        def stop(self: trainer.Trainer, *args: object) -> None:
+            if next(calls, None) is None:
+                raise KeyboardInterrupt
+            step(self, *args)  # type: ignore[arg-type]
+
+        patch.setattr(trainer.Trainer, "_step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(cut)
+    train(cut)
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert set(whole) == set(resumed)
+    for name in whole:
+        torch.testing.assert_close(whole[name], resumed[name], rtol=0, atol=1e-6)
+
+
+def test_the_loss_falls_and_the_model_answers(store: Path, tmp_path: Path) -> None:
+    config = settings(store, tmp_path, steps=101, augmentation=Augmentation.none(), checkpoint_minutes=1.0)
+    folder = train(config)
+    curves = [json.loads(line) for line in (tmp_path / "curves.jsonl").read_text().splitlines()]
+    losses = [c["place"] + c["length"] for c in curves if "place" in c]
+    assert losses[-1] < losses[0]
+    assert any("validation/relations" in c for c in curves)
+    backend = EmbeddedBackend.from_pretrained(folder, dtype="float32")
+    encoded = backend.encode(scene_view(NOUNS[0]).observation)
+    assert backend.read(encoded, [Query("red mug", "blue plate")]).lengths.sum() == pytest.approx(1)
+    for shard in folder.glob("*.safetensors"):
+        assert shard.stat().st_size <= 16 * 2**20
+
+
+def test_two_processes_train_one_model(store: Path, tmp_path: Path) -> None:
+    """Started by torchrun without an accelerator; each alone would end with other weights."""
+    script = tmp_path / "run.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pathlib import Path\n"
+        "from test_training_run import settings, train\n"
+        "import spatialvlm_ros.training.trainer as trainer, torch\n"
+        "save = trainer.Trainer._save\n"
+        "def both(self, state):\n"
+        "    total = sum(p.detach().double().sum() for p in self.bare.parameters())\n"
+        "    print('RANK', self.accelerator.process_index, self.accelerator.num_processes, float(total), flush=True)\n"
+        "    save(self, state)\n"
+        "trainer.Trainer._save = both\n"
+        f"train(settings(Path({str(store)!r}), Path({str(tmp_path / 'out')!r}), steps=2, checkpoint_minutes=9.0))\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        str(script),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("RANK")]
+    last = {rank: float(total) for rank, world, total in said if world == "2"}
+    assert set(last) == {"0", "1"} and last["0"] == last["1"]
+    assert (tmp_path / "out" / "model" / "spatialvlm.json").exists()
+
+
+def test_a_checkpoint_can_be_exported_while_the_run_goes_on(store: Path, tmp_path: Path) -> None:
+    config = settings(store, tmp_path / "run")
+    train(config)
+    export_checkpoint(config, tmp_path / "model")
+    EmbeddedBackend.from_pretrained(tmp_path / "model")
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        (tmp_path / "run" / "checkpoint" / "weights.safetensors").unlink()
+        export_checkpoint(config, tmp_path / "other")
+
+
+def test_a_warm_start_begins_with_the_weights_it_names(store: Path, tmp_path: Path) -> None:
+    folder = train(settings(store, tmp_path / "first"))
+    still = (StageConfig("joint", steps=1, batch=2, learning_rate=0.0, warmup=1),)
+    again = train(settings(store, tmp_path / "second", stages=still, start_from=str(folder)))
+    first, second = (EmbeddedBackend.from_pretrained(f, dtype="float32") for f in (folder, again))
+    encoded = [b.encode(scene_view(NOUNS[1]).observation) for b in (first, second)]
+    queries = [Query("bowl", "vase")]
+    np.testing.assert_allclose(
+        first.read(encoded[0], queries).lengths, second.read(encoded[1], queries).lengths, atol=1e-3
+    )
+    other = replace(SHAPE, layers=2)
+    with pytest.raises(TrainingError, match="shape"):
+        train(settings(store, tmp_path / "third", shape=other, start_from=str(folder)))
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [("blind: 3\n", "blind"), ("sead: 1\n", "sead"), ("plan: [1]\n", "plan"), ("shape: {width: 100}\n", "16 pixels")],
+)
+def test_a_bad_configuration_names_the_setting(tmp_path: Path, text: str, fault: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=fault):
+        TrainConfig.load(path)
+
+
+@pytest.mark.parametrize("name", ["embedded", "embedded_gpu"])
+def test_the_shipped_configurations_load(name: str) -> None:
+    from spatialvlm_ros.shared_files import shared_file
+    from spatialvlm_ros.simulation.config import SimulationConfig
+
+    config = TrainConfig.load(shared_file(f"config/train/{name}.yaml"))
+    SimulationConfig.of(config.train.simulation)
+    assert config.stages[0].language is False and config.stages[-1].language
