@@ -7,11 +7,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from spatialvlm_ros.datasets.reader import Dataset
 from spatialvlm_ros.errors import ConfigError, DatasetError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.hub.numbers import NumberGrammar
@@ -20,6 +19,9 @@ from spatialvlm_ros.models.hub.wording import camera_words, query_words
 from spatialvlm_ros.models.query import CAMERA_NAME, MOST_WORDS, Query
 from spatialvlm_ros.questions.families import FAMILIES, Kind
 from spatialvlm_ros.scenes.relations import RELATIONS
+
+if TYPE_CHECKING:
+    from spatialvlm_ros.datasets.reader import Dataset
 
 CAMERA_OBJECT = -2
 ANSWER_FORMS = ("digits", "tokens")
