@@ -88,6 +88,10 @@ def _middlebury(name: str, kind: str, key: str, target: float | None = None) -> 
     return Metric(name, ("summary", kind, key), "%", target)
 
 
+def _model(name: str, dtype: str, key: str, target: float | None = None) -> Metric:
+    return Metric(name, (dtype, key), "ms", target, tolerance=TIMING)
+
+
 def _lifting_metrics(distance_target: float, frame_targets: bool) -> tuple[Metric, ...]:
     return (
         _lifting("up vector, median", "all", "up_deg_median", 0.5 if frame_targets else None, "deg", 1.0),
@@ -157,6 +161,29 @@ BENCHMARKS: dict[str, Benchmark] = {
             _middlebury("object to object, median", "object to object", "median_percent"),
             _middlebury("object to object, 90th percentile", "object to object", "p90_percent"),
             _middlebury("all, median", "all", "median_percent", 3.0),
+        ),
+    ),
+    "model": Benchmark(
+        "The embedded model through the whole API: 640x480 uint8 pictures, bfloat16 where the processor multiplies it",
+        ("model_speed.py", "--json"),
+        (
+            _model("look", "auto", "look_ms", 80),
+            _model("one query", "auto", "single_query_ms", 25),
+            _model("16 queries", "auto", "sixteen_queries_ms", 100),
+            _model("an answer in words, at most 12 tokens", "auto", "answer_in_words_ms"),
+            Metric(
+                "16 queries: encode once against generate for each",
+                ("auto", "encode_once_gain"),
+                "x",
+                10,
+                higher=True,
+                tolerance=TIMING,
+            ),
+            _model("look, float32", "float32", "look_ms"),
+            _model("one query, float32", "float32", "single_query_ms"),
+            _model("16 queries, float32", "float32", "sixteen_queries_ms"),
+            Metric("process start to first answer", ("start_s",), "s", 5, tolerance=TIMING),
+            Metric("peak memory", ("peak_mib",), "MiB", 1200),
         ),
     ),
 }
