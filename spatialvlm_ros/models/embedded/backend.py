@@ -23,6 +23,7 @@ from spatialvlm_ros.models.embedded.prompts import PromptWriter, Row, is_camera,
 from spatialvlm_ros.models.embedded.slots import frame_reading, locations
 from spatialvlm_ros.models.quantities import N_BINS, OVERFLOW_BIN, ZERO_BIN, bin_position
 from spatialvlm_ros.models.query import ObjectRef, Query
+from spatialvlm_ros.questions.grammar import clean_label
 from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.relations import RELATIONS
 
@@ -107,6 +108,12 @@ class EmbeddedBackend:
     def name(self) -> str:
         """What it was loaded from."""
         return self._name
+
+    def knows(self, name: str) -> bool:
+        """Whether a name means a kind of object the model was trained on, whatever stands before or behind it
+        ("the red mug on the left"): it then says whether the object is there, and otherwise that it cannot."""
+        words = f" {clean_label(name)} "
+        return any(f" {noun} " in words for noun in self.data.nouns)
 
     # ---- the picture ----
 

@@ -125,6 +125,21 @@ def test_a_region_is_told_in_places_of_the_canvas(backend: EmbeddedBackend) -> N
     assert tokens[1] == "<spot>" and [int(t.split()[1][:-1]) for t in tokens[2:4]] == wanted
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("mug", True),
+        ("the red mug", True),
+        ("mug on the left", True),
+        ("unicorn", False),
+        ("mugs", False),
+        ("smug", False),
+    ],
+)
+def test_a_name_is_known_by_its_noun(backend: EmbeddedBackend, name: str, known: bool) -> None:
+    assert backend.knows(name) is known
+
+
 def test_answers_are_words_and_end(backend: EmbeddedBackend) -> None:
     encoded = backend.encode(picture())
     one, other = backend.ask(encoded, "How far is the mug?", 6), backend.ask(encoded, "How far is the mug?", 6)
