@@ -13,6 +13,15 @@ from spatialvlm_ros.optional import require
 _AUTO = "transformers.models.auto"
 
 
+class NoVideo(dict[str, Any]):
+    """Stands where a processor's video part would: it has no settings, and who asks for one gets None."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith(("_", "to_")):
+            raise AttributeError(name)
+        return None
+
+
 def load_processor(name: str, arguments: dict[str, Any]) -> Any:
     """The processor saved beside a model.
 
@@ -40,18 +49,19 @@ def load_processor(name: str, arguments: dict[str, Any]) -> Any:
 
 
 def _from_parts(name: str, arguments: dict[str, Any], transformers: Any) -> Any:
-    """A processor put together from its tokenizer and its picture part; the video part stays empty."""
+    """A processor put together from its tokenizer and its picture part, without its video part."""
     config = transformers.AutoConfig.from_pretrained(name, **arguments)
     known = require(f"{_AUTO}.processing_auto", EXTRA).PROCESSOR_MAPPING[type(config)]
 
     def accept(self: Any, part: str, argument: Any) -> Any:
-        return None if argument is None else known.check_argument_for_proper_class(self, part, argument)
+        missing = isinstance(argument, NoVideo)
+        return None if missing else known.check_argument_for_proper_class(self, part, argument)
 
     kind: Any = type(known.__name__, (known,), {"check_argument_for_proper_class": accept})
     loaders = {
         "tokenizer": lambda: transformers.AutoTokenizer.from_pretrained(name, **arguments),
         "image_processor": lambda: _image_processor(name, config, arguments),
-        "video_processor": lambda: None,
+        "video_processor": NoVideo,
     }
     parts = [loaders[part]() for part in known.get_attributes()]
     settings, rest = known.get_processor_dict(name, **arguments)
@@ -70,3 +80,10 @@ def _image_processor(name: str, config: Any, arguments: dict[str, Any]) -> Any:
         folder = config.model_type.replace("-", "_")
         module = importlib.import_module(f"transformers.models.{folder}.image_processing_pil_{folder}")
         return getattr(module, kind).from_pretrained(name, **arguments)
+
+
+def picture_marks(processor: Any, image_token_id: int) -> frozenset[int]:
+    """Tokens that stand for a picture in a prompt before the processor expands it: itself, or its beginning."""
+    begin = getattr(processor, "boi_token", None)
+    ids = [] if begin is None else [processor.tokenizer.convert_tokens_to_ids(begin)]
+    return frozenset([image_token_id, *(int(i) for i in ids if i is not None)])

@@ -10,6 +10,7 @@ from PIL import Image
 
 from spatialvlm_ros.errors import ModelError
 from spatialvlm_ros.models.hub.loading import LoadedModel
+from spatialvlm_ros.models.hub.processors import picture_marks
 
 _PROBE = "Which one is it?"
 LEADS = ("", " ")  # an answer is written with or without a blank before it
@@ -63,7 +64,8 @@ class PromptTemplate:
         """The tokens behind the picture's placeholder, made without the picture."""
         text = self.text(question)
         ids = list(self.loaded.tokenizer(text, **self._special(text))["input_ids"])
-        last = max((k for k, token in enumerate(ids) if token == self.loaded.image_token_id), default=-1)
+        marks = picture_marks(self.loaded.processor, self.loaded.image_token_id)
+        last = max((k for k, token in enumerate(ids) if token in marks), default=-1)
         return ids[last + 1 :]
 
     def answers(self, texts: Sequence[str]) -> list[list[int]]:

@@ -64,6 +64,14 @@ class Runner:
     def _keeps_logits(self) -> bool:
         return "logits_to_keep" in inspect.signature(self.model.forward).parameters
 
+    @cached_property
+    def _window(self) -> int | None:
+        """Tokens that a layer with a sliding window sees; None where every layer sees all."""
+        config = self.model.config.get_text_config()
+        window = getattr(config, "sliding_window", None)
+        kinds = getattr(config, "layer_types", None)
+        return None if kinds is not None and "sliding_attention" not in kinds else window
+
     def whole(self, picture: Image.Image, questions: Sequence[str]) -> Prompts:
         """Each prompt by itself, from its first token on: right for every model."""
         return Prompts(self.model, tuple(self._whole(picture, question) for question in questions))
@@ -121,6 +129,8 @@ class Runner:
             if tuple(tail[: len(prefix.shared)]) != prefix.shared or len(tail) <= len(prefix.shared):
                 raise PrefixError("a question melts into the words before it")
             tails.append([*tail[len(prefix.shared) :], *prefix.ending])
+        if self._window is not None and prefix.length + max(map(len, tails), default=0) >= self._window:
+            raise PrefixError("padding would take places in the model's sliding window")
         starts = range(0, len(tails), self.batch_size)
         return Prompts(self.model, tuple(self._behind(prefix, tails[k : k + self.batch_size]) for k in starts))
 

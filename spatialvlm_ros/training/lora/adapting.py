@@ -10,7 +10,7 @@ from spatialvlm_ros.errors import TrainingError
 from spatialvlm_ros.models.devices import EXTRA, pick_device
 from spatialvlm_ros.models.hub.faults import loading
 from spatialvlm_ros.models.hub.loading import TUNING_EXTRA, HubSource, check_tokenizer, load_model
-from spatialvlm_ros.models.hub.processors import load_processor
+from spatialvlm_ros.models.hub.processors import NoVideo, load_processor
 from spatialvlm_ros.models.hub.quantity_tokens import quantity_tokens
 from spatialvlm_ros.optional import require
 from spatialvlm_ros.training.lora.settings import LoraSettings
@@ -118,7 +118,7 @@ def _embeddings(model: Any, ids: tuple[int, ...]) -> dict[str, list[int]]:
 
 def save_processor(processor: Any, folder: Path) -> None:
     """A processor as a folder; one without its video part is saved in parts."""
-    if all(getattr(processor, part, None) is not None for part in processor.get_attributes()):
+    if not any(isinstance(getattr(processor, part, None), NoVideo) for part in processor.get_attributes()):
         processor.save_pretrained(folder)
         return
     processor.tokenizer.save_pretrained(folder)

@@ -8,6 +8,7 @@ from typing import Any
 
 from spatialvlm_ros.errors import DatasetError, TrainingError
 from spatialvlm_ros.models.devices import EXTRA
+from spatialvlm_ros.models.hub.processors import picture_marks
 from spatialvlm_ros.models.hub.runner import last_place
 from spatialvlm_ros.optional import require
 from spatialvlm_ros.training.lora.records import ChatRecord
@@ -55,7 +56,8 @@ class ChatEncoder:
         inputs = {name: value for name, value in dict(made).items() if value is not None}
         plain = tokenizer(text, return_offsets_mapping=True, **special)
         ids, offsets = list(plain["input_ids"]), plain["offset_mapping"]
-        after = 1 + max((k for k, token in enumerate(ids) if token == self.image_token_id), default=-1)
+        marks = picture_marks(self.processor, self.image_token_id)
+        after = 1 + max((k for k, token in enumerate(ids) if token in marks), default=-1)
         tail, full = ids[after:], inputs["input_ids"][0].tolist()
         start = last_place(tail, full)
         if start < 1:

@@ -250,10 +250,113 @@ def make_paligemma(folder: Path) -> Path:
     return _save(PaliGemmaForConditionalGeneration(config), folder)
 
 
+def make_qwen3(folder: Path) -> Path:
+    """M-RoPE, and features of the picture in several layers."""
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+    marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+    tokenizer = byte_tokenizer(marks, split_digits=True)
+    tokenizer.save_pretrained(folder)
+    names = ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id")
+    rope = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.0}
+    config = Qwen3VLConfig(
+        text_config={**TEXT, "head_dim": 8, "vocab_size": len(tokenizer), "rope_parameters": rope},
+        vision_config={
+            "depth": 2,
+            "hidden_size": 16,
+            "intermediate_size": 24,
+            "num_heads": 2,
+            "out_hidden_size": 32,
+            "patch_size": 16,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "deepstack_visual_indexes": [0],
+            "num_position_embeddings": 64,
+        },
+        **dict(zip(names, tokenizer.convert_tokens_to_ids(marks), strict=True)),
+    )
+    settings = {
+        "image_processor_type": "Qwen2VLImageProcessorFast",
+        "size": {"shortest_edge": 32 * 32 * 4, "longest_edge": 32 * 32 * 24},
+        "patch_size": 16,
+        "temporal_patch_size": 2,
+        "merge_size": 2,
+        "image_mean": HALF,
+        "image_std": HALF,
+    }
+    _write(folder, "preprocessor_config.json", settings)
+    (folder / "chat_template.jinja").write_text(chat_template("<|vision_start|><|image_pad|><|vision_end|>"))
+    return _save(Qwen3VLForConditionalGeneration(config), folder)
+
+
+def make_internvl(folder: Path) -> Path:
+    """The picture's tokens stand between two marks."""
+    from transformers import InternVLConfig, InternVLForConditionalGeneration
+
+    names = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
+    tokenizer = byte_tokenizer([*names.values(), "<video>"], video_token="<video>", **names)
+    tokenizer.save_pretrained(folder)
+    config = InternVLConfig(
+        vision_config={**VISION, "image_size": [28, 28], "patch_size": [7, 7]},
+        text_config={"model_type": "qwen2", **TEXT, "vocab_size": len(tokenizer)},
+        image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
+        image_seq_length=4,
+        downsample_ratio=0.5,
+    )
+    settings = {
+        "image_processor_type": "GotOcr2ImageProcessorFast",
+        "size": {"height": 28, "width": 28},
+        "crop_to_patches": False,
+        "image_mean": HALF,
+        "image_std": HALF,
+    }
+    _write(folder, "preprocessor_config.json", settings)
+    _write(folder, "processor_config.json", {"processor_class": "InternVLProcessor", "image_seq_length": 4})
+    (folder / "chat_template.jinja").write_text(chat_template("<IMG_CONTEXT>\n"))
+    return _save(InternVLForConditionalGeneration(config), folder)
+
+
+def make_gemma3(folder: Path, window: int = 512) -> Path:
+    """The tokens of a picture see each other; some layers have a sliding window."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    names = {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"}
+    tokenizer = metaspace_tokenizer(list(names.values()), **names)
+    tokenizer.save_pretrained(folder)
+    ids = {f"{name}_index": tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
+    kinds = ["sliding_attention", "full_attention"]
+    text = {**TEXT, "head_dim": 8, "vocab_size": len(tokenizer), "sliding_window": window, "layer_types": kinds}
+    config = Gemma3Config(
+        text_config=text,
+        vision_config={**VISION, "image_size": 32, "patch_size": 8},
+        mm_tokens_per_image=4,
+        **ids,
+    )
+    settings = {
+        "image_processor_type": "Gemma3ImageProcessor",
+        "size": {"height": 32, "width": 32},
+        "image_mean": HALF,
+        "image_std": HALF,
+    }
+    _write(folder, "preprocessor_config.json", settings)
+    _write(folder, "processor_config.json", {"processor_class": "Gemma3Processor", "image_seq_length": 4})
+    (folder / "chat_template.jinja").write_text(chat_template("<start_of_image>"))
+    return _save(Gemma3ForConditionalGeneration(config), folder)
+
+
+def make_gemma3_short(folder: Path) -> Path:
+    """As `make_gemma3`, its window shorter than a prompt."""
+    return make_gemma3(folder, window=32)
+
+
 MAKERS = {
     "llava": make_llava,
     "llava_digits": make_llava_digits,
     "qwen": make_qwen,
     "idefics3": make_idefics3,
     "paligemma": make_paligemma,
+    "qwen3": make_qwen3,
+    "internvl": make_internvl,
+    "gemma3": make_gemma3,
+    "gemma3_short": make_gemma3_short,
 }

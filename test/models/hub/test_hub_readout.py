@@ -115,6 +115,16 @@ def test_a_model_whose_question_changes_the_picture_runs_uncached(hub_backend, h
     assert "runs uncached: answers differ behind a cached picture" in caplog.text
 
 
+@pytest.mark.parametrize("kind", ["qwen3", "internvl", "gemma3", "gemma3_short"])
+def test_other_kinds_of_models_pass_the_self_check(hub_backend, kind):
+    backend, picture = hub_backend(kind), noise_picture()
+    assert backend.cached == (kind != "gemma3_short")  # padding would push tokens out of a short window
+    asked = prompts(backend, picture, QUESTIONS)
+    expected = whole_log_probs(backend, picture, QUESTIONS[1], [[]])[0, 0]
+    found = torch.cat([batch.log_probs for batch in asked.batches])[1].numpy()
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
 def test_mrope_positions_are_not_token_counts(hub_backend):
     backend, picture = hub_backend("qwen"), noise_picture()
     from dataclasses import replace
