@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -13,6 +14,7 @@ from spatialvlm_ros.errors import ConfigError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
     parser.add_argument("--config", required=True, help="YAML file, e.g. config/train/embedded.yaml")
+    parser.add_argument("--data", metavar="FOLDER", help="train on a data set made by `spatialvlm generate`")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="replace a top-level setting")
     parser.add_argument("--export", metavar="FOLDER", help="write the model of the newest checkpoint and end")
     parser.add_argument("--threads", type=int, default=0, help="threads of each process (default: torch's choice)")
@@ -29,6 +31,15 @@ def run(args: argparse.Namespace) -> int:
     from spatialvlm_ros.training.config import TrainConfig
 
     config = TrainConfig.load(args.config, **dict(_setting(text) for text in args.set))
+    if config.start_from == "embedded":
+        from spatialvlm_ros.models.embedded.weights import shipped_folder
+
+        config = replace(config, start_from=str(shipped_folder()))
+    if args.data:
+        from spatialvlm_ros.training.from_dataset import store_dataset
+
+        stores = store_dataset(args.data, f"{config.out}/store")
+        config = replace(config, train=stores[0], validate=stores[1])
     if args.export:
         from spatialvlm_ros.training.run import export_checkpoint
 

@@ -259,7 +259,8 @@ def _as_seen(scene: Scene, visible: Float, sides: Float) -> Scene:
 def _mirrored(scene: Scene) -> Scene:
     """The scene seen in a mirror: x becomes -x."""
     objects = tuple(_mirrored_object(o) for o in scene.objects)
-    frame = CanonicalFrame.from_up(_MIRROR @ scene.frame.up, scene.frame.camera_height, scene.frame.support_id)
+    up = _MIRROR @ scene.frame.up if scene.frame.level else None
+    frame = CanonicalFrame.from_up(up, scene.frame.camera_height, scene.frame.support_id)
     return replace(scene, objects=objects, frame=frame)
 
 

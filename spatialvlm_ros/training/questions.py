@@ -123,6 +123,8 @@ class QuestionMaker:
         return self._words[text]
 
     def _frame(self, tree: Tree, sample: Sample) -> None:
+        if not sample.scene.frame.level:
+            return
         up, height = sample.scene.frame.up, sample.scene.frame.camera_height
         places = v.place_position(v.direction_share([up[0], up[2]]))
         length = np.nan if height is None else float(bin_position(height * sample.canonical_scale))

@@ -102,7 +102,7 @@ def _render(store: StoreConfig) -> None:
 def _prepare_words(config: TrainConfig, out: Path) -> None:
     """Lexicon and tokenizer: from the model to start from, else learnt once and kept."""
     if not (out / "lexicon.json").exists():
-        save_lexicon(simulated_lexicon(), out / "lexicon.json")
+        save_lexicon(_lexicon(config), out / "lexicon.json")
     if (out / "tokenizer").exists():
         return
     if config.start_from:
@@ -113,6 +113,16 @@ def _prepare_words(config: TrainConfig, out: Path) -> None:
     if not scenes:
         raise TrainingError("the view store is empty", config.train.folder, "Name its simulation settings.")
     train_tokenizer(corpus(scenes, simulated_labels())).save_pretrained(out / "tokenizer")
+
+
+def _lexicon(config: TrainConfig) -> Lexicon:
+    """Of the simulation; a warm start adds what its views show to what the model knew."""
+    lexicon = simulated_lexicon()
+    if not config.start_from:
+        return lexicon
+    paths = sorted(Path(config.train.folder).rglob("*.npz"))[:_TOKENIZER_SCENES]
+    here = {o.noun for path in paths for view in read_scene(path) for o in view.scene.objects}
+    return Lexicon(sorted({*read_marker(config.start_from).nouns, *here}), lexicon.attributes)
 
 
 def _load_tokenizer(folder: Path) -> Any:

@@ -99,18 +99,20 @@ def _arrays(views: Sequence[SceneView]) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)}
     for k, view in enumerate(views):
         observation, scene = view.observation, view.scene
-        assert observation.depth is not None and view.instances is not None  # simulated views have both
         boxes = scene.boxes() if scene.objects else Boxes.points(np.zeros((0, 3)))
+        n, shape = len(scene.objects), observation.rgb.shape[:2]
+        depth = np.zeros(shape, np.float32) if observation.depth is None else np.nan_to_num(observation.depth)
+        instances = np.zeros(shape, np.uint16) if view.instances is None else view.instances
         arrays |= {
             f"rgb{k}": np.frombuffer(_jpeg(observation.rgb), np.uint8),
-            f"depth{k}": np.nan_to_num(observation.depth[2::DEPTH_STEP, 2::DEPTH_STEP]).astype(np.float16),
-            f"instances{k}": view.instances[1::INSTANCE_STEP, 1::INSTANCE_STEP].astype(np.uint8),
+            f"depth{k}": depth[2::DEPTH_STEP, 2::DEPTH_STEP].astype(np.float16),
+            f"instances{k}": instances[1::INSTANCE_STEP, 1::INSTANCE_STEP].astype(np.uint8),
             f"box2d{k}": np.array([o.box2d for o in scene.objects], np.float32).reshape(-1, 4),
             f"centers{k}": boxes.centers,
             f"sizes{k}": boxes.sizes,
             f"rotations{k}": boxes.rotations,
-            f"gaps{k}": np.asarray(scene.gaps, np.float32),
-            f"up{k}": scene.frame.up,
+            f"gaps{k}": np.full((n, n), np.nan, np.float32) if scene.gaps is None else scene.gaps.astype(np.float32),
+            f"up{k}": scene.frame.up if scene.frame.level else np.full(3, np.nan),
         }
     return arrays
 
@@ -155,7 +157,8 @@ def _view(arrays: dict[str, NDArray[Any]], words: dict[str, Any], k: int) -> Sto
         )
         for i, o in enumerate(words["objects"])
     )
-    frame = CanonicalFrame.from_up(arrays[f"up{k}"], words["camera_height"], words["support_id"])
+    up = arrays[f"up{k}"] if np.isfinite(arrays[f"up{k}"]).all() else None
+    frame = CanonicalFrame.from_up(up, words["camera_height"], words["support_id"])
     gaps = arrays[f"gaps{k}"].astype(np.float64)
     contacts = frozenset((int(i), int(j)) for i, j in np.argwhere(np.triu(gaps == 0.0, k=1)))
     return StoredView(
