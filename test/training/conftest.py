@@ -1,6 +1,7 @@
-"""Makes the stored scene importable from the tests beside it."""
+"""Makes the stored scene and the tiny model importable from the tests beside it."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "models" / "embedded"))
