@@ -68,6 +68,7 @@ class LossWeights:
     presence: float = 0.5
     yes_no: float = 1.0
     text: float = 0.5
+    look: float = 0.5
     noun: float = 1.0
     attribute: float = 0.3
     depth: float = 2.0

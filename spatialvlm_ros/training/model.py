@@ -10,6 +10,7 @@ from spatialvlm_ros.models.embedded.architecture import STRIDE, ModelShape
 from spatialvlm_ros.models.embedded.vocabulary import Vocabulary
 from spatialvlm_ros.training.config import LossWeights
 from spatialvlm_ros.training.dense import DenseHeads, DenseTargets, dense_losses
+from spatialvlm_ros.training.looking import AttentionTap, Looks
 from spatialvlm_ros.training.losses import Batch, answer_losses
 
 
@@ -29,9 +30,10 @@ class TrainedModel(nn.Module):
         self.weights = weights
         self.rows, self.columns = shape.height // STRIDE, shape.width // STRIDE
         self.vocabulary = Vocabulary()
+        self._tap = AttentionTap(vlm)
 
     def forward(
-        self, pixels: Tensor, batch: Batch | None, dense: DenseTargets | None
+        self, pixels: Tensor, batch: Batch | None, dense: DenseTargets | None, looks: Looks | None = None
     ) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
         """One step.
 
@@ -39,6 +41,7 @@ class TrainedModel(nn.Module):
             pixels: (B, 5, H, W).
             batch: questions, or None for dense supervision alone.
             dense: truth of the cells, or None.
+            looks: where tokens should look, or None.
 
         Returns:
             The weighted loss, the single losses (detached), and the decoder's last states (B, S, D) or None.
@@ -59,6 +62,8 @@ class TrainedModel(nn.Module):
             tokens = out.image_hidden_states.view(len(pixels), self.rows * self.columns, -1)
             embedding = self.vlm.get_input_embeddings().weight
             losses |= answer_losses(hidden, embedding, batch, self.vocabulary)
+            if looks is not None:
+                losses["look"] = self._tap.loss(looks)
         of_cells = dense_losses(self.heads(tokens, self.rows, self.columns), dense) if dense is not None else {}
         total = sum((getattr(self.weights, name) * value for name, value in losses.items()), tokens.new_zeros(()))
         share = 1.0 if batch is None else self.weights.dense

@@ -36,6 +36,7 @@ class Tree:
         ids, targets, values: one entry per token: its id, what is learnt there (`Target`), and the truth (bin position
             of a place or length, class of presence or yes/no, id of the next token of text; NaN for nothing).
         starts, parents: per piece, its first token and the piece above it.
+        looks: (token, object of the view) where the token should look at the object's patches.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -43,6 +44,7 @@ class Tree:
     values: list[float] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
+    looks: list[tuple[int, int]] = field(default_factory=list)
 
     def add(
         self,

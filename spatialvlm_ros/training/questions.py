@@ -172,6 +172,8 @@ class QuestionMaker:
         none = len(mention)
         values = view.slots[k]
         targets = [t if np.isfinite(x) else Target.NONE for t, x in zip(self._object_targets[1:], values, strict=True)]
+        first = len(tree) + none
+        tree.looks += [(first + slot, k) for slot in range(len(self._object_slots))]
         return tree.add(
             parent,
             ids,
@@ -243,6 +245,11 @@ class QuestionMaker:
         """
         ids = self.vocabulary
         second = v.CAMERA if pair.reference == CAMERA_OBJECT else v.TO if pair.reference >= 0 else v.ANSWER
+        first = len(tree) + 2 + len(self.words(pair.question))
+        n_short = len(self._short_slots)
+        tree.looks += [(first + slot, pair.subject) for slot in range(n_short)]
+        if pair.reference >= 0:
+            tree.looks += [(first + n_short + 1 + slot, pair.reference) for slot in range(n_short)]
         tokens, values = self._short_of(view, pair.subject)
         tokens, values = [ids[v.FIND], *tokens], [float(ids[second]), *values]
         targets = [Target.TEXT, *self._short_targets]

@@ -22,6 +22,7 @@ from spatialvlm_ros.training.checkpoints import RunState, load_checkpoint, save_
 from spatialvlm_ros.training.config import StageConfig, TrainConfig
 from spatialvlm_ros.training.dense import CELLS_PER_TOKEN, DenseTargets, Lexicon, dense_targets
 from spatialvlm_ros.training.feed import Feed
+from spatialvlm_ros.training.looking import Looks, looks_of
 from spatialvlm_ros.training.losses import Batch
 from spatialvlm_ros.training.metrics import Validation
 from spatialvlm_ros.training.model import TrainedModel
@@ -41,6 +42,7 @@ class Prepared:
 
     pixels: np.ndarray
     packed: Packed | None
+    looks: Looks | None
     dense: DenseTargets | None
 
 
@@ -68,14 +70,15 @@ class Loader:
         pixels = np.stack([pixel_values(s.pixels, s.camera) for s in samples])
         if self._blind:
             pixels[:, :3] = 0.0
-        packed = None
+        packed, looks = None, None
         if language:
             rng = np.random.default_rng([self._seed, self._feed.rank, step, 1])
             trees = self._maker.trees(samples, rng)
             focals = [float(np.sqrt(s.camera.fx * s.camera.fy)) / s.camera.width for s in samples]
             prefixes = [self._maker.prefix(f, self._picture_tokens) for f in focals]
             packed = pack(trees, prefixes, pad=0)
-        return Prepared(pixels, packed, dense_targets(samples, self._lexicon) if dense else None)
+            looks = None if self._blind else looks_of(trees, samples, len(prefixes[0]), CELLS_PER_TOKEN)
+        return Prepared(pixels, packed, looks, dense_targets(samples, self._lexicon) if dense else None)
 
     def stream(self, first: int, size: int, language: bool, dense: bool) -> Iterator[Prepared]:
         """Batches from step ``first`` on, without end."""
@@ -161,7 +164,7 @@ class Trainer:
         pixels = torch.from_numpy(batch.pixels).to(self.accelerator.device)
         questions = None if batch.packed is None else self._questions(batch)
         with torch.autocast(self.accelerator.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            loss, losses, _ = self.model(pixels, questions, batch.dense)
+            loss, losses, _ = self.model(pixels, questions, batch.dense, batch.looks)
         if not bool(torch.isfinite(loss)):
             raise TrainingError("the loss is no number any more", losses, "Lower the learning rate; resume.")
         for optimizer in self.optimizers:
