@@ -19,8 +19,8 @@ pytest.importorskip("pyarrow")
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from spatialvlm_ros.datasets.engine import generate
-    from spatialvlm_ros.datasets.synthetic import SyntheticViews
     from spatialvlm_ros.datasets.questions import Questions
+    from spatialvlm_ros.datasets.synthetic import SyntheticViews
 
     folder = tmp_path_factory.mktemp("data")
     source = SyntheticViews(scenes=20, views_per_scene=2, width=400, height=240)
