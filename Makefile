@@ -56,10 +56,10 @@ types: $(VENV)/.ready-all
 test: lint types test-fast test-numpy1 ## set up everything, then lint, type check and run all quick tests
 
 test-fast: $(VENV)/.ready-all
-	$(PY) -m pytest -m "not slow" -n 2
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -n 2
 
 test-slow: $(VENV)/.ready-all assets ## the tests that take longer
-	$(PY) -m pytest -n 2
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2
 
 # The core on the oldest supported NumPy, in an environment of its own without torch, MuJoCo and pyarrow.
 test-numpy1: $(VENV)-numpy1/.ready
