@@ -73,6 +73,7 @@ class HubBackend:
         self.runner = Runner(self.template, self.options.batch_size)
         with running(loaded.name):
             self.check: SelfCheck = self_check(self.runner)
+        self.runner = replace(self.runner, packed=self.check.packed)
         if not self.check.cached:
             _log.warning("%s runs uncached: %s", loaded.name, self.check.reason)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.models.devices import EXTRA
 from spatialvlm_ros.models.hub.caches import row_bytes, select_rows
+from spatialvlm_ros.models.hub.packing import packed_scores
 from spatialvlm_ros.optional import require
 
 Float = NDArray[np.float64]
@@ -84,10 +85,12 @@ class Prompts:
     Attributes:
         model: that read them.
         batches: in the order of the prompts.
+        packed: whether all branches of a prompt go through in one row (see `packing`).
     """
 
     model: Any
     batches: tuple[PromptBatch, ...]
+    packed: bool = False
 
     def __len__(self) -> int:
         return sum(len(batch) for batch in self.batches)
@@ -107,7 +110,7 @@ class Prompts:
         reached = self.first_of(rows, np.asarray([path[0] for path in paths]))
         following: list[Float] = [np.empty(0)] * len(paths)
         longest = max(len(path) for path in paths)
-        for batch, chosen, local in self._by_batch(rows, self._rows_per_pass(longest)):
+        for batch, chosen, local in self._by_batch(rows, self._rows_per_pass(rows, longest)):
             more, next_logs = self._score(batch, local, [paths[k] for k in chosen], [wanted[k] for k in chosen])
             reached[chosen] += more
             for i, k in enumerate(chosen):
@@ -147,6 +150,8 @@ class Prompts:
 
     def _score(self, batch: PromptBatch, rows: Int, paths: Sequence[Int], wanted: Sequence[Int]) -> tuple[Float, Float]:
         """Log probabilities of the paths behind their first tokens, and of the wanted tokens (m, most wanted)."""
+        if self.packed:
+            return packed_scores(self.model, batch, rows, paths, _padded(wanted))
         torch = require("torch", EXTRA)
         device = batch.mask.device
         lengths = torch.as_tensor([len(path) for path in paths], device=device)
@@ -160,10 +165,13 @@ class Prompts:
         more = torch.where(inside, steps.double(), 0.0).sum(dim=1)
         return more.cpu().numpy(), found.double().cpu().numpy()
 
-    def _rows_per_pass(self, length: int) -> int:
+    def _rows_per_pass(self, rows: Int, length: int) -> int:
+        """How many paths of at most ``length`` tokens go through at once."""
         widest = max(batch.log_probs.shape[1] for batch in self.batches)
-        by_cache = CACHE_BYTES // max(row_bytes(batch.cache) for batch in self.batches)
-        return int(np.clip(min(by_cache, LOGIT_BYTES // (4 * widest * length)), 1, MOST_ROWS))
+        copies = CACHE_BYTES // max(row_bytes(batch.cache) for batch in self.batches)
+        if self.packed:  # one copy for all branches of a prompt
+            copies *= max(len(rows) // len(np.unique(rows)), 1)
+        return int(np.clip(min(copies, LOGIT_BYTES // (4 * widest * length)), 1, MOST_ROWS))
 
     def _by_batch(self, rows: Int, most: int) -> Iterator[tuple[PromptBatch, Int, Int]]:
         """Batches with which of ``rows`` lie in them, and where; at most so many at once."""

@@ -25,8 +25,8 @@ class HubOptions:
     """
 
     decimals: int = 2
-    least_mass: float = 1e-3
-    most_branches: int = 64
+    least_mass: float = 2e-3
+    most_branches: int = 24
     batch_size: int = 32
     ask_presence: bool = True
     quantity_tokens: bool = True

@@ -15,6 +15,7 @@ from spatialvlm_ros.models.hub.continuation import PromptBatch, Prompts
 from spatialvlm_ros.models.hub.prompts import PromptTemplate
 from spatialvlm_ros.optional import require
 
+_ROOM = 16  # tokens of an answer
 _TWO_PROBES = ("What is it?", "Is it so?")
 
 
@@ -50,10 +51,12 @@ class Runner:
     Attributes:
         template: how it is asked, and the model.
         batch_size: prompts in one forward pass.
+        packed: whether `behind` gives `Prompts` that read all branches of a prompt in one row.
     """
 
     template: PromptTemplate
     batch_size: int = 32
+    packed: bool = False
 
     @property
     def model(self) -> Any:
@@ -129,10 +132,11 @@ class Runner:
             if tuple(tail[: len(prefix.shared)]) != prefix.shared or len(tail) <= len(prefix.shared):
                 raise PrefixError("a question melts into the words before it")
             tails.append([*tail[len(prefix.shared) :], *prefix.ending])
-        if self._window is not None and prefix.length + max(map(len, tails), default=0) >= self._window:
+        if self._window is not None and prefix.length + max(map(len, tails), default=0) + _ROOM >= self._window:
             raise PrefixError("padding would take places in the model's sliding window")
         starts = range(0, len(tails), self.batch_size)
-        return Prompts(self.model, tuple(self._behind(prefix, tails[k : k + self.batch_size]) for k in starts))
+        batches = tuple(self._behind(prefix, tails[k : k + self.batch_size]) for k in starts)
+        return Prompts(self.model, batches, self.packed)
 
     def _behind(self, prefix: Prefix, tails: Sequence[list[int]]) -> PromptBatch:
         torch = require("torch", EXTRA)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from spatialvlm_ros.errors import SpatialVLMError
+from spatialvlm_ros.models.hub.continuation import Prompts
 from spatialvlm_ros.models.hub.faults import first_line, is_out_of_memory
+from spatialvlm_ros.models.hub.packing import can_pack
 from spatialvlm_ros.models.hub.runner import Runner
 
 _LEAD = "The picture is 640 x 480 pixels."
@@ -28,11 +30,13 @@ class SelfCheck:
         deviation: largest difference of log probabilities between the two ways, in standard deviations of the
             log probabilities over the vocabulary; NaN where one way failed.
         reason: one sentence for the log.
+        packed: whether all branches of a prompt may be read in one row.
     """
 
     cached: bool
     deviation: float
     reason: str
+    packed: bool = False
 
 
 def noise_picture() -> Image.Image:
@@ -65,11 +69,31 @@ def self_check(runner: Runner) -> SelfCheck:
     pairs = [*zip(expected, batch.log_probs, strict=True), *zip(further, after, strict=True)]
     deviation = max(_deviation(one, other) for one, other in pairs)
     dtype = str(runner.model.dtype).removeprefix("torch.")
-    if deviation <= TOLERANCES.get(dtype, TOLERANCES["bfloat16"]):
-        return SelfCheck(True, deviation, "the prefix cache changes nothing")
+    tolerance = TOLERANCES.get(dtype, TOLERANCES["bfloat16"])
+    if deviation <= tolerance:
+        packed = can_pack(runner.model.config) and _packing_deviation(behind) <= tolerance
+        return SelfCheck(True, deviation, "the prefix cache changes nothing", packed)
     return SelfCheck(
         False, deviation, "answers differ behind a cached picture: its reading depends on the question or on padding"
     )
+
+
+def _packing_deviation(prompts: Prompts) -> float:
+    """Largest difference after several paths, read in one row or each in its own, in standard deviations."""
+    batch = prompts.batches[0]
+    some = batch.log_probs.topk(3, dim=-1).indices.cpu().numpy()
+    paths = [np.append(some[r, k], some[r, :k]) for r in range(len(some)) for k in range(3)]
+    rows = np.repeat(np.arange(len(some)), 3)
+    wanted = [np.unique(some)] * len(paths)
+    try:
+        one, other = (replace(prompts, packed=packed).after(rows, paths, wanted) for packed in (False, True))
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        return float("inf")
+    spread = float(batch.log_probs.double().std(dim=-1).min())
+    both = [np.concatenate([reached, *following]) for reached, following in (one, other)]
+    return float(np.abs(both[0] - both[1]).max()) / spread
 
 
 def _deviation(one: Any, other: Any) -> float:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatialvlm_ros.errors import ModelError
+from spatialvlm_ros.models.hub.packing import Packing
 from spatialvlm_ros.models.hub.tree import TokenTree
 
 V = 7
@@ -100,3 +101,26 @@ def test_answers_that_begin_others_are_refused():
         TokenTree.build([[1], []])
     with pytest.raises(ModelError, match="no tokens"):
         TokenTree.build([])
+
+
+@given(
+    st.lists(st.tuples(st.integers(3, 5), st.lists(st.integers(1, 3), min_size=1, max_size=4)), min_size=1, max_size=20)
+)
+@settings(max_examples=60, deadline=None)
+def test_packed_tokens_see_their_own_ancestors_alone(drawn):
+    owners, paths = np.array([owner for owner, _ in drawn]), [np.array(path) for _, path in drawn]
+    packing = Packing.of(owners, paths)
+    for k, (owner, path) in enumerate(drawn):
+        row = packing.row_of[k]
+        assert packing.rows[row] == owner and packing.lengths[k] == len(path)
+        places = packing.places[k, : len(path)]
+        assert packing.tokens[row, places].tolist() == path
+        assert packing.depths[row, places].tolist() == list(range(len(path)))
+        for end, place in enumerate(places):
+            assert sorted(np.flatnonzero(packing.sees[row, place])) == sorted(places[: end + 1])
+    different = {(owner, tuple(path[:end])) for owner, path in drawn for end in range(1, len(path) + 1)}
+    used = sum(
+        len({place for k in np.flatnonzero(packing.row_of == r) for place in packing.places[k]})
+        for r in range(len(packing.rows))
+    )
+    assert used == len(different)  # what two paths begin with is there once
