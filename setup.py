@@ -73,7 +73,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     include_package_data=False,
-    package_data={NAME: ["**/*.yaml", "**/*.html", "**/*.css", "**/*.js", "**/*.json", "**/*.csv", "**/*.safetensors"]},
+    package_data={NAME: ["**/*.yaml", "**/*.html", "**/*.css", "**/*.js", "**/*.json", "**/*.csv", "**/*.safetensors", "models/embedded/shipped/README.md"]},
     data_files=[
         (f"share/{NAME}", ["package.xml"]),
         *shared("config"),

@@ -20,4 +20,5 @@ def test_the_python_of_the_readme_runs():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
     printed = done.stdout.strip().splitlines()
-    assert len(printed) == 6 and all("->" in line and "exactly" in line for line in printed[3:])
+    assert len(printed) == 9 and all("->" in line and "exactly" in line for line in printed[3:6])
+    assert printed[-1] == "unknown_name"

@@ -112,7 +112,7 @@ class EmbeddedBackend:
     def knows(self, name: str) -> bool:
         """Whether a name means a kind of object the model was trained on, whatever stands before or behind it
         ("the red mug on the left"): it then says whether the object is there, and otherwise that it cannot."""
-        words = f" {clean_label(name)} "
+        words = f" {clean_label(name).lower()} "
         return any(f" {noun} " in words for noun in self.data.nouns)
 
     # ---- the picture ----

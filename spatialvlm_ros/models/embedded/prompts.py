@@ -12,6 +12,7 @@ import numpy as np
 from spatialvlm_ros.models.embedded import vocabulary as v
 from spatialvlm_ros.models.embedded.picture import Canvas
 from spatialvlm_ros.models.query import CAMERA_NAME, ObjectRef, Query, Region
+from spatialvlm_ros.questions.grammar import clean_label
 from spatialvlm_ros.scenes.relations import RELATIONS, Relation
 
 
@@ -111,13 +112,13 @@ class PromptWriter:
 
     def _mention(self, thing: ObjectRef, canvas: Canvas) -> Sequence[int]:
         if isinstance(thing, str):
-            return self.words(thing)
+            return self.words(clean_label(thing).lower())
         marker = v.SPOT if thing.is_point else v.REGION
         # Box edges lie between pixels, points on them: see `Camera`.
         pixels = np.asarray(thing.pixels) - (0.0 if thing.is_point else 0.5)
         shares = (canvas.to_canvas(pixels) + 0.5) / canvas.width
         places = [self.vocabulary.places[int(p)] for p in v.place_position(shares)]
-        return (self.vocabulary[marker], *places, *(self.words(thing.name) if thing.name else ()))
+        return (self.vocabulary[marker], *places, *(self.words(clean_label(thing.name).lower()) if thing.name else ()))
 
 
 def is_camera(thing: ObjectRef | None) -> bool:

@@ -1,0 +1,72 @@
+"""The model that comes with the package: small files, the card, and an answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import picture
+
+from spatialvlm_ros.models.embedded.folder import read_marker
+from spatialvlm_ros.models.embedded.weights import shipped_folder
+from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    return shipped_folder()
+
+
+def test_no_shard_is_over_16_mib_no_tensor_over_15_and_all_over_48(folder: Path) -> None:
+    from safetensors import safe_open
+
+    shards = sorted(folder.glob("*.safetensors"))
+    assert shards and not list(folder.glob("*.bin")) and not list(folder.glob("*.pt"))
+    assert all(s.stat().st_size <= 16 * MIB for s in shards)
+    assert sum(s.stat().st_size for s in shards) <= 48 * MIB
+    parameters = 0
+    for shard in shards:
+        with safe_open(shard, "pt") as file:
+            for name in file.keys():  # noqa: SIM118  not a dict
+                tensor = file.get_slice(name)
+                parameters += int(np.prod(tensor.get_shape()))
+                assert tensor.get_dtype() == "BF16", name
+                assert 2 * np.prod(tensor.get_shape()) <= 15 * MIB, name
+    assert parameters <= 24e6
+
+
+def test_it_is_an_ordinary_transformers_folder(folder: Path) -> None:
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+    model = AutoModelForImageTextToText.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert type(model).__module__.startswith("transformers.")
+    assert model.get_input_embeddings().weight.shape[0] == len(tokenizer) <= 8192
+    assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
+
+
+def test_the_calibration_belongs_to_these_weights(folder: Path) -> None:
+    model = SpatialVLM.from_pretrained("embedded")  # a calibration of other weights is refused
+    assert (folder / "calibration.json").is_file()
+    assert model.name == "embedded"
+
+
+def test_it_answers_with_a_value_or_a_reason() -> None:
+    view = SpatialVLM.from_pretrained("embedded").look(picture(640, 480))
+    for estimate in (view.measure("mug", "plate"), view.measure("mug", None, "height"), view.measure("unicorn", "mug")):
+        assert estimate.valid == np.isfinite(estimate.value)
+        assert estimate.valid or str(estimate.reason) != "ok"
+    assert str(view.measure("unicorn", "mug").reason) == "unknown_name"
+    assert isinstance(view.ask("How far is the mug from the plate?").text, str)
+
+
+def test_the_card_names_data_licences_and_limits(folder: Path) -> None:
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    for word in ("CC-BY", "Apache-2.0", "rendered", "Limits", "real cameras"):
+        assert word in card
+    assert str(read_marker(folder).pictures) in card.replace(",", "")
+    assert json.loads((folder / "config.json").read_text())["architectures"] == ["FastVlmForConditionalGeneration"]
