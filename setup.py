@@ -62,6 +62,8 @@ EXTRAS["dev"] = [
     "openai>=2,<4",
 ]
 
+_DATA = ("yaml", "html", "css", "js", "json", "csv", "safetensors")
+
 setup(
     name=NAME,
     version=version(),
@@ -73,7 +75,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     include_package_data=False,
-    package_data={NAME: ["**/*.yaml", "**/*.html", "**/*.css", "**/*.js", "**/*.json", "**/*.csv", "**/*.safetensors", "models/embedded/shipped/README.md"]},
+    package_data={NAME: [f"**/*.{ending}" for ending in _DATA] + ["models/embedded/shipped/README.md"]},
     data_files=[
         (f"share/{NAME}", ["package.xml"]),
         *shared("config"),
