@@ -60,6 +60,7 @@ _FEWEST_FOR_SHAPE = 300
 _FEWEST_FOR_CHOICE = 40
 _OUTLIER = 8.0  # median errors
 _OUTLIER_ERROR = 3.5  # widths
+_NARROWEST = 1e-4  # metres or log metres: a model that is certain of a zero states no width at all
 _COMPLEXITY = 1.05  # combining must gain more than this, in square error
 _OWN_WEIGHT = 30.0
 _INTERVAL_WEIGHT = 60.0
@@ -230,7 +231,9 @@ def _one_length(
     )
     entry = entry if pooled else replace(entry, mode=_mode(direct, composed, true, entry))
     mixed = _mixed(direct, composed, entry)
-    entry = replace(entry, spread=factor((mixed.middle - true) / mixed.width, towards.spread, _OWN_WEIGHT))
+    entry = replace(
+        entry, spread=factor((mixed.middle - true) / np.maximum(mixed.width, _NARROWEST), towards.spread, _OWN_WEIGHT)
+    )
     return entry if pooled else _with_range(entry, rows, group)
 
 
@@ -284,7 +287,7 @@ def _with_intervals(
         composed = part.composed.moved(-entry.composed_bias, entry.composed_factor)
         mixed = _mixed(direct, composed, entry).moved(0.0, entry.spread)
         low, high = mixed.ends()
-        error = (true[own] - mixed.middle) / mixed.width
+        error = (true[own] - mixed.middle) / np.maximum(mixed.width, _NARROWEST)
         with np.errstate(invalid="ignore", divide="ignore"):
             scores[own] = np.where(error > 0, error / high, error / low)
         features[own] = _own_features(part, mixed)

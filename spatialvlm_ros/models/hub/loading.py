@@ -18,7 +18,7 @@ from spatialvlm_ros.optional import require
 _log = logging.getLogger(__name__)
 
 ADAPTER_FILE = "adapter_config.json"
-TUNING_EXTRA = "finetune"
+TUNING_EXTRA = "train"
 
 
 @dataclass(frozen=True)
