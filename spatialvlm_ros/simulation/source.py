@@ -134,7 +134,7 @@ class SimulatedViews:
         with_arm = kind == "table" and self.config.robot_share > 0
         options = StageOptions(self.config.antialiasing, self.config.shadow_size)
         stage = Stage(kind, props, with_arm, self._pack, options, rng)
-        width = max(self.config.width, TILE)  # silhouettes are drawn in tiles
+        width = max(self.config.width, TILE + 2)  # silhouettes are drawn in tiles, rounded up
         height = max(self.config.height, width)  # a split may use another aspect
         self._compiled = _Compiled(number, kind, props, stage, Renderer(stage.model, width, height))
         self._spent("compile", began)
