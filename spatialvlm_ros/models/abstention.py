@@ -22,6 +22,9 @@ Float = NDArray[np.float64]
 Knows = Callable[[str], bool]
 
 
+RANGE_MARGIN = 1.6  # a range is uncertain by about that factor at the ends of the trained ones
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A reason and a sentence for people."""
@@ -31,7 +34,11 @@ class Refusal:
 
 
 def object_refusals(
-    objects: tuple[ObjectRef, ...], readings: ViewReadings, thresholds: Thresholds, knows: Knows
+    objects: tuple[ObjectRef, ...],
+    readings: ViewReadings,
+    thresholds: Thresholds,
+    knows: Knows,
+    ranges_m: tuple[float, float] | None = None,
 ) -> list[Refusal | None]:
     """Per object: why nothing can be said of it, or None.
 
@@ -40,6 +47,7 @@ def object_refusals(
         readings: of the view.
         thresholds: of the calibration.
         knows: whether the model knows a name.
+        ranges_m: least and largest range of the objects that the model was trained on, metres; None for no limit.
     """
     refusals: list[Refusal | None] = []
     for k, given in enumerate(objects):
@@ -51,7 +59,18 @@ def object_refusals(
             refusals.append(Refusal(Reason.UNKNOWN_NAME, f"The model does not know the name {given!r}."))
         else:
             refusals.append(_presence_refusal(given, readings.locations.presence[k], thresholds))
+        if refusals[-1] is None and ranges_m is not None:
+            refusals[-1] = _range_refusal(given, float(readings.locations.log_ranges[k]), ranges_m)
     return refusals
+
+
+def _range_refusal(given: ObjectRef, log_range: float, ranges_m: tuple[float, float]) -> Refusal | None:
+    """An object that the model itself puts far outside what it was trained on. NaN (not located) is no such object."""
+    metres = float(np.exp(min(log_range, 50.0)))
+    if not metres < ranges_m[0] / RANGE_MARGIN and not metres > ranges_m[1] * RANGE_MARGIN:
+        return None
+    trained = f"{ranges_m[0]:g} to {ranges_m[1]:g} m"
+    return Refusal(Reason.OUT_OF_RANGE, f"The {given} seems to be {metres:.3g} m away; the model knows {trained}.")
 
 
 def region_refusal(region: Region, camera: Camera) -> Refusal | None:

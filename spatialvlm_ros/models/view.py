@@ -89,7 +89,9 @@ class View:
             return []
         readings, failures = self._read(queries)
         readouts = interpret(readings, self._calibration)
-        of_objects = object_refusals(readings.objects, readings, self._calibration.thresholds, self._knows)
+        of_objects = object_refusals(
+            readings.objects, readings, self._calibration.thresholds, self._knows, self._ranges_m()
+        )
         refusals = query_refusals(readings, readouts, self._calibration, of_objects)
         for n, failure in failures.items():
             refusals[n] = refusals[n] if _stronger(refusals[n]) else Refusal(failure.reason, failure.detail)
@@ -127,7 +129,7 @@ class View:
                 LocatedObject(str(checked_object(s)), reason=failure.reason, detail=failure.detail) for s in subjects
             ]
         readings = self._gathered(objects, locations)
-        refusals = object_refusals(objects, readings, self._calibration.thresholds, self._knows)
+        refusals = object_refusals(objects, readings, self._calibration.thresholds, self._knows, self._ranges_m())
         located = dict(zip(objects, located_of(readings, self._calibration, refusals), strict=True))
         return [located[checked_object(s)] for s in subjects]
 
@@ -206,6 +208,12 @@ class View:
                 _log.warning("the model gives no frame: %s", error)
             self._frame_read = True
         return self._frame
+
+    def _ranges_m(self) -> tuple[float, float] | None:
+        """Trained ranges of the model, where metres come from it: a depth sensor sees as far as it sees."""
+        if self.observation.depth is not None:
+            return None
+        return getattr(self._backend, "ranges_m", None)
 
     def _knows(self, name: str) -> bool:
         knows = getattr(self._backend, "knows", None)

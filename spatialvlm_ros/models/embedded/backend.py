@@ -109,6 +109,11 @@ class EmbeddedBackend:
         """What it was loaded from."""
         return self._name
 
+    @property
+    def ranges_m(self) -> tuple[float, float]:
+        """Least and largest range of the objects it was trained on, metres."""
+        return self.data.ranges_m
+
     def knows(self, name: str) -> bool:
         """Whether a name means a kind of object the model was trained on, whatever stands before or behind it
         ("the red mug on the left"): it then says whether the object is there, and otherwise that it cannot."""
