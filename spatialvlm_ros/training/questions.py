@@ -35,7 +35,7 @@ class QuestionPlan:
         objects: objects that are located as subjects.
         pairs: partners of each subject.
         relations: relations asked of each pair, drawn anew each time.
-        missing: names that are not there, or there several times.
+        missing: names that are not there, or there several times (expected number).
         texts: questions in words (the 43 families).
         general: questions in words about names, colours, counts, presence.
         regions: share of the objects that are given by a box or point instead of a name.
@@ -103,7 +103,8 @@ class QuestionMaker:
         trees = [Tree() for _ in views]
         for tree, view in zip(trees, views, strict=True):
             self._frame(tree, view.sample)
-            self._missing(tree, view, rng)
+            for _ in range(int(self.plan.missing) + int(rng.random() < self.plan.missing % 1)):
+                self._missing(tree, view, rng)
         self._measurements(trees, views, table, rng)
         for tree, view, pairs in zip(trees, views, texts, strict=True):
             for pair in pairs:
@@ -132,8 +133,6 @@ class QuestionMaker:
         tree.add(ROOT, self.vocabulary.slots(v.FRAME_SLOTS), targets, [*places.tolist(), length])
 
     def _missing(self, tree: Tree, view: _View, rng: np.random.Generator) -> None:
-        if rng.random() >= self.plan.missing:
-            return
         objects = view.sample.scene.objects
         several = _shared_nouns(view)
         if several and rng.random() < 0.5:

@@ -109,6 +109,15 @@ def test_absent_and_shared_names_are_told_apart(tokenizer: object) -> None:
     assert kinds == {("lamp", 1), ("mug", 2)}
 
 
+@pytest.mark.parametrize("wanted", [0.0, 0.5, 3.0])
+def test_as_many_missing_names_as_planned(tokenizer: object, wanted: float) -> None:
+    plan = QuestionPlan(objects=0, pairs=0, relations=0, missing=wanted, texts=0, general=0)
+    maker = QuestionMaker(tokenizer, ("lamp",), plan)
+    trees = maker.trees([sample()] * 200, np.random.default_rng(0))
+    found = [sum(tokens[0] == "<find>" for _, tokens, _, _ in words_of(tree, tokenizer)) for tree in trees]
+    assert np.mean(found) == pytest.approx(wanted, abs=0.12)
+
+
 def test_the_answer_in_words_is_learnt_to_its_end(tokenizer: object) -> None:
     plan = QuestionPlan(objects=0, pairs=0, relations=0, missing=0, texts=6, general=0)
     tree = QuestionMaker(tokenizer, ("lamp",), plan).trees([sample()], np.random.default_rng(1))[0]
