@@ -90,6 +90,11 @@ class Query:
         return "probability" if spec.predicate else spec.unit
 
 
+def is_camera(thing: ObjectRef | None) -> bool:
+    """Whether the camera itself is meant."""
+    return isinstance(thing, str) and thing.lower() in (CAMERA_NAME, f"the {CAMERA_NAME}")
+
+
 def checked_object(given: object) -> ObjectRef:
     """A name without needless blanks, a `Region`, or a `Region` of a sequence of two or four numbers."""
     if isinstance(given, Region):

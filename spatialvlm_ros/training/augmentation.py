@@ -12,7 +12,7 @@ from PIL import Image
 from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.frames import CanonicalFrame
-from spatialvlm_ros.models.embedded.picture import CANONICAL_FOCAL
+from spatialvlm_ros.models.embedded.picture import canonical_scale
 from spatialvlm_ros.scenes.scene import Scene, SceneObject
 from spatialvlm_ros.training.view_store import DEPTH_STEP, INSTANCE_STEP, StoredView
 
@@ -72,12 +72,12 @@ class Sample:
     @property
     def sides(self) -> Float:
         """(K,) shorter side of each box, canvas pixels."""
-        return np.minimum(self.boxes[:, 2] - self.boxes[:, 0], self.boxes[:, 3] - self.boxes[:, 1])
+        return _shorter_sides(self.boxes)
 
     @property
     def canonical_scale(self) -> float:
         """Canonical metres per metre of range."""
-        return CANONICAL_FOCAL * self.camera.width / float(np.sqrt(self.camera.fx * self.camera.fy))
+        return canonical_scale(self.camera)
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,12 @@ def augmented(
     scene = _mirrored(view.scene) if cut.mirrored else view.scene
     cells, depths = _label_maps(view, cut, camera, cell)
     boxes, visible = _boxes(view, cut)
-    sides = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    return Sample(pixels, camera, _as_seen(scene, visible, sides), boxes, visible, cells, depths)
+    scene = _as_seen(scene, visible, _shorter_sides(boxes))
+    return Sample(pixels, camera, scene, boxes, visible, cells, depths)
+
+
+def _shorter_sides(boxes: Float) -> Float:
+    return np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
 
 
 def _draw_cut(camera: Camera, width: int, height: int, settings: Augmentation, rng: np.random.Generator) -> _Cut:
@@ -188,7 +192,7 @@ def _label_maps(
         lookup[thing.instance_id] = k
     cells = np.where(inside, lookup[ids], -1)
     depth = _nearest(view.depth, u, v, DEPTH_STEP, stored_w, stored_h).astype(np.float32)
-    scale = CANONICAL_FOCAL * camera.width / np.sqrt(camera.fx * camera.fy)
+    scale = canonical_scale(camera)
     known = inside & (depth > 0)
     return cells, np.where(known, np.log(np.maximum(depth, 1e-3) * scale), np.nan).astype(np.float32)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 
 from spatialvlm_ros.errors import TrainingError
-from spatialvlm_ros.models.embedded.architecture import STRIDE, build_config, build_model
+from spatialvlm_ros.models.embedded.architecture import build_config, build_model
 from spatialvlm_ros.models.embedded.folder import ModelCardData, read_marker, save_model
 from spatialvlm_ros.models.embedded.tokenizer import train_tokenizer
 from spatialvlm_ros.models.embedded.vocabulary import END, IMAGE, PAD, Vocabulary
@@ -87,8 +88,6 @@ def export_checkpoint(config: TrainConfig, folder: str | Path) -> None:
         load_weights(model, load_file(str(out / "checkpoint" / "weights.safetensors")))
     except (OSError, ValueError) as error:
         raise TrainingError("this run has no checkpoint that fits", str(out), str(error)) from error
-    import json
-
     state = json.loads((out / "checkpoint" / "state.json").read_text(encoding="utf-8"))
     data = ModelCardData(config.shape, lexicon.nouns, _TRAINED_RANGES_M, int(state["pictures"]))
     save_model(folder, model.vlm, tokenizer, data)
@@ -161,5 +160,4 @@ def _loader(
     rank, world = (0, 1) if accelerator is None else (accelerator.process_index, accelerator.num_processes)
     feed = Feed(store.folder, config.shape, CELL, augmentation, config.seed, rank, world)
     maker = QuestionMaker(tokenizer, lexicon.nouns, config.plan)
-    tokens = (config.shape.width // STRIDE) * (config.shape.height // STRIDE)
-    return Loader(feed, maker, lexicon, config.seed, config.blind, tokens)
+    return Loader(feed, maker, lexicon, config.seed, config.blind, config.shape.picture_tokens)

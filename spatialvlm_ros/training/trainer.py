@@ -17,7 +17,7 @@ import torch
 
 from spatialvlm_ros.errors import TrainingError
 from spatialvlm_ros.models.devices import pick_dtype
-from spatialvlm_ros.models.embedded.picture import pixel_values
+from spatialvlm_ros.models.embedded.picture import pixel_values, relative_focal
 from spatialvlm_ros.training.checkpoints import RunState, load_checkpoint, save_checkpoint
 from spatialvlm_ros.training.config import StageConfig, TrainConfig
 from spatialvlm_ros.training.dense import CELLS_PER_TOKEN, DenseTargets, Lexicon, dense_targets
@@ -74,8 +74,7 @@ class Loader:
         if language:
             rng = np.random.default_rng([self._seed, self._feed.rank, step, 1])
             trees = self._maker.trees(samples, rng)
-            focals = [float(np.sqrt(s.camera.fx * s.camera.fy)) / s.camera.width for s in samples]
-            prefixes = [self._maker.prefix(f, self._picture_tokens) for f in focals]
+            prefixes = [self._maker.prefix(relative_focal(s.camera), self._picture_tokens) for s in samples]
             packed = pack(trees, prefixes, pad=0)
             looks = None if self._blind else looks_of(trees, samples, len(prefixes[0]), CELLS_PER_TOKEN)
         return Prepared(pixels, packed, looks, dense_targets(samples, self._lexicon) if dense else None)
@@ -161,8 +160,8 @@ class Trainer:
     def _step(self, batch: Prepared, stage: StageConfig, step: int, progress: float) -> None:
         rate = _learning_rate(stage, step, progress)
         set_rate(self.optimizers, rate)
-        pixels = torch.from_numpy(batch.pixels).to(self.accelerator.device)
         questions = None if batch.packed is None else self._questions(batch)
+        pixels = self._on_device(batch.pixels) if questions is None else questions.pixels
         with torch.autocast(self.accelerator.device.type, self.dtype, enabled=self.dtype != torch.float32):
             loss, losses, _ = self.model(pixels, questions, batch.dense, batch.looks)
         if not bool(torch.isfinite(loss)):
@@ -176,6 +175,9 @@ class Trainer:
         for name, value in {**losses, "gradient": torch.as_tensor(norm)}.items():
             known = self.averages.get(name, float(value))
             self.averages[name] = _SMOOTHING * known + (1 - _SMOOTHING) * float(value)
+
+    def _on_device(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.accelerator.device)
 
     def _questions(self, batch: Prepared) -> Batch:
         assert batch.packed is not None

@@ -18,11 +18,11 @@ from spatialvlm_ros.models.backend import FrameReading, Locations, Readings
 from spatialvlm_ros.models.devices import pick_device, pick_dtype
 from spatialvlm_ros.models.embedded import vocabulary as v
 from spatialvlm_ros.models.embedded.folder import ModelCardData, read_marker
-from spatialvlm_ros.models.embedded.picture import Canvas, pixel_values, place
-from spatialvlm_ros.models.embedded.prompts import PromptWriter, Row, is_camera, read_directly
+from spatialvlm_ros.models.embedded.picture import Canvas, pixel_values, place, relative_focal
+from spatialvlm_ros.models.embedded.prompts import PromptWriter, Row, read_directly
 from spatialvlm_ros.models.embedded.slots import frame_reading, locations
 from spatialvlm_ros.models.quantities import N_BINS, OVERFLOW_BIN, ZERO_BIN, bin_position
-from spatialvlm_ros.models.query import ObjectRef, Query
+from spatialvlm_ros.models.query import ObjectRef, Query, is_camera
 from spatialvlm_ros.questions.grammar import clean_label
 from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.relations import RELATIONS
@@ -129,7 +129,7 @@ class EmbeddedBackend:
         canvas = Canvas.fit(observation.camera, shape.width, shape.height)
         pixels = pixel_values(place(observation.rgb, canvas), canvas.camera)
         ids = [self.vocabulary[v.IMAGE]] * shape.picture_tokens
-        ids.append(self.vocabulary.lengths[int(bin_position(canvas.focal))])
+        ids.append(self.vocabulary.lengths[int(bin_position(relative_focal(canvas.camera)))])
         length = len(ids)
         ids += self.vocabulary.slots(v.FRAME_SLOTS)
         try:

@@ -90,15 +90,15 @@ class Canvas:
         here, there = (self.lens, pinhole) if straighten else (pinhole, self.lens)
         return there.project(here.rays(flat)).reshape(values.shape)
 
-    @property
-    def canonical_scale(self) -> float:
-        """Canonical metres per metre of range."""
-        return CANONICAL_FOCAL * self.width / float(np.sqrt(self.camera.fx * self.camera.fy))
 
-    @property
-    def focal(self) -> float:
-        """Focal length over canvas width."""
-        return float(np.sqrt(self.camera.fx * self.camera.fy)) / self.width
+def relative_focal(camera: Camera) -> float:
+    """Focal length over picture width."""
+    return float(np.sqrt(camera.fx * camera.fy)) / camera.width
+
+
+def canonical_scale(camera: Camera) -> float:
+    """Canonical metres per metre of range."""
+    return CANONICAL_FOCAL / relative_focal(camera)
 
 
 def place(rgb: NDArray[np.uint8], canvas: Canvas) -> NDArray[np.uint8]:

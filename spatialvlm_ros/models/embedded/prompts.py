@@ -11,9 +11,9 @@ import numpy as np
 
 from spatialvlm_ros.models.embedded import vocabulary as v
 from spatialvlm_ros.models.embedded.picture import Canvas
-from spatialvlm_ros.models.query import CAMERA_NAME, ObjectRef, Query, Region
+from spatialvlm_ros.models.query import ObjectRef, Query, is_camera
 from spatialvlm_ros.questions.grammar import clean_label
-from spatialvlm_ros.scenes.relations import RELATIONS, Relation
+from spatialvlm_ros.scenes.relations import Relation
 
 
 @dataclass(frozen=True)
@@ -119,18 +119,3 @@ class PromptWriter:
         shares = (canvas.to_canvas(pixels) + 0.5) / canvas.width
         places = [self.vocabulary.places[int(p)] for p in v.place_position(shares)]
         return (self.vocabulary[marker], *places, *(self.words(clean_label(thing.name).lower()) if thing.name else ()))
-
-
-def is_camera(thing: ObjectRef | None) -> bool:
-    """Whether the camera itself is meant."""
-    return isinstance(thing, str) and thing.lower() in (CAMERA_NAME, f"the {CAMERA_NAME}")
-
-
-def needs_reference(query: Query) -> bool:
-    """Whether the reference has slots of its own."""
-    return query.reference is not None and not is_camera(query.reference) and RELATIONS[query.kind].arity == 2
-
-
-def is_region(thing: ObjectRef | None) -> bool:
-    """Whether an object is given by where it is."""
-    return isinstance(thing, Region)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.models.backend import FrameReading, Locations
 from spatialvlm_ros.models.embedded import vocabulary as v
-from spatialvlm_ros.models.embedded.picture import Canvas
+from spatialvlm_ros.models.embedded.picture import Canvas, canonical_scale
 from spatialvlm_ros.models.quantities import OVERFLOW_BIN, ZERO_BIN, bin_values
 
 Float = NDArray[np.float64]
@@ -35,7 +35,7 @@ def locations(presence: Float, places: Float, lengths: Float, canvas: Canvas) ->
         box_stds=stds[:, :4] / canvas.scale,
         centers=canvas.to_picture(on_canvas[:, 4:]),
         center_stds=stds[:, 4:] / canvas.scale,
-        log_ranges=log_means[:, 0] - np.log(canvas.canonical_scale),
+        log_ranges=log_means[:, 0] - np.log(canonical_scale(canvas.camera)),
         log_range_stds=log_stds[:, 0],
         log_sizes=log_means[:, 1:],
         log_size_stds=log_stds[:, 1:],
@@ -58,7 +58,7 @@ def frame_reading(places: Float, length: Float, canvas: Canvas) -> FrameReading:
     return FrameReading(
         up / np.linalg.norm(up),
         float(np.hypot(*stds)),
-        float(log_mean[0] - np.log(canvas.canonical_scale)),
+        float(log_mean[0] - np.log(canonical_scale(canvas.camera))),
         float(log_std[0]),
     )
 
