@@ -17,7 +17,7 @@ from spatialvlm_ros.models.distributions import N_LEVELS, RELATION_INDEX, quanti
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.models.known_sizes import known_size_table
 from spatialvlm_ros.models.quantities import N_BINS
-from spatialvlm_ros.models.query import CAMERA_NAME, GRIPPER_NAME, ObjectRef, Query, Region
+from spatialvlm_ros.models.query import GRIPPER_NAME, ObjectRef, Query, Region, is_camera
 from spatialvlm_ros.models.readings import CAMERA, FIXED, NAMED, REGION, DepthReadings, ViewReadings
 from spatialvlm_ros.scenes.observation import Observation
 
@@ -59,7 +59,7 @@ class RobotKnowledge:
         """How an object is known: its kind, and (3,) metres where that is exact."""
         if isinstance(given, Region):
             return REGION, np.full(3, np.nan)
-        if given.lower() == CAMERA_NAME:
+        if is_camera(given):
             return CAMERA, np.zeros(3)
         if given.lower() == GRIPPER_NAME and self.gripper is not None:
             return FIXED, self.gripper

@@ -14,7 +14,7 @@ from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.backend import Backend
 from spatialvlm_ros.models.embedded import vocabulary as v
 from spatialvlm_ros.models.embedded.backend import EmbeddedBackend
-from spatialvlm_ros.models.embedded.picture import Canvas, pixel_values, place
+from spatialvlm_ros.models.embedded.picture import Canvas, pixel_values, place, relative_focal
 from spatialvlm_ros.models.quantities import OVERFLOW_BIN, ZERO_BIN, bin_position
 from spatialvlm_ros.models.query import Query, Region
 from spatialvlm_ros.scenes.observation import Observation
@@ -73,7 +73,7 @@ def test_the_cached_read_out_equals_the_training_pass(backend: EmbeddedBackend) 
     pair = tree.add(mug, [ids[v.TO], *words("plate"), *slots])
     tree.add(pair, [ids["<gap>"]])
     tree.add(pair, [ids["<distance>"]])
-    prefix = [ids[v.IMAGE]] * SHAPE.picture_tokens + [ids.lengths[int(bin_position(canvas.focal))]]
+    prefix = [ids[v.IMAGE]] * SHAPE.picture_tokens + [ids.lengths[int(bin_position(relative_focal(canvas.camera)))]]
     packed = pack([tree], [prefix], pad=0)
     mask = torch.zeros(1, 1, *packed.allowed.shape[1:]).masked_fill(~torch.from_numpy(packed.allowed)[:, None], -1e30)
     pixels = torch.from_numpy(pixel_values(place(observation.rgb, canvas), canvas.camera))[None]

@@ -49,6 +49,13 @@ def test_the_shipped_model_refuses_what_a_very_long_lens_shows() -> None:
     assert not model.look(far).locate((100, 100, 200, 200)).valid
 
 
+def test_the_camera_is_meant_with_and_without_its_article(model: SpatialVLM) -> None:
+    view = model.look(picture())
+    for name in ("the camera", "Camera"):
+        assert view.locate(name).reason is view.locate("camera").reason
+        assert view.measure("mug", name).reason is view.measure("mug", "camera").reason is not Reason.UNKNOWN_NAME
+
+
 def test_with_depth_the_sensor_decides(model: SpatialVLM) -> None:
     depth = np.full((150, 200), 40.0, np.float32)
     located = model.look(replace(picture(), depth=depth)).locate((50, 40, 120, 110))
