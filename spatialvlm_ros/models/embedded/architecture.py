@@ -1,7 +1,7 @@
 """The shape of the embedded model: a `FastVlmForConditionalGeneration` of transformers, nothing of our own.
 
-Vision: Pyramid Vision Transformer v2 (overlapping convolutional patches, attention over the whole picture), one token
-per 16 x 16 pixels. Language: a Qwen3 decoder with tied embeddings. Both are small enough for two processor cores.
+Vision: EfficientNet (which can start from weights that have seen photographs) or Pyramid Vision Transformer v2, one
+token per 16 x 16 pixels. Language: a Qwen3 decoder with tied embeddings. All small enough for two processor cores.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.models.embedded.picture import CHANNELS
 
 STRIDE = 16
+PVT, EFFICIENTNET = "pvt_v2", "efficientnet"
+_EFFICIENTNET_WIDTH = 1280  # of its last convolution at width coefficient 1
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,9 @@ class ModelShape:
 
     Attributes:
         width, height: of the canvas in pixels, multiples of 16.
-        vision_widths, vision_depths: channels and blocks of the three stages of the encoder.
+        vision_widths, vision_depths: channels and blocks of the three stages of a pvt_v2.
         hidden, layers, heads, kv_heads, feedforward: of the decoder.
+        encoder: "pvt_v2", or "efficientnet": the one of B0, with the activations of Lite0.
     """
 
     width: int = 256
@@ -33,12 +37,15 @@ class ModelShape:
     heads: int = 4
     kv_heads: int = 4
     feedforward: int = 704
+    encoder: str = PVT
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vision_widths", tuple(self.vision_widths))
         object.__setattr__(self, "vision_depths", tuple(self.vision_depths))
         if self.width % STRIDE or self.height % STRIDE:
             raise ConfigError("the model's picture must be a multiple of 16 pixels", (self.width, self.height))
+        if self.encoder not in _ENCODERS:
+            raise ConfigError("unknown encoder", self.encoder, f"Known: {', '.join(_ENCODERS)}.")
         if len(self.vision_widths) != 3 or len(self.vision_depths) != 3:
             raise ConfigError("the encoder has three stages", (self.vision_widths, self.vision_depths))
 
@@ -54,25 +61,9 @@ class ModelShape:
 
 def build_config(shape: ModelShape, vocabulary: int, image_token: int, pad_token: int, end_token: int) -> Any:
     """The ``FastVlmConfig`` of a shape and a vocabulary."""
-    from transformers import FastVlmConfig, PvtV2Config, Qwen3Config
+    from transformers import FastVlmConfig, Qwen3Config
 
-    from spatialvlm_ros.models.embedded.picture import CHANNELS
-
-    vision = PvtV2Config(
-        image_size=max(shape.width, shape.height),
-        num_channels=CHANNELS,
-        num_encoder_blocks=3,
-        hidden_sizes=list(shape.vision_widths),
-        depths=list(shape.vision_depths),
-        strides=[4, 2, 2],
-        patch_sizes=[7, 3, 3],
-        num_attention_heads=[1, 2, max(shape.vision_widths[2] // 64, 1)],
-        mlp_ratios=[4, 4, 4],
-        sr_ratios=[8, 4, 1],
-        drop_path_rate=0.0,
-    )
-    # The projector reads the width of the vision tower's output from this name.
-    vision.hidden_size = shape.vision_widths[2]
+    vision = _ENCODERS[shape.encoder](shape)
     text = Qwen3Config(
         vocab_size=vocabulary,
         hidden_size=shape.hidden,
@@ -96,6 +87,48 @@ def build_config(shape: ModelShape, vocabulary: int, image_token: int, pad_token
         multimodal_projector_bias=True,
         tie_word_embeddings=True,
     )
+
+
+def _pvt(shape: ModelShape) -> Any:
+    from transformers import PvtV2Config
+
+    config = PvtV2Config(
+        image_size=max(shape.width, shape.height),
+        num_channels=CHANNELS,
+        num_encoder_blocks=3,
+        hidden_sizes=list(shape.vision_widths),
+        depths=list(shape.vision_depths),
+        strides=[4, 2, 2],
+        patch_sizes=[7, 3, 3],
+        num_attention_heads=[1, 2, max(shape.vision_widths[2] // 64, 1)],
+        mlp_ratios=[4, 4, 4],
+        sr_ratios=[8, 4, 1],
+        drop_path_rate=0.0,
+    )
+    # The projector reads the width of the vision tower's output from this name.
+    config.hidden_size = shape.vision_widths[2]
+    return config
+
+
+def _efficientnet(shape: ModelShape) -> Any:
+    from transformers import EfficientNetConfig
+
+    config = EfficientNetConfig(
+        image_size=max(shape.width, shape.height),
+        num_channels=CHANNELS,
+        width_coefficient=1.0,
+        depth_coefficient=1.0,
+        hidden_act="relu6",
+        hidden_dim=_EFFICIENTNET_WIDTH,
+        # The last halving is left out: a token per 16 x 16 pixels.
+        strides=[1, 2, 2, 2, 1, 1, 1],
+        drop_connect_rate=0.0,
+    )
+    config.hidden_size = _EFFICIENTNET_WIDTH
+    return config
+
+
+_ENCODERS = {PVT: _pvt, EFFICIENTNET: _efficientnet}
 
 
 def build_model(config: Any) -> Any:
