@@ -26,11 +26,11 @@ _RAY_SPREAD = 0.4
 
 @dataclass(frozen=True)
 class Canvas:
-    """How a picture lies on the model's canvas: scaled evenly, centred, padded.
+    """How a picture lies on the model's canvas: scaled evenly up to whole pixels, centred, padded.
 
     Attributes:
         width, height: of the canvas in pixels.
-        scale: canvas pixels per picture pixel.
+        scale: (2,) canvas pixels per picture pixel along x and y; they differ as the inner size is whole pixels.
         left, top: canvas pixels of the picture's upper left corner.
         inner_width, inner_height: size of the picture on the canvas in pixels.
         camera: pinhole model of the canvas.
@@ -39,7 +39,7 @@ class Canvas:
 
     width: int
     height: int
-    scale: float
+    scale: tuple[float, float]
     left: int
     top: int
     inner_width: int
@@ -50,9 +50,9 @@ class Canvas:
     @staticmethod
     def fit(camera: Camera, width: int, height: int) -> Canvas:
         """The largest even scaling of ``camera``'s picture that fits (height, width)."""
-        scale = min(width / camera.width, height / camera.height)
-        inner_width = max(min(round(camera.width * scale), width), 1)
-        inner_height = max(min(round(camera.height * scale), height), 1)
+        even = min(width / camera.width, height / camera.height)
+        inner_width = max(min(round(camera.width * even), width), 1)
+        inner_height = max(min(round(camera.height * even), height), 1)
         sx, sy = inner_width / camera.width, inner_height / camera.height
         left, top = (width - inner_width) // 2, (height - inner_height) // 2
         # Pixel centres are integers, so the picture's corner is at -0.5.
@@ -65,17 +65,25 @@ class Canvas:
             (camera.cy + 0.5) * sy - 0.5 + top,
         )
         lens = None if camera.distortion_model == "none" else camera
-        return Canvas(width, height, scale, left, top, inner_width, inner_height, on_canvas, lens)
+        return Canvas(width, height, (sx, sy), left, top, inner_width, inner_height, on_canvas, lens)
 
     def to_canvas(self, pixels: ArrayLike) -> Float:
         """(..., 2k) picture pixels u, v, u, v, ... on the canvas."""
         values = self._bent(pixels, straighten=True)
-        return (values + 0.5) * self.scale + self._corner(values)
+        return (values + 0.5) * self._scales(values) + self._corner(values)
 
     def to_picture(self, pixels: ArrayLike) -> Float:
         """(..., 2k) canvas pixels in the picture."""
         values = np.asarray(pixels, dtype=np.float64)
-        return self._bent((values - self._corner(values)) / self.scale - 0.5, straighten=False)
+        return self._bent((values - self._corner(values)) / self._scales(values) - 0.5, straighten=False)
+
+    def lengths_to_picture(self, lengths: ArrayLike) -> Float:
+        """(..., 2k) lengths along x, y, x, y, ... from canvas pixels to picture pixels; a lens is left out."""
+        values = np.asarray(lengths, dtype=np.float64)
+        return values / self._scales(values)
+
+    def _scales(self, values: Float) -> Float:
+        return np.tile(self.scale, values.shape[-1] // 2)
 
     def _corner(self, values: Float) -> Float:
         return np.tile([self.left - 0.5, self.top - 0.5], values.shape[-1] // 2)

@@ -32,9 +32,9 @@ def locations(presence: Float, places: Float, lengths: Float, canvas: Canvas) ->
     return Locations(
         presence=presence,
         boxes=corners,
-        box_stds=stds[:, :4] / canvas.scale,
+        box_stds=canvas.lengths_to_picture(stds[:, :4]),
         centers=canvas.to_picture(on_canvas[:, 4:]),
-        center_stds=stds[:, 4:] / canvas.scale,
+        center_stds=canvas.lengths_to_picture(stds[:, 4:]),
         log_ranges=log_means[:, 0] - np.log(canonical_scale(canvas.camera)),
         log_range_stds=log_stds[:, 0],
         log_sizes=log_means[:, 1:],
