@@ -31,10 +31,6 @@ def run(args: argparse.Namespace) -> int:
     from spatialvlm_ros.training.config import TrainConfig
 
     config = TrainConfig.load(args.config, **dict(_setting(text) for text in args.set))
-    if config.start_from == "embedded":
-        from spatialvlm_ros.models.embedded.weights import shipped_folder
-
-        config = replace(config, start_from=str(shipped_folder()))
     if args.data:
         from spatialvlm_ros.training.from_dataset import store_dataset
 

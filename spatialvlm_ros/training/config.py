@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.models.embedded.architecture import ModelShape
+from spatialvlm_ros.models.embedded.folder import read_marker
+from spatialvlm_ros.models.embedded.weights import shipped_folder
 from spatialvlm_ros.shared_files import read_yaml
 from spatialvlm_ros.training.augmentation import Augmentation
 from spatialvlm_ros.training.questions import QuestionPlan
@@ -87,8 +89,8 @@ class TrainConfig:
         out: folder of checkpoints, logs and the finished model.
         seed: of weights, order and augmentation.
         shape: of the model.
-        start_from: folder of a finished model to warm-start from, "" for fresh weights. One with another encoder
-            gives its decoder alone.
+        start_from: folder of a finished model to warm-start from, "embedded" for the shipped one, "" for fresh
+            weights. One with another encoder gives its decoder alone.
         encoder_from: name of published weights for the encoder (see `pretrained`), "" for none.
         train, validate: view stores.
         augmentation, plan: what the views become.
@@ -123,8 +125,17 @@ class TrainConfig:
 
     @staticmethod
     def load(path: str | Path, **changes: Any) -> TrainConfig:
-        """Reads a YAML file; ``changes`` replace top-level settings."""
-        return _build(TrainConfig, {**read_yaml(path), **changes}, str(path))
+        """Reads a YAML file; ``changes`` replace top-level settings.
+
+        A warm start that names no shape has that of the model it starts from.
+        """
+        values = {**read_yaml(path), **changes}
+        config: TrainConfig = _build(TrainConfig, values, str(path))
+        if config.start_from == "embedded":
+            config = replace(config, start_from=str(shipped_folder()))
+        if config.start_from and "shape" not in values:
+            config = replace(config, shape=read_marker(config.start_from).shape)
+        return config
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

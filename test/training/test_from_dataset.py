@@ -75,12 +75,12 @@ def test_the_command_fine_tunes_a_model_on_a_data_set(dataset: Path, tmp_path: P
     from tiny import save_tiny_model
 
     model = save_tiny_model(tmp_path / "tiny")
-    shape = json.loads((model / "spatialvlm.json").read_text())["shape"]
     config = tmp_path / "c.yaml"
     config.write_text(
-        f"out: {tmp_path / 'out'}\nstart_from: {model}\nshape: {json.dumps(shape)}\nweights: {{dense: 0.0}}\n"
+        f"out: {tmp_path / 'out'}\nstart_from: {model}\nweights: {{dense: 0.0}}\n"
         "stages: [{name: finetune, steps: 3, batch: 2, warmup: 1}]\nvalidate_every: 2\nvalidate_batches: 1\n"
     )
     assert main(["train", "--config", str(config), "--data", str(dataset), "--set", "dtype=float32"]) == 0
     marker = json.loads((tmp_path / "out" / "model" / "spatialvlm.json").read_text())
     assert "pillar" in marker["nouns"] and "mug" in marker["nouns"]
+    assert marker["shape"] == json.loads((model / "spatialvlm.json").read_text())["shape"]
