@@ -24,6 +24,7 @@ Float = NDArray[np.float64]
 
 _SINGLE = tuple(r for r in v.LENGTHS if RELATIONS[r].arity == 1)
 _DOUBLE = tuple(r for r in (*v.LENGTHS, *v.PREDICATES) if RELATIONS[r].arity == 2)
+_FROM_ELSEWHERE = 0.7  # share of the absent names that are named in another picture
 _PRESENT_SIDE, _PRESENT_VISIBLE = 8.0, 0.2
 
 
@@ -101,10 +102,11 @@ class QuestionMaker:
         first = np.concatenate([[0], np.cumsum([len(s.objects) for s in scenes])])
         views = [_prepared(s, n, int(f)) for s, n, f in zip(samples, names, first, strict=False)]
         trees = [Tree() for _ in views]
+        elsewhere = [name for view in views for k in view.named if (name := view.names[k]) is not None]
         for tree, view in zip(trees, views, strict=True):
             self._frame(tree, view.sample)
             for _ in range(int(self.plan.missing) + int(rng.random() < self.plan.missing % 1)):
-                self._missing(tree, view, rng)
+                self._missing(tree, view, elsewhere, rng)
         self._measurements(trees, views, table, rng)
         for tree, view, pairs in zip(trees, views, texts, strict=True):
             for pair in pairs:
@@ -132,14 +134,21 @@ class QuestionMaker:
         targets = [Target.PLACE, Target.PLACE, Target.NONE if np.isnan(length) else Target.LENGTH]
         tree.add(ROOT, self.vocabulary.slots(v.FRAME_SLOTS), targets, [*places.tolist(), length])
 
-    def _missing(self, tree: Tree, view: _View, rng: np.random.Generator) -> None:
+    def _missing(self, tree: Tree, view: _View, elsewhere: Sequence[str], rng: np.random.Generator) -> None:
+        """A name that several things here share, or that nothing here has.
+
+        Most absent names are those of things in other pictures of the batch: were they drawn from a list, the name
+        alone would tell how likely it is to be there.
+        """
         objects = view.sample.scene.objects
         several = _shared_nouns(view)
         if several and rng.random() < 0.5:
             name, kind = several[int(rng.integers(len(several)))], AMBIGUOUS
         else:
             here = " ".join(o.label for o in objects).split()
-            name, kind = self.nouns[int(rng.integers(len(self.nouns)))], ABSENT
+            foreign = [n for n in elsewhere if n.split()[-1] not in here]
+            pool = foreign if foreign and rng.random() < _FROM_ELSEWHERE else self.nouns
+            name, kind = pool[int(rng.integers(len(pool)))], ABSENT
             if name.split()[-1] in here:
                 return
         ids = [self.vocabulary[v.FIND], *self.words(name), self._object_slots[0]]

@@ -109,6 +109,23 @@ def test_absent_and_shared_names_are_told_apart(tokenizer: object) -> None:
     assert kinds == {("lamp", 1), ("mug", 2)}
 
 
+def test_absent_names_are_named_in_other_pictures(tokenizer: object) -> None:
+    """Were they drawn from a list, the name alone would tell how likely it is to be there."""
+    plan = QuestionPlan(objects=0, pairs=0, relations=0, missing=4, texts=0, general=0)
+    maker = QuestionMaker(tokenizer, ("lamp",), plan)
+    samples = [
+        augmented(stored_view(nouns), 256, 192, 8, Augmentation.none(), np.random.default_rng(0))
+        for nouns in (("mug", "plate", "bottle"), ("bowl", "plate", "tray"))
+    ]
+    trees = [maker.trees(samples, np.random.default_rng(seed)) for seed in range(20)]
+    for b, others in enumerate(({"bowl", "tray"}, {"mug", "bottle"})):
+        asked = {
+            spoken(tokens, tokenizer) for pair in trees for _, tokens, _, _ in words_of(pair[b], tokenizer)
+            if tokens[0] == "<find>"
+        }  # fmt: skip
+        assert asked == {"lamp", *others}
+
+
 @pytest.mark.parametrize("wanted", [0.0, 0.5, 3.0])
 def test_as_many_missing_names_as_planned(tokenizer: object, wanted: float) -> None:
     plan = QuestionPlan(objects=0, pairs=0, relations=0, missing=wanted, texts=0, general=0)
