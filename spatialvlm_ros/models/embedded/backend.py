@@ -15,6 +15,7 @@ from torch import Tensor
 
 from spatialvlm_ros.errors import ModelError
 from spatialvlm_ros.models.backend import FrameReading, Locations, Readings
+from spatialvlm_ros.models.caches import select_rows
 from spatialvlm_ros.models.devices import pick_device, pick_dtype
 from spatialvlm_ros.models.embedded import vocabulary as v
 from spatialvlm_ros.models.embedded.folder import ModelCardData, read_marker
@@ -126,8 +127,9 @@ class EmbeddedBackend:
     def encode(self, observation: Observation) -> EncodedPicture:
         """One pass over the picture; `ModelError` where memory or numbers give out."""
         shape = self.data.shape
-        canvas = Canvas.fit(observation.camera, shape.width, shape.height)
-        pixels = pixel_values(place(observation.rgb, canvas), canvas.camera)
+        mode = self.data.camera_mode
+        canvas = Canvas.of(observation.camera, shape.width, shape.height, mode)
+        pixels = pixel_values(place(observation.rgb, canvas), canvas.camera, mode)
         ids = [self.vocabulary[v.IMAGE]] * shape.picture_tokens
         ids.append(self.vocabulary.lengths[int(bin_position(relative_focal(canvas.camera)))])
         length = len(ids)
@@ -230,12 +232,7 @@ class EmbeddedBackend:
         for n, row in enumerate(rows):
             ids[n, : len(row.ids)] = row.ids
             mask[n, encoded.length : encoded.length + len(row.ids)] = 1
-        cache = copy.copy(encoded.cache)
-        cache.layers = [copy.copy(layer) for layer in encoded.cache.layers]  # tensors are shared, never written
-        if len(rows) > 1:
-            for layer in cache.layers:
-                layer.keys = layer.keys.expand(len(rows), -1, -1, -1)
-                layer.values = layer.values.expand(len(rows), -1, -1, -1)
+        cache = select_rows(encoded.cache, torch.zeros(len(rows), dtype=torch.long, device=self.device))
         positions = torch.arange(encoded.length, encoded.length + longest, device=self.device)
         try:
             out = self._vlm.model(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialvlm_ros.models.caches import row_bytes, select_rows
 from spatialvlm_ros.models.devices import EXTRA
-from spatialvlm_ros.models.hub.caches import row_bytes, select_rows
 from spatialvlm_ros.models.hub.packing import packed_scores
 from spatialvlm_ros.optional import require
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialvlm_ros.models.caches import select_rows
 from spatialvlm_ros.models.devices import EXTRA
-from spatialvlm_ros.models.hub.caches import select_rows
 from spatialvlm_ros.optional import require
 
 if TYPE_CHECKING:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+# These join old and new keys into new tensors and never write into the old ones. Their subclasses may.
+_APPENDING = frozenset({"DynamicLayer", "DynamicSlidingWindowLayer"})
+
 
 def select_rows(cache: Any, rows: Any) -> Any:
     """A cache of the given rows of a batch, in that order, repeats allowed; the original stays as it is.
+
+    Repeats of a batch of one, and all rows as they are, share the original's keys and values.
 
     Args:
         cache: `transformers.Cache` of a batch.
@@ -15,7 +20,9 @@ def select_rows(cache: Any, rows: Any) -> Any:
     """
     copied = copy.copy(cache)
     copied.layers = [_shallow(layer) for layer in cache.layers]
-    copied.reorder_cache(rows)
+    for layer in copied.layers:
+        if not _shares(layer, rows):
+            layer.reorder_cache(rows)
     return copied
 
 
@@ -28,6 +35,17 @@ def row_bytes(cache: Any) -> int:
                 if hasattr(tensor, "element_size") and tensor.dim() > 1 and len(tensor):
                     total += tensor.numel() * tensor.element_size() // len(tensor)
     return max(total, 1)
+
+
+def _shares(layer: Any, rows: Any) -> bool:
+    """Give a layer the rows as views of what it holds; False where that cannot be."""
+    if type(layer).__name__ not in _APPENDING or getattr(layer, "keys", None) is None or layer.keys.dim() != 4:
+        return False
+    n = len(layer.keys)
+    if n == 1:
+        layer.keys, layer.values = (t.expand(len(rows), -1, -1, -1) for t in (layer.keys, layer.values))
+        return True
+    return len(rows) == n and rows.tolist() == list(range(n))
 
 
 def _shallow(layer: Any) -> Any:
