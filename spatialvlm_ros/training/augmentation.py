@@ -12,7 +12,7 @@ from PIL import Image
 from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.frames import CanonicalFrame
-from spatialvlm_ros.models.embedded.picture import canonical_scale
+from spatialvlm_ros.models.embedded.picture import CANONICAL, RAYS, canonical_scale, one_camera
 from spatialvlm_ros.scenes.scene import Scene, SceneObject
 from spatialvlm_ros.training.view_store import DEPTH_STEP, INSTANCE_STEP, StoredView
 
@@ -102,7 +102,13 @@ class _Cut:
 
 
 def augmented(
-    view: StoredView, width: int, height: int, cell: int, settings: Augmentation, rng: np.random.Generator
+    view: StoredView,
+    width: int,
+    height: int,
+    cell: int,
+    settings: Augmentation,
+    rng: np.random.Generator,
+    camera_mode: str = RAYS,
 ) -> Sample:
     """A sample of a stored view.
 
@@ -112,8 +118,9 @@ def augmented(
         cell: pixels per cell of the label maps.
         settings: how much is changed.
         rng: decides everything.
+        camera_mode: one of the `CAMERA_MODES`.
     """
-    cut = _draw_cut(view.camera, width, height, settings, rng)
+    cut = _draw_cut(view.camera, width, height, settings, rng, camera_mode)
     camera = _canvas_camera(view.camera, cut)
     pixels = _light(_pixels(view, cut), cut, settings.light, rng)
     scene = _mirrored(view.scene) if cut.mirrored else view.scene
@@ -127,7 +134,9 @@ def _shorter_sides(boxes: Float) -> Float:
     return np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
 
 
-def _draw_cut(camera: Camera, width: int, height: int, settings: Augmentation, rng: np.random.Generator) -> _Cut:
+def _draw_cut(
+    camera: Camera, width: int, height: int, settings: Augmentation, rng: np.random.Generator, camera_mode: str
+) -> _Cut:
     w = camera.width * rng.uniform(settings.smallest_crop, 1.0)
     aspect = camera.height / camera.width
     if rng.random() < settings.changed_aspect:
@@ -136,13 +145,19 @@ def _draw_cut(camera: Camera, width: int, height: int, settings: Augmentation, r
     if h > camera.height:
         w, h = camera.height / aspect, float(camera.height)
     x0, y0 = rng.uniform(0, camera.width - w), rng.uniform(0, camera.height - h)
-    scale = min(width / w, height / h)
-    inner_w, inner_h = min(max(round(w * scale), 1), width), min(max(round(h * scale), 1), height)
-    left, top = (width - inner_w) // 2, (height - inner_h) // 2
-    sx, sy = inner_w / w, inner_h / h
-    offset = ((0.5 - x0) * sx - 0.5 + left, (0.5 - y0) * sy - 0.5 + top)
+    box = (x0, y0, x0 + w, y0 + h)
+    if camera_mode == CANONICAL:
+        (sx, sy), inner, box = one_camera(camera, box, width, height)
+        offset = ((width - 1) / 2 - camera.cx * sx, (height - 1) / 2 - camera.cy * sy)
+    else:
+        scale = min(width / w, height / h)
+        inner_w, inner_h = min(max(round(w * scale), 1), width), min(max(round(h * scale), 1), height)
+        left, top = (width - inner_w) // 2, (height - inner_h) // 2
+        sx, sy = inner_w / w, inner_h / h
+        offset = ((0.5 - x0) * sx - 0.5 + left, (0.5 - y0) * sy - 0.5 + top)
+        inner = (left, top, inner_w, inner_h)
     mirrored = bool(rng.random() < settings.mirrored)
-    return _Cut((x0, y0, x0 + w, y0 + h), (left, top, inner_w, inner_h), (sx, sy), offset, mirrored, width, height)
+    return _Cut(box, inner, (sx, sy), offset, mirrored, width, height)
 
 
 def _canvas_camera(camera: Camera, cut: _Cut) -> Camera:
@@ -152,9 +167,11 @@ def _canvas_camera(camera: Camera, cut: _Cut) -> Camera:
 
 def _pixels(view: StoredView, cut: _Cut) -> NDArray[np.uint8]:
     left, top, w, h = cut.inner
+    canvas = np.full((cut.height, cut.width, 3), 127, np.uint8)
+    if not w or not h:
+        return canvas
     with Image.open(io.BytesIO(view.jpeg)) as image:
         inner = np.asarray(image.convert("RGB").resize((w, h), Image.Resampling.BILINEAR, box=cut.box))
-    canvas = np.full((cut.height, cut.width, 3), 127, np.uint8)
     canvas[top : top + h, left : left + w] = inner
     return np.ascontiguousarray(canvas[:, ::-1]) if cut.mirrored else canvas
 

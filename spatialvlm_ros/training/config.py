@@ -10,9 +10,11 @@ from typing import Any, get_type_hints
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.models.embedded.architecture import ModelShape
 from spatialvlm_ros.models.embedded.folder import read_marker
+from spatialvlm_ros.models.embedded.picture import CAMERA_MODES, RAYS
 from spatialvlm_ros.models.embedded.weights import shipped_folder
 from spatialvlm_ros.shared_files import read_yaml
 from spatialvlm_ros.training.augmentation import Augmentation
+from spatialvlm_ros.training.label_noise import LabelNoise
 from spatialvlm_ros.training.questions import QuestionPlan
 
 
@@ -48,6 +50,7 @@ class StageConfig:
         warmup: steps.
         language: whether the decoder is trained; else dense supervision alone.
         frozen_vision: whether the encoder is left as it is.
+        weights: of losses that differ from the run's in this stage.
     """
 
     name: str = "joint"
@@ -59,6 +62,12 @@ class StageConfig:
     warmup: int = 100
     language: bool = True
     frozen_vision: bool = False
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.weights) - {f.name for f in fields(LossWeights)})
+        if unknown:
+            raise ConfigError(f"unknown losses in the stage {self.name}", unknown, "See `LossWeights`.")
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,8 @@ class TrainConfig:
         encoder_from: name of published weights for the encoder (see `pretrained`), "" for none.
         train, validate: view stores.
         augmentation, plan: what the views become.
+        camera_mode: what the model learns of the camera, one of the `CAMERA_MODES`.
+        noise: errors of the metres that quantity tokens are trained on.
         blind: train without pictures (the control arm).
         stages: in order.
         weights: of the losses.
@@ -113,6 +124,8 @@ class TrainConfig:
     validate: StoreConfig = field(default_factory=lambda: StoreConfig("build/calibrate_store", "calibrate", 2027))
     augmentation: Augmentation = field(default_factory=Augmentation)
     plan: QuestionPlan = field(default_factory=QuestionPlan)
+    camera_mode: str = RAYS
+    noise: LabelNoise = field(default_factory=LabelNoise)
     blind: bool = False
     stages: tuple[StageConfig, ...] = (StageConfig(),)
     weights: LossWeights = field(default_factory=LossWeights)
@@ -123,18 +136,31 @@ class TrainConfig:
     validate_batches: int = 10
     dtype: str = "auto"
 
+    def __post_init__(self) -> None:
+        if self.camera_mode not in CAMERA_MODES:
+            raise ConfigError("unknown camera mode", self.camera_mode, f"Known: {', '.join(CAMERA_MODES)}.")
+
     @staticmethod
     def load(path: str | Path, **changes: Any) -> TrainConfig:
-        """Reads a YAML file; ``changes`` replace top-level settings.
+        """Reads a YAML file; ``changes`` replace top-level settings. See `of`."""
+        return TrainConfig.of({**read_yaml(path), **changes}, str(path))
 
-        A warm start that names no shape has that of the model it starts from.
+    @staticmethod
+    def of(values: Mapping[str, Any], where: str) -> TrainConfig:
+        """From plain values; ``where`` names them in errors.
+
+        A warm start that names no shape or camera mode has that of the model it starts from.
+
+        Raises:
+            ConfigError: an unknown setting, or one of another type.
         """
-        values = {**read_yaml(path), **changes}
-        config: TrainConfig = _build(TrainConfig, values, str(path))
+        config: TrainConfig = _build(TrainConfig, values, where)
         if config.start_from == "embedded":
             config = replace(config, start_from=str(shipped_folder()))
-        if config.start_from and "shape" not in values:
-            config = replace(config, shape=read_marker(config.start_from).shape)
+        if config.start_from:
+            there = read_marker(config.start_from)
+            same: dict[str, Any] = {"shape": there.shape, "camera_mode": there.camera_mode}
+            config = replace(config, **{name: value for name, value in same.items() if name not in values})
         return config
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from spatialvlm_ros.errors import TrainingError
 from spatialvlm_ros.models.embedded.architecture import ModelShape
+from spatialvlm_ros.models.embedded.picture import RAYS
 from spatialvlm_ros.training.augmentation import Augmentation, Sample, augmented
 from spatialvlm_ros.training.view_store import StoredView, read_scene
 
@@ -28,6 +29,7 @@ class Feed:
         augmentation: how views are changed.
         seed: of the order and the changes.
         rank, world: number of this process and of all processes.
+        camera_mode: how pictures lie on the canvas.
 
     Raises:
         TrainingError: the store has fewer scenes than there are processes.
@@ -42,13 +44,14 @@ class Feed:
         seed: int,
         rank: int = 0,
         world: int = 1,
+        camera_mode: str = RAYS,
     ) -> None:
         paths = sorted(p for p in Path(folder).rglob("*.npz") if _NAME.fullmatch(p.name))
         if len(paths) < world:
             raise TrainingError("the view store has too few scenes", (str(folder), len(paths)), "Render more of them.")
         self._paths = paths[rank::world]
         self._shape, self._cell, self._augmentation = shape, cell, augmentation
-        self._seed, self.rank = seed, rank
+        self._seed, self.rank, self.camera_mode = seed, rank, camera_mode
         self._scenes: dict[int, list[StoredView]] = {}
 
     def scenes(self) -> int:
@@ -58,9 +61,9 @@ class Feed:
     def batch(self, step: int, size: int) -> list[Sample]:
         """The samples of one step: ``size`` views of different scenes where there are as many."""
         views = [self._draw(step * size + k) for k in range(size)]
+        width, height = self._shape.width, self._shape.height
         return [
-            augmented(view, self._shape.width, self._shape.height, self._cell, self._augmentation, rng)
-            for view, rng in views
+            augmented(view, width, height, self._cell, self._augmentation, rng, self.camera_mode) for view, rng in views
         ]
 
     def _draw(self, number: int) -> tuple[StoredView, np.random.Generator]:

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.models.backend import ABSENT, AMBIGUOUS, PRESENT
 from spatialvlm_ros.models.embedded import vocabulary as v
 from spatialvlm_ros.models.quantities import bin_position
 from spatialvlm_ros.questions.generator import CAMERA_OBJECT, QAPair, QuestionGenerator
 from spatialvlm_ros.questions.scene_table import SceneTable
-from spatialvlm_ros.scenes.relations import RELATIONS, relation_values
+from spatialvlm_ros.scenes.relations import RELATIONS, Relation, relation_values
 from spatialvlm_ros.training.augmentation import Sample
 from spatialvlm_ros.training.dense import object_numbers
 from spatialvlm_ros.training.general import GeneralQuestion, general_questions
+from spatialvlm_ros.training.label_noise import LabelNoise, shows_table_top
 from spatialvlm_ros.training.packing import ROOT, Target, Tree
 
 Float = NDArray[np.float64]
@@ -40,6 +42,11 @@ class QuestionPlan:
         texts: questions in words (the 43 families).
         general: questions in words about names, colours, counts, presence.
         regions: share of the objects that are given by a box or point instead of a name.
+        spatial: share of the pictures that are asked all of the above; the others are asked general questions alone.
+        general_alone: how many (expected number).
+
+    Raises:
+        ConfigError: a share outside 0 to 1.
     """
 
     objects: int = 4
@@ -49,6 +56,12 @@ class QuestionPlan:
     texts: int = 2
     general: float = 0.5
     regions: float = 0.2
+    spatial: float = 1.0
+    general_alone: float = 8.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.spatial <= 1:
+            raise ConfigError("the share of spatial pictures is between 0 and 1", self.spatial)
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,39 @@ class _View:
     first_row: int
 
 
+@dataclass(frozen=True)
+class _Truth:
+    """Labels of the relations of N pairs, with their errors.
+
+    Attributes:
+        table: of the scenes.
+        on_table: (N,) whether the pair's view shows a table top.
+        noise, errors: of the metres, and what draws them.
+    """
+
+    table: SceneTable
+    on_table: NDArray[np.bool_]
+    noise: LabelNoise
+    errors: np.random.Generator
+
+    def values(
+        self,
+        index: NDArray[np.int64],
+        relations: Sequence[Relation],
+        subjects: NDArray[np.int64],
+        references: NDArray[np.int64] | None,
+    ) -> Float:
+        """(M, R) values of R relations of the pairs at ``index`` (M,)."""
+        pairs = self.table.pairs(subjects[index], None if references is None else references[index])
+        values = np.stack([relation_values(r, pairs) for r in relations], axis=1)
+        if self.noise.on:
+            metric = np.array([not RELATIONS[r].predicate for r in relations])
+            signed = np.array([RELATIONS[r].signed for r in relations])[metric]
+            on_table = self.on_table[index, None]
+            values[:, metric] = self.noise.applied(values[:, metric], on_table, signed, self.errors)
+        return values
+
+
 @dataclass
 class QuestionMaker:
     """Makes the question trees of batches.
@@ -71,11 +117,13 @@ class QuestionMaker:
         tokenizer: of the embedded model.
         nouns: what can be absent.
         plan: how much is asked.
+        noise: errors of the metres.
     """
 
     tokenizer: Any
     nouns: Sequence[str]
     plan: QuestionPlan
+    noise: LabelNoise = field(default_factory=LabelNoise)
     generator: QuestionGenerator = field(default_factory=lambda: QuestionGenerator(min_visible=0.3))
 
     def __post_init__(self) -> None:
@@ -100,19 +148,24 @@ class QuestionMaker:
         seeds = rng.integers(2**40, size=len(samples)).tolist()
         texts = self.generator.generate(scenes, self.plan.texts, seeds)
         first = np.concatenate([[0], np.cumsum([len(s.objects) for s in scenes])])
-        views = [_prepared(s, n, int(f)) for s, n, f in zip(samples, names, first, strict=False)]
+        errors = rng.spawn(1)[0]  # a stream of their own: with and without noise the same questions are asked
+        views = [_prepared(s, n, int(f), self.noise, errors) for s, n, f in zip(samples, names, first, strict=False)]
         trees = [Tree() for _ in views]
+        everything = self.plan.spatial >= 1
+        spatial = np.ones(len(views), bool) if everything else rng.random(len(views)) < self.plan.spatial
+        asked = [(tree, view) for tree, view, told in zip(trees, views, spatial, strict=True) if told]
         elsewhere = [name for view in views for k in view.named if (name := view.names[k]) is not None]
-        for tree, view in zip(trees, views, strict=True):
-            self._frame(tree, view.sample)
+        for tree, view in asked:
+            self._frame(tree, view.sample, errors)
             for _ in range(int(self.plan.missing) + int(rng.random() < self.plan.missing % 1)):
                 self._missing(tree, view, elsewhere, rng)
-        self._measurements(trees, views, table, rng)
-        for tree, view, pairs in zip(trees, views, texts, strict=True):
-            for pair in pairs:
+        self._measurements([tree for tree, _ in asked], [view for _, view in asked], table, rng, errors)
+        for tree, view, pairs, told in zip(trees, views, texts, spatial, strict=True):
+            for pair in pairs if told else ():
                 self._text(tree, view, pair)
-            for asked in general_questions(view.sample, view.names, self.plan.general, self.nouns, rng):
-                self._general(tree, view, asked)
+            wanted = self.plan.general if told else self.plan.general_alone
+            for question in general_questions(view.sample, view.names, wanted, self.nouns, rng):
+                self.general(tree, view.sample, question)
         return trees
 
     # ---- pieces ----
@@ -125,12 +178,22 @@ class QuestionMaker:
             self._words[text] = self.tokenizer.encode(" " + text, add_special_tokens=False)
         return self._words[text]
 
-    def _frame(self, tree: Tree, sample: Sample) -> None:
+    def general(self, tree: Tree, sample: Sample, asked: GeneralQuestion) -> None:
+        """Adds a general question on ``sample`` and its answer."""
+        ids = [self.vocabulary[v.ASK], *self.words(asked.text)]
+        if asked.box is not None:
+            ids += self._region(asked.box / sample.camera.width)
+        self._answered(tree, ids, v.ANSWER, [], [], [], asked.answer)
+
+    def _frame(self, tree: Tree, sample: Sample, errors: np.random.Generator) -> None:
         if not sample.scene.frame.level:
             return
         up, height = sample.scene.frame.up, sample.scene.frame.camera_height
         places = v.place_position(v.direction_share([up[0], up[2]]))
-        length = np.nan if height is None else float(bin_position(height * sample.canonical_scale))
+        length = np.nan
+        if height is not None:
+            height = float(self.noise.applied(height, shows_table_top(sample.scene), False, errors))
+            length = float(bin_position(height * sample.canonical_scale))
         targets = [Target.PLACE, Target.PLACE, Target.NONE if np.isnan(length) else Target.LENGTH]
         tree.add(ROOT, self.vocabulary.slots(v.FRAME_SLOTS), targets, [*places.tolist(), length])
 
@@ -189,7 +252,14 @@ class QuestionMaker:
             [np.nan] * none + [float(PRESENT), *values.tolist()],
         )
 
-    def _measurements(self, trees: list[Tree], views: list[_View], table: SceneTable, rng: np.random.Generator) -> None:
+    def _measurements(
+        self,
+        trees: list[Tree],
+        views: list[_View],
+        table: SceneTable,
+        rng: np.random.Generator,
+        errors: np.random.Generator,
+    ) -> None:
         pieces: list[tuple[int, int]] = []  # tree, piece: where the relations of a row hang
         subjects: list[int] = []
         references: list[int] = []
@@ -213,7 +283,9 @@ class QuestionMaker:
                     pieces.append((b, pair))
                     subjects.append(view.first_row + int(k))
                     references.append(table.camera)
-        self._relations(trees, pieces, np.array(subjects), np.array(references), table, rng)
+        on_table = np.array([shows_table_top(views[b].sample.scene) for b, _ in pieces], bool)
+        truth = _Truth(table, on_table, self.noise, errors)
+        self._relations(trees, pieces, np.array(subjects), np.array(references), truth, rng)
 
     def _relations(
         self,
@@ -221,29 +293,28 @@ class QuestionMaker:
         pieces: list[tuple[int, int]],
         subjects: NDArray[np.int64],
         references: NDArray[np.int64],
-        table: SceneTable,
+        truth: _Truth,
         rng: np.random.Generator,
     ) -> None:
         if not len(pieces):
             return
-        single, camera = references < 0, references == table.camera
+        single, camera = references < 0, references == truth.table.camera
         groups = ((single, _SINGLE), (camera, v.OF_THE_CAMERA), (~single & ~camera, _DOUBLE))
         for rows, relations in groups:
             index = np.flatnonzero(rows)
             if not len(index):
                 continue
-            pairs = table.pairs(subjects[index], None if relations is _SINGLE else references[index])
-            values = np.stack([relation_values(r, pairs) for r in relations], axis=1)
+            values = truth.values(index, relations, subjects, None if relations is _SINGLE else references)
             ranks = rng.random(values.shape).argsort(axis=1).argsort(axis=1)
             chosen = (ranks < self.plan.relations) & np.isfinite(values)
             for row, column in np.argwhere(chosen):
                 b, piece = pieces[index[row]]
                 relation, value = relations[column], values[row, column]
                 if RELATIONS[relation].predicate:
-                    target, truth = Target.YES_NO, float(value <= 0)  # 0 is yes
+                    target, label = Target.YES_NO, float(value <= 0)  # 0 is yes
                 else:
-                    target, truth = Target.LENGTH, float(bin_position(value))
-                trees[b].add(piece, [self.vocabulary.relation(relation)], [target], [truth])
+                    target, label = Target.LENGTH, float(bin_position(value))
+                trees[b].add(piece, [self.vocabulary.relation(relation)], [target], [label])
 
     def _text(self, tree: Tree, view: _View, pair: QAPair) -> None:
         """A question in words, the places of what it names, the answer.
@@ -273,12 +344,6 @@ class QuestionMaker:
     def _short_of(self, view: _View, k: int) -> tuple[list[int], list[float]]:
         return self._short_slots, view.slots[k][self._short_columns].tolist()
 
-    def _general(self, tree: Tree, view: _View, asked: GeneralQuestion) -> None:
-        ids = [self.vocabulary[v.ASK], *self.words(asked.text)]
-        if asked.box is not None:
-            ids += self._region(asked.box / view.sample.camera.width)
-        self._answered(tree, ids, v.ANSWER, [], [], [], asked.answer)
-
     def _answered(
         self,
         tree: Tree,
@@ -301,14 +366,20 @@ class QuestionMaker:
         )
 
 
-def _prepared(sample: Sample, names: list[str | None], first_row: int) -> _View:
+def _prepared(
+    sample: Sample, names: list[str | None], first_row: int, noise: LabelNoise, errors: np.random.Generator
+) -> _View:
     about = object_numbers(sample)
     width = sample.camera.width
     places = v.place_position(np.column_stack([sample.boxes, about[:, :2]]) / width)
     # A centre far outside the picture is no place the model can name.
     outside = np.abs(about[:, :2] / width - 0.5) > 0.74
     places[:, 4:] = np.where(outside | ~np.isfinite(about[:, :2]), np.nan, places[:, 4:])
-    slots = np.column_stack([places, bin_position(np.exp(about[:, 2:]))])
+    lengths = np.exp(about[:, 2:])
+    if noise.on:
+        unit = np.array([sample.canonical_scale, 1.0, 1.0, 1.0])  # ranges are canonical metres
+        lengths = noise.applied(lengths / unit, shows_table_top(sample.scene), False, errors) * unit
+    slots = np.column_stack([places, bin_position(lengths)])
     seen = (sample.visible >= _PRESENT_VISIBLE) & (sample.sides >= _PRESENT_SIDE)
     askable = np.flatnonzero(seen)
     named = askable[[names[k] is not None for k in askable]] if len(askable) else askable

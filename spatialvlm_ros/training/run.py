@@ -20,6 +20,7 @@ from spatialvlm_ros.training.config import StoreConfig, TrainConfig
 from spatialvlm_ros.training.corpus import corpus
 from spatialvlm_ros.training.dense import DenseHeads, Lexicon
 from spatialvlm_ros.training.feed import Feed
+from spatialvlm_ros.training.label_noise import LabelNoise
 from spatialvlm_ros.training.lexicon import load_lexicon, save_lexicon, simulated_labels, simulated_lexicon
 from spatialvlm_ros.training.model import TrainedModel
 from spatialvlm_ros.training.pretrained import load_pretrained
@@ -62,15 +63,16 @@ def train(config: TrainConfig) -> Path:
     accelerator.wait_for_everyone()
     lexicon, tokenizer = load_lexicon(out / "lexicon.json"), _load_tokenizer(out / "tokenizer")
     model = _model(config, lexicon, tokenizer)
+    exact = replace(config, augmentation=Augmentation.none(), noise=LabelNoise())
     loaders = (
-        _loader(config, config.train, config.augmentation, lexicon, tokenizer, accelerator),
-        _loader(config, config.validate, Augmentation.none(), lexicon, tokenizer, None),
+        _loader(config, config.train, lexicon, tokenizer, accelerator),
+        _loader(exact, config.validate, lexicon, tokenizer, None),
     )
     trainer = Trainer(config, model, *loaders, accelerator)
     state = trainer.run()
     folder = out / "model"
     if accelerator.is_main_process:
-        data = ModelCardData(config.shape, lexicon.nouns, _TRAINED_RANGES_M, state.pictures)
+        data = _card(config, lexicon, state.pictures)
         save_model(folder, trainer.bare.vlm, tokenizer, data)
         logger.info("the model is in %s", folder)
     accelerator.wait_for_everyone()
@@ -91,8 +93,12 @@ def export_checkpoint(config: TrainConfig, folder: str | Path) -> None:
     except (OSError, ValueError) as error:
         raise TrainingError("this run has no checkpoint that fits", str(out), str(error)) from error
     state = json.loads((out / "checkpoint" / "state.json").read_text(encoding="utf-8"))
-    data = ModelCardData(config.shape, lexicon.nouns, _TRAINED_RANGES_M, int(state["pictures"]))
+    data = _card(config, lexicon, int(state["pictures"]))
     save_model(folder, model.vlm, tokenizer, data)
+
+
+def _card(config: TrainConfig, lexicon: Lexicon, pictures: int) -> ModelCardData:
+    return ModelCardData(config.shape, lexicon.nouns, _TRAINED_RANGES_M, pictures, config.camera_mode)
 
 
 def _render(store: StoreConfig) -> None:
@@ -169,12 +175,11 @@ def _of_encoder(name: str) -> bool:
 def _loader(
     config: TrainConfig,
     store: StoreConfig,
-    augmentation: Augmentation,
     lexicon: Lexicon,
     tokenizer: Any,
     accelerator: Any,
 ) -> Loader:
     rank, world = (0, 1) if accelerator is None else (accelerator.process_index, accelerator.num_processes)
-    feed = Feed(store.folder, config.shape, CELL, augmentation, config.seed, rank, world)
-    maker = QuestionMaker(tokenizer, lexicon.nouns, config.plan)
+    feed = Feed(store.folder, config.shape, CELL, config.augmentation, config.seed, rank, world, config.camera_mode)
+    maker = QuestionMaker(tokenizer, lexicon.nouns, config.plan, config.noise)
     return Loader(feed, maker, lexicon, config.seed, config.blind, config.shape.picture_tokens)

@@ -67,7 +67,7 @@ class Loader:
     def prepare(self, step: int, size: int, language: bool, dense: bool) -> Prepared:
         """The batch of a step."""
         samples = self._feed.batch(step, size)
-        pixels = np.stack([pixel_values(s.pixels, s.camera) for s in samples])
+        pixels = np.stack([pixel_values(s.pixels, s.camera, self._feed.camera_mode) for s in samples])
         if self._blind:
             pixels[:, :3] = 0.0
         packed, looks = None, None
@@ -132,6 +132,7 @@ class Trainer:
     def _stage(self, stage: StageConfig, state: RunState) -> RunState:
         for parameter in self.bare.vlm.model.vision_tower.parameters():
             parameter.requires_grad_(not stage.frozen_vision)
+        self.bare.weights = replace(self.config.weights, **stage.weights)
         stream = self.loader.stream(state.total, stage.batch, stage.language, not self.config.blind)
         before, began, saved = state.seconds, time.monotonic(), time.monotonic()
         self.model.train()

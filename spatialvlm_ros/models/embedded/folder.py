@@ -9,6 +9,7 @@ from typing import Any
 
 from spatialvlm_ros.errors import ModelError
 from spatialvlm_ros.models.embedded.architecture import ModelShape
+from spatialvlm_ros.models.embedded.picture import CAMERA_MODES, RAYS
 from spatialvlm_ros.models.embedded.vocabulary import special_tokens
 
 MARKER = "spatialvlm.json"
@@ -25,12 +26,14 @@ class ModelCardData:
         nouns: names it was trained on.
         ranges_m: least and largest range of the training views, metres: the trained range.
         pictures: shown during training.
+        camera_mode: what it learnt of the camera, one of the `CAMERA_MODES`.
     """
 
     shape: ModelShape
     nouns: tuple[str, ...]
     ranges_m: tuple[float, float]
     pictures: int
+    camera_mode: str = RAYS
 
 
 def save_model(folder: str | Path, vlm: Any, tokenizer: Any, data: ModelCardData) -> None:
@@ -49,6 +52,7 @@ def save_model(folder: str | Path, vlm: Any, tokenizer: Any, data: ModelCardData
         "special_tokens": len(special_tokens()),
         "ranges_m": list(data.ranges_m),
         "pictures": data.pictures,
+        "camera_mode": data.camera_mode,
         "nouns": list(data.nouns),
     }
     (folder / MARKER).write_text(json.dumps(marker, indent=1), encoding="utf-8")
@@ -67,11 +71,15 @@ def read_marker(folder: str | Path) -> ModelCardData:
             raise ModelError(
                 "the model was made by another version", (content["format"], content["special_tokens"]), "Train again."
             )
+        camera_mode = content.get("camera_mode", RAYS)  # older folders do not say
+        if camera_mode not in CAMERA_MODES:
+            raise ModelError("unknown camera mode of a model", camera_mode, f"Known: {', '.join(CAMERA_MODES)}.")
         return ModelCardData(
             ModelShape(**content["shape"]),
             tuple(content["nouns"]),
             (float(content["ranges_m"][0]), float(content["ranges_m"][1])),
             int(content["pictures"]),
+            camera_mode,
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ModelError(
