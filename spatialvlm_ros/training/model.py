@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from spatialvlm_ros.models.embedded.architecture import STRIDE, ModelShape
+from spatialvlm_ros.models.embedded.position_code import add_position_code
 from spatialvlm_ros.models.embedded.vocabulary import Vocabulary
 from spatialvlm_ros.training.config import LossWeights
 from spatialvlm_ros.training.dense import DenseHeads, DenseTargets, dense_losses
@@ -31,6 +32,7 @@ class TrainedModel(nn.Module):
         self.rows, self.columns = shape.height // STRIDE, shape.width // STRIDE
         self.vocabulary = Vocabulary()
         self._tap = AttentionTap(vlm)
+        add_position_code(vlm, shape)
 
     def train(self, mode: bool = True) -> TrainedModel:
         """Statistics of batch normalisation stay as they are: a process sees too few pictures at a time for its own."""

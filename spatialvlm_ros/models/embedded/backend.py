@@ -20,6 +20,7 @@ from spatialvlm_ros.models.devices import pick_device, pick_dtype
 from spatialvlm_ros.models.embedded import vocabulary as v
 from spatialvlm_ros.models.embedded.folder import ModelCardData, read_marker
 from spatialvlm_ros.models.embedded.picture import Canvas, pixel_values, place, relative_focal
+from spatialvlm_ros.models.embedded.position_code import add_position_code
 from spatialvlm_ros.models.embedded.prompts import PromptWriter, Row, read_directly
 from spatialvlm_ros.models.embedded.slots import frame_reading, locations
 from spatialvlm_ros.models.quantities import N_BINS, OVERFLOW_BIN, ZERO_BIN, bin_position
@@ -99,6 +100,7 @@ class EmbeddedBackend:
                 attn_implementation="eager",  # measured quicker than the fused call at this size
             )
             vlm = vlm.to(where)
+            add_position_code(vlm, data.shape)
         except Exception as error:  # noqa: BLE001  transformers raises many kinds; the fault is in the message
             raise ModelError(
                 "the embedded model cannot be loaded", str(folder), f"{type(error).__name__}: {error}"
