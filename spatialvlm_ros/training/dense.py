@@ -22,6 +22,7 @@ from spatialvlm_ros.training.augmentation import Sample
 CELLS_PER_TOKEN = 2  # along each side
 PLACE_UNIT = 64.0  # canvas pixels
 _NUMBERS = 11  # depth; centre x, y; log range; log sizes; box
+_BACKGROUND = 0.01  # weight of a cell; most cells are background, and it is learnt first
 _DEPTH, _CENTER, _RANGE, _SIZES, _BOX = 0, slice(1, 3), 3, slice(4, 7), slice(7, 11)
 
 
@@ -36,11 +37,14 @@ class DenseTargets:
             units of 64 pixels (2), log canonical range of the centre, log extents along left, forward, up (3), its box
             like the centre (4); NaN where unknown. Places are absolute on purpose: a decoder can only say where a thing
             is if the picture's tokens carry where they are.
+        weights: (B, h, w) float32 of the cells. A wardrobe fills a hundred times the cells of a mug; were all cells
+            alike, small things would never be learnt (docs/log.md).
     """
 
     words: NDArray[np.int64]
     attributes: NDArray[np.int64]
     numbers: NDArray[np.float32]
+    weights: NDArray[np.float32]
 
 
 class Lexicon:
@@ -79,13 +83,27 @@ def object_numbers(sample: Sample) -> NDArray[np.float64]:
 
 def dense_targets(samples: Sequence[Sample], lexicon: Lexicon) -> DenseTargets:
     """Targets of a batch."""
-    words, attributes, numbers = [], [], []
+    words, attributes, numbers, weights = [], [], [], []
     for sample in samples:
         codes = lexicon.codes(sample.scene.objects)[sample.cells]
         words.append(codes[..., 0])
         attributes.append(codes[..., 1])
         numbers.append(_numbers(sample))
-    return DenseTargets(np.stack(words), np.stack(attributes), np.stack(numbers))
+        weights.append(cell_weights(sample.cells, len(sample.scene.objects)))
+    return DenseTargets(np.stack(words), np.stack(attributes), np.stack(numbers), np.stack(weights))
+
+
+def cell_weights(cells: NDArray[np.integer], objects: int) -> NDArray[np.float32]:
+    """(h, w) weight of each cell; an object's cells weigh together as the fourth root of their number.
+
+    Args:
+        cells: (h, w) index of the object in each cell, -1 (or ``objects``) for background.
+        objects: number of objects of the view.
+    """
+    there = (cells >= 0) & (cells < objects)
+    counts = np.bincount(cells[there], minlength=max(objects, 1))
+    own = np.maximum(counts, 1).astype(np.float64) ** -0.75
+    return np.where(there, own[np.where(there, cells, 0)], _BACKGROUND).astype(np.float32)
 
 
 def _numbers(sample: Sample) -> NDArray[np.float32]:
@@ -126,18 +144,18 @@ class DenseHeads(nn.Module):
 
 
 def dense_losses(heads: tuple[Tensor, Tensor, Tensor], targets: DenseTargets) -> dict[str, Tensor]:
-    """Mean losses per kind; objects count alike, however many cells they fill, up to a square root."""
+    """Mean losses per kind, weighted by cells; depth counts every cell alike."""
     words, attributes, numbers = (h.float() for h in heads)
     device = words.device
     nouns = torch.from_numpy(targets.words).to(device)
     named = torch.from_numpy(targets.attributes).to(device)
     truth = torch.from_numpy(targets.numbers).to(device)
+    weight = torch.from_numpy(targets.weights).to(device)
     known = torch.isfinite(truth)
-    errors = functional.smooth_l1_loss(numbers, torch.nan_to_num(truth), reduction="none", beta=0.1) * known
-    counts = known.sum(dim=(0, 1, 2)).clamp(min=1)
-    means = errors.sum(dim=(0, 1, 2)) / counts
-    # Background fills most cells and is learnt first.
-    weight = torch.where(nouns > 0, 1.0, 0.3)
+    errors = functional.smooth_l1_loss(numbers, torch.nan_to_num(truth), reduction="none", beta=0.1)
+    of_objects = weight[..., None].expand(*weight.shape, _NUMBERS - 1)
+    share = known * torch.cat([torch.ones_like(weight)[..., None], of_objects], dim=-1)
+    means = (errors * share).sum(dim=(0, 1, 2)) / share.sum(dim=(0, 1, 2)).clamp(min=1e-6)
     noun_loss = functional.cross_entropy(words.flatten(0, 2), nouns.flatten(), reduction="none")
     attribute_loss = functional.cross_entropy(attributes.flatten(0, 2), named.flatten(), reduction="none")
     total = weight.sum()
