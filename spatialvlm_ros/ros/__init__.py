@@ -1,0 +1,1 @@
+"""The ROS 2 room: nodes, parameters, conversions, synchroniser, markers, diagnostics, client."""

@@ -1,0 +1,263 @@
+"""One thread that owns the model: standing queries of the newest pictures first, then short jobs, then long ones.
+
+Callbacks never wait behind inference; they leave a picture or a job here and go on. A long job (an answer in words, a
+chain of thought) is a generator that yields between its tokens, and everything else is served in between.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from spatialvlm_ros.errors import SpatialVLMError
+
+_log = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+
+class ModelState(str, Enum):
+    """What the worker's model is doing."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class DeadlineError(SpatialVLMError):
+    """A job was not done in time."""
+
+
+class WorkerClosedError(SpatialVLMError):
+    """The worker has ended, or its model could not be loaded."""
+
+
+@dataclass
+class _Job:
+    start: Callable[[Any], Any]
+    deadline: float
+    future: Future[Any] = field(default_factory=Future)
+    steps: Generator[Any, None, Any] | None = None
+
+
+@dataclass
+class _Stream:
+    """One camera: its newest picture, and what is done with it."""
+
+    handle: Callable[[Any, Any], None]
+    picture: Any = None
+    waiting: bool = False
+    replaced: int = 0
+
+
+class ModelWorker:
+    """Loads a model in its thread and serves it.
+
+    Args:
+        load: makes the model; may take long, may raise.
+        clock: seconds, monotonic; of the deadlines.
+    """
+
+    def __init__(self, load: Callable[[], Any], clock: Clock = time.monotonic) -> None:
+        self._load, self._clock = load, clock
+        self._wake = threading.Condition()
+        self._streams: dict[int, _Stream] = {}
+        self._next_stream = 0
+        self._short: deque[_Job] = deque()
+        self._long: deque[_Job] = deque()
+        self._closing = False
+        self.state = ModelState.LOADING
+        self.fault = ""
+        self._thread = threading.Thread(target=self._run, name="spatialvlm-model", daemon=True)
+        self._thread.start()
+
+    # ---- what callbacks do ----
+
+    def open_stream(self, handle: Callable[[Any, Any], None]) -> int:
+        """A camera whose pictures are worked on by ``handle(model, picture)``, in the worker's thread.
+
+        Returns:
+            A number for `offer` and `close_stream`.
+        """
+        with self._wake:
+            self._next_stream += 1
+            self._streams[self._next_stream] = _Stream(handle)
+            return self._next_stream
+
+    def close_stream(self, stream: int) -> None:
+        """Forgets a camera; a picture that is being worked on is finished."""
+        with self._wake:
+            self._streams.pop(stream, None)
+
+    def offer(self, stream: int, picture: Any) -> None:
+        """The newest picture of a camera; one that still waits is replaced and counted."""
+        with self._wake:
+            known = self._streams.get(stream)
+            if known is None:
+                return
+            known.replaced += known.waiting
+            known.picture, known.waiting = picture, True
+            self._wake.notify()
+
+    def replaced(self, stream: int) -> int:
+        """How many pictures of a camera were replaced before they were looked at."""
+        with self._wake:
+            known = self._streams.get(stream)
+            return known.replaced if known else 0
+
+    def call(self, work: Callable[[Any], Any], timeout_s: float) -> Future[Any]:
+        """Does ``work(model)`` soon; the future holds its result, `DeadlineError` or `WorkerClosedError`."""
+        return self._queue(self._short, work, timeout_s)
+
+    def steps(self, work: Callable[[Any], Generator[Any, None, Any]], timeout_s: float) -> Future[Any]:
+        """Runs the generator ``work(model)`` step by step, giving way in between; the future holds what it returns."""
+        return self._queue(self._long, work, timeout_s)
+
+    def wait_until_loaded(self, timeout_s: float) -> ModelState:
+        """Blocks until the model is there or cannot be, at most ``timeout_s``."""
+        with self._wake:
+            self._wake.wait_for(lambda: self.state is not ModelState.LOADING, timeout_s)
+            return self.state
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Ends the thread after the step at hand; what waits is refused."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout_s)
+
+    # ---- the thread ----
+
+    def _queue(self, jobs: deque[_Job], work: Callable[[Any], Any], timeout_s: float) -> Future[Any]:
+        job = _Job(work, self._clock() + timeout_s)
+        with self._wake:
+            if self._closing or self.state in (ModelState.FAILED, ModelState.CLOSED):
+                job.future.set_exception(self._refusal())
+            else:
+                jobs.append(job)
+                self._wake.notify()
+        return job.future
+
+    def _run(self) -> None:
+        model = self._loaded()
+        while model is not None:
+            work = self._next(model)
+            if work is None:
+                break
+            work()
+        self._refuse_all()
+
+    def _loaded(self) -> Any:
+        model, state, fault = None, ModelState.READY, ""
+        try:
+            model = self._load()
+        except Exception as error:  # noqa: BLE001  whatever a model raises, the node stays alive and says so
+            state, fault = ModelState.FAILED, str(error)
+            _log.error("the model cannot be loaded: %s", error)
+        with self._wake:
+            self.state, self.fault = state, fault
+            self._wake.notify_all()
+        return model
+
+    def _next(self, model: Any) -> Callable[[], None] | None:
+        """What to do next; waits for something to do. None when closing."""
+        with self._wake:
+            while not self._closing:
+                stream = self._waiting_stream()
+                if stream is not None:
+                    picture, stream.picture, stream.waiting = stream.picture, None, False
+                    return lambda: _handle(stream, model, picture)
+                if self._short:
+                    job = self._short.popleft()
+                    return lambda: self._do(job, model)
+                if self._long:
+                    step = self._long.popleft()
+                    return lambda: self._step(step, model)
+                self._wake.wait()
+        return None
+
+    def _waiting_stream(self) -> _Stream | None:
+        """A camera with a picture; the one that was served goes to the end, so that none starves."""
+        for number, stream in self._streams.items():
+            if stream.waiting:
+                self._streams[number] = self._streams.pop(number)
+                return stream
+        return None
+
+    def _do(self, job: _Job, model: Any) -> None:
+        if self._still_wanted(job):
+            try:
+                job.future.set_result(job.start(model))
+            except Exception as error:  # noqa: BLE001  it belongs to the one who asked
+                job.future.set_exception(error)
+
+    def _step(self, job: _Job, model: Any) -> None:
+        if job.steps is None and not job.future.set_running_or_notify_cancel():
+            return
+        if job.steps is not None and self._clock() > job.deadline:
+            job.steps.close()
+            job.future.set_exception(_late())
+            return
+        try:
+            if job.steps is None:
+                if self._clock() > job.deadline:
+                    raise _late()
+                job.steps = job.start(model)
+            next(job.steps)
+        except StopIteration as done:
+            job.future.set_result(done.value)
+        except Exception as error:  # noqa: BLE001
+            job.future.set_exception(error)
+        else:
+            with self._wake:
+                self._long.append(job)
+
+    def _still_wanted(self, job: _Job) -> bool:
+        if not job.future.set_running_or_notify_cancel():
+            return False
+        if self._clock() > job.deadline:
+            job.future.set_exception(_late())
+            return False
+        return True
+
+    def _refuse_all(self) -> None:
+        with self._wake:
+            if self.state is not ModelState.FAILED:
+                self.state = ModelState.CLOSED
+            jobs = [*self._short, *self._long]
+            self._short.clear()
+            self._long.clear()
+            self._wake.notify_all()
+        for job in jobs:
+            if job.steps is not None:
+                job.steps.close()
+            if job.steps is not None or job.future.set_running_or_notify_cancel():
+                job.future.set_exception(self._refusal())
+
+    def _refusal(self) -> WorkerClosedError:
+        if self.state is ModelState.FAILED:
+            return WorkerClosedError("the model could not be loaded", self.fault, "See the node's log.")
+        return WorkerClosedError("the node is shutting down", remedy="Ask again when it is active.")
+
+
+def _handle(stream: _Stream, model: Any, picture: Any) -> None:
+    try:
+        stream.handle(model, picture)
+    except Exception:
+        _log.exception("working on a picture failed")
+
+
+def _late() -> DeadlineError:
+    return DeadlineError("there was no answer before the deadline", remedy="Allow more time, or ask less often.")

@@ -1,0 +1,179 @@
+"""The thread that owns the model: newest picture first, short jobs before long ones, nothing waits for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from spatialvlm_ros.ros.worker import DeadlineError, ModelState, ModelWorker, WorkerClosedError
+
+LONG = 5.0
+
+
+@pytest.fixture
+def gate() -> threading.Event:
+    """Holds the loading of the model, so that work piles up."""
+    return threading.Event()
+
+
+@pytest.fixture
+def worker(gate: threading.Event) -> Iterator[ModelWorker]:
+    def load() -> str:
+        assert gate.wait(LONG)
+        return "model"
+
+    made = ModelWorker(load)
+    yield made
+    gate.set()
+    made.close()
+    assert not made._thread.is_alive()
+
+
+def counting(done: list[Any], name: str, steps: int) -> Any:
+    def work(model: str) -> Generator[None, None, str]:
+        for k in range(steps):
+            done.append((name, k))
+            yield
+        return f"{name} of {model}"
+
+    return work
+
+
+def test_the_newest_picture_first_then_short_jobs_then_long_ones_in_turn(
+    worker: ModelWorker, gate: threading.Event
+) -> None:
+    done: list[Any] = []
+    a = worker.steps(counting(done, "a", 3), LONG)
+    b = worker.steps(counting(done, "b", 2), LONG)
+    short = worker.call(lambda model: done.append("short") or model, LONG)
+    stream = worker.open_stream(lambda model, picture: done.append(picture))
+    for k in range(3):
+        worker.offer(stream, f"picture {k}")
+    gate.set()
+    assert (a.result(LONG), b.result(LONG), short.result(LONG)) == ("a of model", "b of model", "model")
+    assert done == ["picture 2", "short", ("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2)]
+    assert worker.replaced(stream) == 2
+
+
+def test_a_picture_is_served_between_the_steps_of_a_long_job(worker: ModelWorker, gate: threading.Event) -> None:
+    gate.set()
+    done: list[Any] = []
+    stream = worker.open_stream(lambda model, picture: done.append(picture))
+
+    def work(model: str) -> Generator[None, None, None]:
+        for k in range(4):
+            done.append(k)
+            worker.offer(stream, f"after {k}")
+            yield
+
+    worker.steps(work, LONG).result(LONG)
+    assert done == [0, "after 0", 1, "after 1", 2, "after 2", 3, "after 3"]
+
+
+def test_cameras_take_turns(worker: ModelWorker, gate: threading.Event) -> None:
+    order: list[str] = []
+    more = {"left": 3, "right": 3}
+    streams: dict[str, int] = {}
+    finished = threading.Event()
+
+    def handle(model: str, name: str) -> None:
+        order.append(name)
+        more[name] -= 1
+        if more[name]:
+            worker.offer(streams[name], name)  # as a camera quicker than the model would
+        elif not any(more.values()):
+            finished.set()
+
+    for name in more:
+        streams[name] = worker.open_stream(handle)
+        worker.offer(streams[name], name)
+    gate.set()
+    assert finished.wait(LONG)
+    assert order == ["left", "right"] * 3
+
+
+def test_deadlines_hold_before_and_between_steps(gate: threading.Event) -> None:
+    now = [0.0]
+    worker = ModelWorker(lambda: gate.wait(LONG), clock=lambda: now[0])
+    late = worker.call(lambda model: pytest.fail("was done too late"), timeout_s=1.0)
+    closed: list[bool] = []
+
+    def endless(model: Any) -> Generator[None, None, None]:
+        try:
+            while True:
+                now[0] += 1.0
+                yield
+        finally:
+            closed.append(True)
+
+    between = worker.steps(endless, timeout_s=10.0)
+    now[0] = 2.0
+    gate.set()
+    for future in (late, between):
+        with pytest.raises(DeadlineError):
+            future.result(LONG)
+    assert closed == [True]
+    worker.close()
+
+
+def test_faults_belong_to_the_one_who_asked(worker: ModelWorker, gate: threading.Event) -> None:
+    gate.set()
+
+    def broken(model: str) -> Generator[None, None, None]:
+        yield
+        raise RuntimeError("second step")
+
+    with pytest.raises(ZeroDivisionError):
+        worker.call(lambda model: 1 / 0, LONG).result(LONG)
+    with pytest.raises(RuntimeError, match="second step"):
+        worker.steps(broken, LONG).result(LONG)
+    stream = worker.open_stream(lambda model, picture: 1 / 0)
+    worker.offer(stream, "picture")
+    assert worker.call(lambda model: "alive", LONG).result(LONG) == "alive"
+
+
+def test_a_model_that_does_not_load_is_named() -> None:
+    def load() -> None:
+        raise OSError("no weights here")
+
+    worker = ModelWorker(load)
+    assert worker.wait_until_loaded(LONG) is ModelState.FAILED
+    with pytest.raises(WorkerClosedError, match="no weights here"):
+        worker.call(lambda model: None, LONG).result(LONG)
+    worker.close()
+
+
+def test_closing_refuses_what_waits(gate: threading.Event) -> None:
+    worker = ModelWorker(lambda: gate.wait(LONG))
+    waiting: list[Future[Any]] = [worker.call(lambda model: None, LONG), worker.steps(counting([], "a", 1), LONG)]
+    closer = threading.Thread(target=worker.close)
+    closer.start()
+    time.sleep(0.05)
+    gate.set()
+    closer.join(LONG)
+    for future in waiting:
+        with pytest.raises(WorkerClosedError):
+            future.result(LONG)
+    with pytest.raises(WorkerClosedError):
+        worker.call(lambda model: None, LONG).result(LONG)
+
+
+def test_a_cancelled_job_is_not_done(worker: ModelWorker, gate: threading.Event) -> None:
+    future = worker.call(lambda model: pytest.fail("was cancelled"), LONG)
+    assert future.cancel()
+    gate.set()
+    assert worker.call(lambda model: "next", LONG).result(LONG) == "next"
+
+
+def test_a_closed_camera_is_forgotten(worker: ModelWorker, gate: threading.Event) -> None:
+    stream = worker.open_stream(lambda model, picture: pytest.fail("was closed"))
+    worker.offer(stream, "picture")
+    worker.close_stream(stream)
+    worker.offer(stream, "picture")
+    gate.set()
+    assert worker.call(lambda model: "next", LONG).result(LONG) == "next"
