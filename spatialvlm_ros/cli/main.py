@@ -31,6 +31,7 @@ COMMANDS: dict[str, Command] = {
     "ask": Command("spatialvlm_ros.cli.ask", "measure in a picture, and answer questions about it"),
     "calibrate": Command("spatialvlm_ros.cli.calibrate", "fit errors and intervals of a model on known views"),
     "train": Command("spatialvlm_ros.cli.train", "train the embedded model; resumable"),
+    "finetune": Command("spatialvlm_ros.cli.finetune", "fine-tune a hub model with LoRA; resumable"),
     "doctor": Command("spatialvlm_ros.cli.doctor", "say what is installed, what is missing and how to get it"),
 }
 

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     from spatialvlm_ros.training.config import TrainConfig
 
-    config = TrainConfig.load(args.config, **dict(_setting(text) for text in args.set))
+    config = TrainConfig.load(args.config, **dict(setting(text) for text in args.set))
     if args.data:
         from spatialvlm_ros.training.from_dataset import store_dataset
 
@@ -49,7 +49,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value in YAML.
+
+    Raises:
+        ConfigError: without an equals sign.
+    """
     name, equals, value = text.partition("=")
     if not equals:
         raise ConfigError("a setting needs a value", text, "Write --set name=value.")

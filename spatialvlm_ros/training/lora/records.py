@@ -57,6 +57,27 @@ class ChatRecord:
             raise DatasetError("a picture cannot be read", (self.record_id, str(error)), "Export it again.") from error
 
 
+def read_records(
+    path: str | Path, form: str = "digits", decimals: int = 2, turns: int = 10, split: str | None = None
+) -> list[ChatRecord]:
+    """The conversations of a chat file (``.jsonl``), else the measurements of a data set.
+
+    Args:
+        path: a file of `export_chat`, or the folder of a data set.
+        form, decimals, turns: as in `measurement_records`.
+        split: of the data set; all by default.
+
+    Raises:
+        DatasetError: it is neither, or damaged.
+        ConfigError: as `measurement_records`.
+    """
+    from spatialvlm_ros.datasets.reader import open_dataset
+
+    if Path(path).suffix == ".jsonl":
+        return read_chat(path)
+    return list(measurement_records(open_dataset(path, split), form, decimals, turns))
+
+
 def read_chat(path: str | Path) -> list[ChatRecord]:
     """The conversations of a file that `export_chat` wrote; the pictures stay on disk.
 

@@ -1,12 +1,15 @@
-"""How a hub model is fine-tuned."""
+"""How a hub model is fine-tuned (``config/train/lora.yaml``)."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, get_type_hints
 
 from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.shared_files import read_yaml, shared_file
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class LoraSettings:
         seed: of order, initial values and dropout.
         dtype, device: as `pick_dtype` and `pick_device` take them.
         gradient_checkpointing: less memory, a third more time.
+        turns: questions in one conversation that is made from a data set.
+        decimals: of the numbers in such a conversation, as `HubOptions.decimals`.
 
     Raises:
         ConfigError: a value out of range.
@@ -54,15 +59,17 @@ class LoraSettings:
     dtype: str = "auto"
     device: str = "auto"
     gradient_checkpointing: bool = False
+    turns: int = 10
+    decimals: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "accumulate", "rank", "alpha", "most_tokens"):
+        for name in ("steps", "batch_size", "accumulate", "rank", "alpha", "most_tokens", "turns"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be positive", getattr(self, name), "Use 1 or more.")
         for name in ("learning_rate", "embedding_rate", "largest_gradient"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive", getattr(self, name), "Use more than 0.")
-        for name in ("warmup", "save_every", "weight_decay"):
+        for name in ("warmup", "save_every", "weight_decay", "decimals"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative", getattr(self, name), "Use 0 or more.")
         if not 0 <= self.dropout < 1:
@@ -71,15 +78,40 @@ class LoraSettings:
             raise ConfigError("no modules to adapt", self.targets, "Name at least one, e.g. q_proj.")
         object.__setattr__(self, "targets", tuple(self.targets))
 
+    @property
+    def form(self) -> str:
+        """Form of the lengths in conversations that are made from a data set: "digits" or "tokens"."""
+        return "tokens" if self.quantity_tokens else "digits"
+
     @staticmethod
-    def from_dict(values: dict[str, Any]) -> LoraSettings:
-        """Settings from a configuration file; `ConfigError` for unknown names."""
-        known = {field.name for field in dataclasses.fields(LoraSettings)}
-        unknown = sorted(set(values) - known)
+    def load(path: str | Path | None = None, **changes: Any) -> LoraSettings:
+        """Read a YAML file (default: the one that comes with the package), then apply ``changes``."""
+        return LoraSettings.from_dict({**read_yaml(path or shared_file("config/train/lora.yaml")), **changes})
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> LoraSettings:
+        """Settings from a configuration file; `ConfigError` for unknown names and wrong types."""
+        hints = get_type_hints(LoraSettings)
+        known = [field.name for field in dataclasses.fields(LoraSettings)]
+        unknown = sorted(set(values) - set(known))
         if unknown:
             raise ConfigError("unknown settings of a LoRA run", unknown, f"Known ones: {', '.join(sorted(known))}.")
+        for name, value in values.items():
+            if not _is_of_type(value, hints[name]):
+                default = getattr(LoraSettings(), name)
+                raise ConfigError(f"the setting {name} of a LoRA run has another type", value, f"Default: {default}.")
         return LoraSettings(**values)
 
     def as_dict(self) -> dict[str, Any]:
         """Settings that JSON holds."""
         return {**dataclasses.asdict(self), "targets": list(self.targets)}
+
+
+def _is_of_type(value: object, wanted: Any) -> bool:
+    if wanted is bool or isinstance(value, bool):
+        return wanted is bool and isinstance(value, bool)
+    if wanted is float:
+        return isinstance(value, (int, float))
+    if wanted in (int, str):
+        return isinstance(value, wanted)
+    return isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value)
