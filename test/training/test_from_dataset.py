@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from spatialvlm_ros.cli.main import main
-from spatialvlm_ros.errors import TrainingError
-from spatialvlm_ros.training.from_dataset import store_dataset
-from spatialvlm_ros.training.view_store import read_scene
-
 pytest.importorskip("pyarrow")
+
+from spatialvlm_ros.cli.main import main  # noqa: E402
+from spatialvlm_ros.datasets.engine import generate  # noqa: E402
+from spatialvlm_ros.datasets.questions import Questions  # noqa: E402
+from spatialvlm_ros.datasets.synthetic import SyntheticViews  # noqa: E402
+from spatialvlm_ros.datasets.views import SceneView, SkippedView  # noqa: E402
+from spatialvlm_ros.errors import TrainingError  # noqa: E402
+from spatialvlm_ros.models.calibration_views import calibration_views  # noqa: E402
+from spatialvlm_ros.scenes.scene import Scene  # noqa: E402
+from spatialvlm_ros.training.from_dataset import store_dataset  # noqa: E402
+from spatialvlm_ros.training.view_store import read_scene  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from spatialvlm_ros.datasets.engine import generate
-    from spatialvlm_ros.datasets.questions import Questions
-    from spatialvlm_ros.datasets.synthetic import SyntheticViews
-
     folder = tmp_path_factory.mktemp("data")
     source = SyntheticViews(scenes=20, views_per_scene=2, width=400, height=240)
     generate(source, Questions(), folder, workers=0, per_view=2, show_progress=False)
@@ -56,9 +60,83 @@ def test_pictures_shrink_with_their_truth(dataset: Path, tmp_path: Path) -> None
     assert checked > 10
 
 
-def test_a_data_set_without_3d_is_refused(tmp_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
+class BentViews(SyntheticViews):
+    """The synthetic views through a lens with strong barrel distortion."""
 
+    def views(self, scene_index: int) -> Iterator[SceneView | SkippedView]:
+        for view in super().views(scene_index):
+            yield bent(view) if isinstance(view, SceneView) else view
+
+
+def bent(view: SceneView) -> SceneView:
+    flat = view.observation.camera
+    lens = replace(flat, distortion_model="plumb_bob", distortion=(-0.25, 0.03, 0.0, 0.0, 0.0))
+    v, u = np.mgrid[0 : flat.height, 0 : flat.width]
+    there = np.rint(flat.project(lens.rays(np.column_stack([u.ravel(), v.ravel()])))).astype(int)
+    inside = ((there >= 0) & (there < [flat.width, flat.height])).all(axis=1).reshape(u.shape)
+    column, row = np.clip(there, 0, [flat.width - 1, flat.height - 1]).T.reshape(2, *u.shape)
+    assert view.instances is not None and view.observation.depth is not None
+    instances = np.where(inside, view.instances[row, column], 0).astype(np.uint16)
+    observation = replace(
+        view.observation,
+        camera=lens,
+        rgb=np.where(inside[..., None], view.observation.rgb[row, column], 0).astype(np.uint8),
+        depth=np.where(inside, view.observation.depth[row, column], np.nan).astype(np.float32),
+    )
+    objects = []
+    for thing in view.scene.objects:
+        rows, columns = np.nonzero(instances == thing.instance_id)
+        if len(rows) > 20:
+            box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+            objects.append(replace(thing, box2d=box, mask=instances == thing.instance_id))
+    scene = Scene(observation, tuple(objects), view.scene.frame)
+    return replace(view, scene=scene, instances=instances)
+
+
+def test_pictures_of_a_lens_are_straightened(tmp_path: Path) -> None:
+    plain = SyntheticViews(scenes=6, views_per_scene=1, width=320, height=240, seed=5)
+    lens = BentViews(**vars(plain))
+    generate(lens, Questions(), tmp_path / "data", workers=0, per_view=2, show_progress=False)
+    train, _ = store_dataset(tmp_path / "data", tmp_path / "store")
+    expected = {v.view_id: v for k in range(6) for v in plain.views(k) if isinstance(v, SceneView)}
+    stored = [v for p in Path(train.folder).rglob("*.npz") for v in read_scene(p)]
+    assert len(stored) > 3
+    moved = []
+    for view in stored:
+        before = expected[view.view_id]
+        assert view.camera == before.observation.camera
+        depth = before.observation.depth[2::4, 2::4]  # type: ignore[index]
+        known = (view.depth > 0) & np.isfinite(depth)
+        # Pixels beside an edge may show the other thing; of all others the depth is that of the plain camera.
+        assert known.sum() > 0.9 * (depth > 0).sum()  # the sky has none
+        assert np.median(np.abs(view.depth[known] / depth[known] - 1)) < 0.003
+        there = {o.instance_id: o for o in before.scene.objects}
+        for thing in view.scene.objects:
+            original = there[thing.instance_id].box2d
+            inside = (original > 1).all() and (original < [318, 238, 318, 238]).all()
+            if inside:
+                moved.append(np.abs(thing.box2d - original).max())
+    assert len(moved) > 5 and np.median(moved) < 2.5 and max(moved) < 8  # a box in a bent picture is not as tight
+
+
+def test_stores_of_another_data_set_are_refused(dataset: Path, tmp_path: Path) -> None:
+    store_dataset(dataset, tmp_path)
+    before = sorted(p.stat().st_mtime_ns for p in tmp_path.rglob("*.npz"))
+    store_dataset(dataset, tmp_path)  # again: what is there is kept
+    assert sorted(p.stat().st_mtime_ns for p in tmp_path.rglob("*.npz")) == before
+    with pytest.raises(TrainingError, match="another data set"):
+        store_dataset(dataset, tmp_path, width=160)
+
+
+def test_held_out_views_serve_for_calibration(dataset: Path, tmp_path: Path) -> None:
+    """Without depth: metres that were lifted from it would agree with it whatever they are."""
+    _, validate = store_dataset(dataset, tmp_path)
+    views = list(calibration_views(validate.folder, 100))
+    assert len(views) == sum(len(read_scene(p)) for p in Path(validate.folder).rglob("*.npz"))
+    assert all(observation.depth is None and scene.objects for observation, scene in views)
+
+
+def test_a_data_set_without_3d_is_refused(tmp_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from spatialvlm_ros.training import from_dataset
 
     def flat(view: object) -> object:
