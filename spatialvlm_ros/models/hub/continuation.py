@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.models.caches import row_bytes, select_rows
 from spatialvlm_ros.models.devices import EXTRA
-from spatialvlm_ros.models.hub.packing import packed_scores
+from spatialvlm_ros.models.hub.packing import LOGIT_BYTES, PackedWalk, padded
+from spatialvlm_ros.models.hub.tree import Continuations
 from spatialvlm_ros.optional import require
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
-CACHE_BYTES, LOGIT_BYTES = 1 << 30, 1 << 28
+CACHE_BYTES = 1 << 30
 MOST_ROWS = 256
 
 
@@ -84,49 +85,50 @@ class Prompts:
 
     Attributes:
         model: that read them.
-        batches: in the order of the prompts.
+        batches: n prompts each, N in all.
         packed: whether all branches of a prompt go through in one row (see `packing`).
+        order: (N,) where each prompt is among those of the batches; None if they are in order.
     """
 
     model: Any
     batches: tuple[PromptBatch, ...]
     packed: bool = False
+    order: Int | None = None
 
     def __len__(self) -> int:
         return sum(len(batch) for batch in self.batches)
+
+    def walk(self) -> Continuations:
+        """What one walk through trees of answers asks."""
+        return PackedWalk(self) if self.packed else self
 
     def first(self, rows: Int, tokens: Int) -> Float:
         """As `Continuations.first`."""
         torch = require("torch", EXTRA)
         found = np.empty((len(rows), len(tokens)))
-        for batch, chosen, local in self._by_batch(rows, MOST_ROWS):
+        for batch, chosen, local in self.by_batch(rows):
             index = torch.as_tensor(local, device=batch.log_probs.device)
             wanted = torch.as_tensor(tokens, device=index.device)
             found[chosen] = batch.log_probs[index[:, None], wanted[None]].double().cpu().numpy()
         return found
 
-    def after(self, rows: Int, paths: Sequence[Int], wanted: Sequence[Int]) -> tuple[Float, list[Float]]:
-        """As `Continuations.after`: all paths in as few forward passes as memory allows."""
-        reached = self.first_of(rows, np.asarray([path[0] for path in paths]))
-        following: list[Float] = [np.empty(0)] * len(paths)
-        longest = max(len(path) for path in paths)
-        for batch, chosen, local in self._by_batch(rows, self._rows_per_pass(rows, longest)):
-            more, next_logs = self._score(batch, local, [paths[k] for k in chosen], [wanted[k] for k in chosen])
-            reached[chosen] += more
+    def after(self, rows: Int, paths: Sequence[Int], known: Int, wanted: Sequence[Int]) -> tuple[Float, list[Float]]:
+        """As `Continuations.after`: each path in a row of its own, in as few forward passes as memory allows."""
+        reached, following = np.empty(len(rows)), [np.empty(0)] * len(paths)
+        most = self._rows_per_pass(max(len(path) for path in paths))
+        for batch, chosen, local in self.by_batch(rows, most):
+            more, logs = self._score(
+                batch, local, [paths[k] for k in chosen], known[chosen], [wanted[k] for k in chosen]
+            )
+            reached[chosen] = more
             for i, k in enumerate(chosen):
-                following[k] = next_logs[i, : len(wanted[k])]
+                following[k] = logs[i, : len(wanted[k])]
         return reached, following
-
-    def first_of(self, rows: Int, tokens: Int) -> Float:
-        """(M,) log probability of one token right after each row."""
-        found = np.empty(len(rows))
-        for batch, chosen, local in self._by_batch(rows, MOST_ROWS):
-            found[chosen] = batch.log_probs[local, tokens[chosen]].double().cpu().numpy()
-        return found
 
     def generate(self, most: int, ends: frozenset[int]) -> list[list[int]]:
         """The likeliest token after the other, at most ``most`` for each prompt, up to one of ``ends``."""
-        return [tokens for batch in self.batches for tokens in self._generate(batch, most, ends)]
+        written = [tokens for batch in self.batches for tokens in self._generate(batch, most, ends)]
+        return written if self.order is None else [written[place] for place in self.order]
 
     def _generate(self, batch: PromptBatch, most: int, ends: frozenset[int]) -> list[list[int]]:
         torch = require("torch", EXTRA)
@@ -148,45 +150,38 @@ class Prompts:
             token = state.log_probs.argmax(dim=-1)
         return written
 
-    def _score(self, batch: PromptBatch, rows: Int, paths: Sequence[Int], wanted: Sequence[Int]) -> tuple[Float, Float]:
-        """Log probabilities of the paths behind their first tokens, and of the wanted tokens (m, most wanted)."""
-        if self.packed:
-            return packed_scores(self.model, batch, rows, paths, _padded(wanted))
+    def _score(
+        self, batch: PromptBatch, rows: Int, paths: Sequence[Int], known: Int, wanted: Sequence[Int]
+    ) -> tuple[Float, Float]:
+        """Log probabilities of the paths behind their known tokens, and of the wanted tokens (m, most wanted)."""
         torch = require("torch", EXTRA)
         device = batch.mask.device
         lengths = torch.as_tensor([len(path) for path in paths], device=device)
-        tokens, candidates = (torch.as_tensor(_padded(some), device=device) for some in (paths, wanted))
+        tokens, candidates = (torch.as_tensor(padded(some), device=device) for some in (paths, wanted))
         logits = batch.grow(self.model, torch.as_tensor(rows, device=device), tokens, lengths)[2].float()
         norms = logits.logsumexp(dim=-1)
         steps = logits[:, :-1].gather(2, tokens[:, 1:, None])[..., 0] - norms[:, :-1]
-        inside = torch.arange(1, tokens.shape[1], device=device)[None] < lengths[:, None]
+        place = torch.arange(1, tokens.shape[1], device=device)[None]
+        asked = (place < lengths[:, None]) & (place >= torch.as_tensor(known, device=device)[:, None])
         ends = (torch.arange(len(paths), device=device), lengths - 1)
         found = logits[ends].gather(1, candidates) - norms[ends][:, None]
-        more = torch.where(inside, steps.double(), 0.0).sum(dim=1)
+        more = torch.where(asked, steps.double(), 0.0).sum(dim=1)
         return more.cpu().numpy(), found.double().cpu().numpy()
 
-    def _rows_per_pass(self, rows: Int, length: int) -> int:
+    def _rows_per_pass(self, length: int) -> int:
         """How many paths of at most ``length`` tokens go through at once."""
         widest = max(batch.log_probs.shape[1] for batch in self.batches)
         copies = CACHE_BYTES // max(row_bytes(batch.cache) for batch in self.batches)
-        if self.packed:  # one copy for all branches of a prompt
-            copies *= max(len(rows) // len(np.unique(rows)), 1)
         return int(np.clip(min(copies, LOGIT_BYTES // (4 * widest * length)), 1, MOST_ROWS))
 
-    def _by_batch(self, rows: Int, most: int) -> Iterator[tuple[PromptBatch, Int, Int]]:
+    def by_batch(self, rows: Int, most: int | None = None) -> Iterator[tuple[PromptBatch, Int, Int]]:
         """Batches with which of ``rows`` lie in them, and where; at most so many at once."""
+        places = rows if self.order is None else self.order[rows]
         start = 0
         for batch in self.batches:
-            inside = np.flatnonzero((rows >= start) & (rows < start + len(batch)))
-            for k in range(0, len(inside), most):
-                chosen = inside[k : k + most]
-                yield batch, chosen, rows[chosen] - start
+            inside = np.flatnonzero((places >= start) & (places < start + len(batch)))
+            step = most or max(len(inside), 1)
+            for k in range(0, len(inside), step):
+                chosen = inside[k : k + step]
+                yield batch, chosen, places[chosen] - start
             start += len(batch)
-
-
-def _padded(sequences: Sequence[Int]) -> Int:
-    """(m, longest) sequences of tokens, filled up with 0 on the right."""
-    table = np.zeros((len(sequences), max(len(sequence) for sequence in sequences)), dtype=np.int64)
-    for row, sequence in zip(table, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return table

@@ -1,6 +1,7 @@
 """All branches of a prompt in one row: tokens that see the prompt and their own ancestors, and nothing else.
 
-The prompt's keys are then read once for all of its branches instead of once for each.
+The prompt's keys are then read once for all of its branches instead of once for each, and a row keeps the keys of its
+branches from level to level: each token is read once.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from spatialvlm_ros.models.devices import EXTRA
 from spatialvlm_ros.optional import require
 
 if TYPE_CHECKING:
-    from spatialvlm_ros.models.hub.continuation import PromptBatch
+    from spatialvlm_ros.models.hub.continuation import PromptBatch, Prompts
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
+LOGIT_BYTES = 1 << 28
 _ATTENTION = ("sdpa", "eager")
 
 
@@ -34,103 +36,214 @@ def can_pack(config: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class Packing:
-    """Paths behind m prompts as trees, one row each.
+class NewTokens:
+    """The tokens that m rows of branches grow by.
 
     Attributes:
-        rows: (m,) the prompts.
-        tokens: (m, L), 0 beyond a row's tree.
+        tokens: (m, L), 0 beyond what a row grows by.
         depths: (m, L) how many tokens after the prompt's end each stands.
-        sees: (m, L, L) whether a token is another's ancestor, or itself.
-        row_of: (M,) the row of each path, as an index into ``rows``.
-        places: (M, T) where the tokens of each path are in its row; the last one is repeated beyond its end.
-        lengths: (M,) of the paths.
+        places: (M, T) where the new tokens of each path are among those; the last one is repeated beyond its end.
+        lengths: (M,) how many new tokens each path has.
     """
 
-    rows: Int
     tokens: Int
     depths: Int
-    sees: NDArray[np.bool_]
-    row_of: Int
     places: Int
     lengths: Int
 
-    @staticmethod
-    def of(owners: Int, paths: Sequence[Int]) -> Packing:
-        """Trees of paths; what two paths of a prompt begin with is there once.
+
+class Branches:
+    """Which tokens stand where in m rows, and what each of them sees. Grows level by level.
+
+    Attributes:
+        sees: (m, W, W) whether a token is another's ancestor, or itself.
+    """
+
+    def __init__(self, m: int) -> None:
+        self.sees: NDArray[np.bool_] = np.zeros((m, 0, 0), dtype=bool)
+        self._places: list[dict[tuple[int, ...], int]] = [{} for _ in range(m)]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def select(self, rows: Int) -> Branches:
+        """Some of the rows, to grow in their stead."""
+        some = Branches(0)
+        some.sees, some._places = self.sees[rows], [self._places[r] for r in rows]
+        return some
+
+    def add(self, row_of: Int, paths: Sequence[Int]) -> NewTokens:
+        """Grow by paths; what two paths of a row begin with is there once.
 
         Args:
-            owners: (M,) the prompt of each path.
-            paths: M sequences of at least one token.
+            row_of: (M,) the row of each path.
+            paths: M sequences that end in a token which is not there yet.
         """
-        rows, row_of = np.unique(owners, return_inverse=True)
-        trees: list[dict[tuple[int, ...], int]] = [{} for _ in rows]
-        lengths = np.asarray([len(path) for path in paths])
-        places = np.zeros((len(paths), lengths.max()), dtype=np.int64)
-        for k, path in enumerate(paths):
-            tree, key = trees[row_of[k]], tuple(path.tolist())
-            found = [tree.setdefault(key[:end], len(tree)) for end in range(1, len(key) + 1)]
-            places[k] = found + found[-1:] * (places.shape[1] - len(found))
-        width = max(len(tree) for tree in trees)
-        tokens, depths = (np.zeros((len(rows), width), dtype=np.int64) for _ in range(2))
-        sees = np.repeat(np.eye(width, dtype=bool)[None], len(rows), axis=0)
-        for r, tree in enumerate(trees):
-            for key, place in tree.items():
-                tokens[r, place], depths[r, place] = key[-1], len(key) - 1
+        width = self.sees.shape[1]
+        new: list[list[tuple[int, ...]]] = [[] for _ in self._places]
+        found = []
+        for row, path in zip(row_of.tolist(), paths, strict=True):
+            places, key = self._places[row], tuple(path.tolist())
+            for end in range(1, len(key) + 1):
+                if key[:end] not in places:
+                    places[key[:end]] = width + len(new[row])
+                    new[row].append(key[:end])
+            all_places = [places[key[:end]] - width for end in range(1, len(key) + 1)]
+            found.append([place for place in all_places if place >= 0])
+        tokens, depths = self._extend(new, width)
+        lengths = np.asarray([len(some) for some in found])
+        table = np.zeros((len(paths), lengths.max()), dtype=np.int64)
+        for k, some in enumerate(found):
+            table[k] = some + some[-1:] * (table.shape[1] - len(some))
+        return NewTokens(tokens, depths, table, lengths)
+
+    def _extend(self, new: list[list[tuple[int, ...]]], width: int) -> tuple[Int, Int]:
+        m, more = len(new), max(map(len, new))
+        tokens, depths = (np.zeros((m, more), dtype=np.int64) for _ in range(2))
+        sees = np.zeros((m, width + more, width + more), dtype=bool)
+        sees[:, :width, :width] = self.sees
+        sees[:, range(width, width + more), range(width, width + more)] = True  # padding sees itself
+        for r, keys in enumerate(new):
+            for i, key in enumerate(keys):
+                tokens[r, i], depths[r, i] = key[-1], len(key) - 1
                 if len(key) > 1:
-                    sees[r, place] |= sees[r, tree[key[:-1]]]
-        return Packing(rows, tokens, depths, sees, row_of, places, lengths)
+                    sees[r, width + i] |= sees[r, self._places[r][key[:-1]]]
+        self.sees = sees
+        return tokens, depths
 
 
-def packed_scores(
-    model: Any, batch: PromptBatch, owners: Int, paths: Sequence[Int], wanted: Int
-) -> tuple[Float, Float]:
-    """Log probabilities of paths behind their first tokens, and of tokens after them, in one forward pass.
+@dataclass(frozen=True)
+class _Rows:
+    """Some prompts of a batch, with their branches as far as they are read.
+
+    Attributes:
+        batch: that holds the prompts.
+        rows: (m,) where in the batch.
+        cache: keys and values of m prompts and of their branches.
+        branches: of the m prompts.
+    """
+
+    batch: PromptBatch
+    rows: Int
+    cache: Any
+    branches: Branches
+
+    def select(self, rows: Int) -> _Rows:
+        device = self.batch.mask.device
+        cache = select_rows(self.cache, require("torch", EXTRA).as_tensor(rows, device=device))
+        return _Rows(self.batch, self.rows[rows], cache, self.branches.select(rows))
+
+
+class PackedWalk:
+    """The `Continuations` of one walk over prompts whose model takes any attention mask.
 
     Args:
-        model: that read the batch.
-        batch: with explicit positions.
-        owners: (M,) the prompt of each path.
-        paths: M sequences of at least one token.
-        wanted: (M, W) tokens that may follow.
-
-    Returns:
-        (M,) and (M, W).
+        prompts: with explicit positions.
     """
-    torch = require("torch", EXTRA)
-    packing, device = Packing.of(owners, paths), batch.mask.device
-    rows, tokens, depths, sees, row_of, places, lengths, following = (
-        torch.as_tensor(a, device=device)
-        for a in (
-            packing.rows,
-            packing.tokens,
-            packing.depths,
-            packing.sees,
-            packing.row_of,
-            packing.places,
-            packing.lengths,
-            wanted,
+
+    def __init__(self, prompts: Prompts) -> None:
+        self._prompts = prompts
+        self._growing: list[_Rows] = []
+
+    def first(self, rows: Int, tokens: Int) -> Float:
+        """As `Continuations.first`."""
+        return self._prompts.first(rows, tokens)
+
+    def after(self, rows: Int, paths: Sequence[Int], known: Int, wanted: Sequence[Int]) -> tuple[Float, list[Float]]:
+        """As `Continuations.after`; a path without its last ``len - known + 1`` tokens was asked for before."""
+        reached, following = np.empty(len(rows)), [np.empty(0)] * len(paths)
+        before, self._growing = self._growing, []
+        for batch, chosen, local in self._prompts.by_batch(rows):
+            there = [state for state in before if state.batch is batch]
+            if not there:
+                torch = require("torch", EXTRA)
+                asked = np.unique(local)
+                cache = select_rows(batch.cache, torch.as_tensor(asked, device=batch.mask.device))
+                there = [_Rows(batch, asked, cache, Branches(len(asked)))]
+            for state in there:
+                mine = np.isin(local, state.rows)
+                if mine.any():
+                    self._grow(state, chosen[mine], local[mine], paths, wanted, reached, following)
+        return reached, following
+
+    def _grow(
+        self,
+        state: _Rows,
+        chosen: Int,
+        local: Int,
+        paths: Sequence[Int],
+        wanted: Sequence[Int],
+        reached: Float,
+        following: list[Float],
+    ) -> None:
+        """Read the chosen paths of a state's rows in one pass, or in several where its logits would not fit."""
+        asked, row_of = np.unique(local, return_inverse=True)
+        most = np.bincount(row_of, weights=[len(paths[k]) for k in chosen]).max()  # at least what a row grows by
+        vocabulary = state.batch.log_probs.shape[1]
+        if len(asked) > 1 and 4 * len(asked) * most * vocabulary > LOGIT_BYTES:
+            for half in np.array_split(asked, 2):
+                inside = np.isin(local, half)
+                part = state.select(np.flatnonzero(np.isin(state.rows, half)))
+                self._grow(part, chosen[inside], local[inside], paths, wanted, reached, following)
+            return
+        if len(asked) < len(state.rows):
+            state = state.select(np.flatnonzero(np.isin(state.rows, asked)))
+        grown, more, logs = self._pass(state, row_of, [paths[k] for k in chosen], [wanted[k] for k in chosen])
+        self._growing.append(grown)
+        reached[chosen] = more
+        for k, found in zip(chosen, logs, strict=True):
+            following[k] = found
+
+    def _pass(
+        self, state: _Rows, row_of: Int, paths: Sequence[Int], wanted: Sequence[Int]
+    ) -> tuple[_Rows, Float, list[Float]]:
+        """One forward pass: the rows with their new branches, and what `after` gives for each path."""
+        torch = require("torch", EXTRA)
+        model, batch = self._prompts.model, state.batch
+        device, dtype = batch.mask.device, model.dtype
+        new, width = state.branches.add(row_of, paths), state.branches.sees.shape[1]
+        rows, owners, tokens, depths, places, sees, following = (
+            torch.as_tensor(a, device=device)
+            for a in (
+                state.rows,
+                row_of,
+                new.tokens,
+                new.depths,
+                new.places,
+                state.branches.sees[:, width - new.tokens.shape[1] :],
+                padded(wanted),
+            )
         )
-    )
-    prompt = batch.mask[rows].bool()[:, None].expand(-1, tokens.shape[1], -1)
-    visible = torch.cat([prompt, sees], dim=2)[:, None]
-    dtype = model.dtype
-    hidden = torch.zeros(visible.shape, dtype=dtype, device=device).masked_fill(~visible, torch.finfo(dtype).min)
-    assert batch.positions is not None
-    logits = model(
-        input_ids=tokens,
-        attention_mask=hidden,
-        position_ids=batch.positions[rows][:, None] + depths,
-        past_key_values=select_rows(batch.cache, rows),
-        use_cache=True,
-        return_dict=True,
-    ).logits.float()
-    norms = logits.logsumexp(dim=-1)
-    before, after = places[:, :-1], places[:, 1:]
-    spelled = tokens[row_of[:, None], after]
-    steps = logits[row_of[:, None], before, spelled] - norms[row_of[:, None], before]
-    inside = torch.arange(1, places.shape[1], device=device)[None] < lengths[:, None]
-    reached = torch.where(inside, steps.double(), 0.0).sum(dim=1)
-    ends = places[:, -1]
-    found = logits[row_of[:, None], ends[:, None], following] - norms[row_of, ends][:, None]
-    return reached.cpu().numpy(), found.double().cpu().numpy()
+        prompt = batch.mask[rows].bool()[:, None].expand(-1, tokens.shape[1], -1)
+        visible = torch.cat([prompt, sees], dim=2)[:, None]
+        hidden = torch.zeros(visible.shape, dtype=dtype, device=device).masked_fill(~visible, torch.finfo(dtype).min)
+        assert batch.positions is not None
+        out = model(
+            input_ids=tokens,
+            attention_mask=hidden,
+            position_ids=batch.positions[rows][:, None] + depths,
+            past_key_values=state.cache,
+            use_cache=True,
+            return_dict=True,
+        )
+        logits = out.logits.float()
+        norms = logits.logsumexp(dim=-1)
+        before, after = places[:, :-1], places[:, 1:]
+        owner = owners[:, None]
+        steps = logits[owner, before, tokens[owner, after]] - norms[owner, before]
+        inside = (
+            torch.arange(1, places.shape[1], device=device)[None] < torch.as_tensor(new.lengths, device=device)[:, None]
+        )
+        more = torch.where(inside, steps.double(), 0.0).sum(dim=1)
+        ends = places[:, -1]
+        found = (logits[owner, ends[:, None], following] - norms[owners, ends][:, None]).double().cpu().numpy()
+        logs = [row[: len(some)] for row, some in zip(found, wanted, strict=True)]
+        return _Rows(batch, state.rows, out.past_key_values, state.branches), more.cpu().numpy(), logs
+
+
+def padded(sequences: Sequence[Int]) -> Int:
+    """(m, longest) sequences of tokens, filled up with 0 on the right."""
+    table = np.zeros((len(sequences), max(len(sequence) for sequence in sequences)), dtype=np.int64)
+    for row, sequence in zip(table, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return table

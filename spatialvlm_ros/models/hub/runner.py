@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from spatialvlm_ros.models.devices import EXTRA
@@ -15,6 +17,7 @@ from spatialvlm_ros.models.hub.continuation import PromptBatch, Prompts
 from spatialvlm_ros.models.hub.prompts import PromptTemplate
 from spatialvlm_ros.optional import require
 
+PASS_TOKENS = 128  # about where a pass stops to be bound by reading the weights; more on accelerators
 _ROOM = 16  # tokens of an answer
 _TWO_PROBES = ("What is it?", "Is it so?")
 
@@ -52,11 +55,13 @@ class Runner:
         template: how it is asked, and the model.
         batch_size: prompts in one forward pass.
         packed: whether `behind` gives `Prompts` that read all branches of a prompt in one row.
+        pass_tokens: tokens of padding that cost as much as a forward pass of their own.
     """
 
     template: PromptTemplate
     batch_size: int = 32
     packed: bool = False
+    pass_tokens: int = PASS_TOKENS
 
     @property
     def model(self) -> Any:
@@ -134,9 +139,10 @@ class Runner:
             tails.append([*tail[len(prefix.shared) :], *prefix.ending])
         if self._window is not None and prefix.length + max(map(len, tails), default=0) + _ROOM >= self._window:
             raise PrefixError("padding would take places in the model's sliding window")
-        starts = range(0, len(tails), self.batch_size)
-        batches = tuple(self._behind(prefix, tails[k : k + self.batch_size]) for k in starts)
-        return Prompts(self.model, batches, self.packed)
+        groups = grouped([len(tail) for tail in tails], self.batch_size, self.pass_tokens)
+        batches = tuple(self._behind(prefix, [tails[k] for k in group]) for group in groups)
+        order = np.argsort(np.concatenate([*groups, np.empty(0, np.int64)]))
+        return Prompts(self.model, batches, self.packed, order)
 
     def _behind(self, prefix: Prefix, tails: Sequence[list[int]]) -> PromptBatch:
         torch = require("torch", EXTRA)
@@ -181,6 +187,33 @@ class Runner:
 
 def _joined(lead: str, words: str) -> str:
     return f"{lead} {words}" if lead else words
+
+
+def grouped(lengths: Sequence[int], most: int, overhead: int) -> list[NDArray[np.int64]]:
+    """Prompts in groups of at most ``most`` so that their tokens, padded, and ``overhead`` for each group are fewest.
+
+    Args:
+        lengths: tokens of each prompt.
+        most: prompts in a group.
+        overhead: tokens that a group costs by itself.
+
+    Returns:
+        The prompts of each group, ascending; the group with the shortest ones first.
+    """
+    order = np.argsort(lengths, kind="stable")
+    cost, cut = [0.0], [0]
+    for end in range(1, len(order) + 1):
+        starts = np.arange(max(end - most, 0), end)
+        costs = np.asarray(cost)[starts] + (end - starts) * lengths[order[end - 1]] + overhead
+        best = int(costs.argmin())
+        cost.append(float(costs[best]))
+        cut.append(int(starts[best]))
+    groups: list[NDArray[np.int64]] = []
+    end = len(order)
+    while end:
+        groups.insert(0, np.sort(order[cut[end] : end]))
+        end = cut[end]
+    return groups
 
 
 def last_place(part: list[int], whole: list[int]) -> int:

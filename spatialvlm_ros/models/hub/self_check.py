@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from spatialvlm_ros.errors import SpatialVLMError
@@ -13,10 +15,15 @@ from spatialvlm_ros.models.hub.continuation import Prompts
 from spatialvlm_ros.models.hub.faults import first_line, is_out_of_memory
 from spatialvlm_ros.models.hub.packing import can_pack
 from spatialvlm_ros.models.hub.runner import Runner
+from spatialvlm_ros.models.hub.tree import Continuations
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
 
 _LEAD = "The picture is 640 x 480 pixels."
 _QUESTIONS = ("How tall is the chair?", "Is the small red mug farther left than the plate, as the camera sees it?")
 NOISE_SIZE = (224, 160)
+_ONE_BATCH = 1 << 30
 # Largest difference of log probabilities, in standard deviations of the model's own over its vocabulary.
 TOLERANCES = {"float32": 3e-3, "float16": 0.05, "bfloat16": 0.25}
 
@@ -56,7 +63,8 @@ def self_check(runner: Runner) -> SelfCheck:
     expected = [batch.log_probs[0] for batch in plain.batches]
     further = [batch.step(runner.model, *_first_token(batch)).log_probs[0] for batch in plain.batches]
     try:
-        behind = runner.behind(runner.prefix(picture, _LEAD), _QUESTIONS)
+        padded = replace(runner, pass_tokens=_ONE_BATCH)  # padding is part of what is checked
+        behind = padded.behind(padded.prefix(picture, _LEAD), _QUESTIONS)
         batch = behind.batches[0]
         token = _stacked([_first_token(one)[1] for one in plain.batches])
         after = batch.step(runner.model, _stacked_rows(token), token).log_probs
@@ -82,18 +90,28 @@ def _packing_deviation(prompts: Prompts) -> float:
     """Largest difference after several paths, read in one row or each in its own, in standard deviations."""
     batch = prompts.batches[0]
     some = batch.log_probs.topk(3, dim=-1).indices.cpu().numpy()
-    paths = [np.append(some[r, k], some[r, :k]) for r in range(len(some)) for k in range(3)]
-    rows = np.repeat(np.arange(len(some)), 3)
-    wanted = [np.unique(some)] * len(paths)
+    rows, wanted = np.repeat(np.arange(len(some)), 3), [np.unique(some)] * 3 * len(some)
+    short = [some[r, k : k + 1] for r in range(len(some)) for k in range(3)]
+    long = [np.append(path, np.roll(some[r], k)) for k, (r, path) in enumerate(zip(rows, short, strict=True))]
     try:
-        one, other = (replace(prompts, packed=packed).after(rows, paths, wanted) for packed in (False, True))
+        both = [
+            _two_levels(replace(prompts, packed=packed).walk(), rows, (short, long), wanted) for packed in (False, True)
+        ]
     except Exception as error:
         if is_out_of_memory(error):
             raise
         return float("inf")
     spread = float(batch.log_probs.double().std(dim=-1).min())
-    both = [np.concatenate([reached, *following]) for reached, following in (one, other)]
     return float(np.abs(both[0] - both[1]).max()) / spread
+
+
+def _two_levels(walk: Continuations, rows: Int, levels: Sequence[list[Int]], wanted: list[Int]) -> Float:
+    """Everything that a walk says about paths of one token, and then about longer ones that begin with them."""
+    found = []
+    for paths in levels:
+        reached, following = walk.after(rows, paths, np.minimum([len(path) for path in paths], 2), wanted)
+        found += [reached, *following]
+    return np.concatenate(found)
 
 
 def _deviation(one: Any, other: Any) -> float:

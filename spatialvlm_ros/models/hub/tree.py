@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,6 @@ from spatialvlm_ros.errors import ModelError
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
 
 
 class Continuations(Protocol):
@@ -27,16 +27,18 @@ class Continuations(Protocol):
         """(len(rows), len(tokens)) log probabilities of tokens right after each prompt."""
         ...
 
-    def after(self, rows: Int, paths: Sequence[Int], wanted: Sequence[Int]) -> tuple[Float, list[Float]]:
-        """Log probabilities of whole paths, and of the tokens that may come next.
+    def after(self, rows: Int, paths: Sequence[Int], known: Int, wanted: Sequence[Int]) -> tuple[Float, list[Float]]:
+        """Log probabilities of the ends of paths, and of the tokens that may come next.
 
         Args:
             rows: (M,) the prompt of each path.
             paths: M sequences of at least one token.
+            known: (M,) how many tokens of each path, at least one, have a probability that the caller knows.
             wanted: M sets of tokens that may follow the path.
 
         Returns:
-            (M,) log probabilities of the paths, and for each the log probabilities of its ``wanted`` after it.
+            (M,) log probabilities of each path's tokens behind its known ones given those, and for each path the log
+            probabilities of its ``wanted`` after it.
         """
         ...
 
@@ -84,6 +86,16 @@ class TokenTree:
     def n_leaves(self) -> int:
         """How many different sequences there are."""
         return int(self.last_leaf[0])
+
+    @cached_property
+    def is_leaf(self) -> NDArray[np.bool_]:
+        """(nodes,) whether nothing comes after each."""
+        return np.asarray([len(children) == 0 for children in self.children])
+
+    @cached_property
+    def sharers(self) -> Int:
+        """(leaves,) how many of the sequences each is."""
+        return np.bincount(self.leaf_of, minlength=self.n_leaves)
 
     @staticmethod
     def build(sequences: Sequence[Sequence[int]]) -> TokenTree:
@@ -147,69 +159,121 @@ class TokenTree:
     def read(
         self, source: Continuations, rows: Int, least_mass: float = 0.0, most_branches: int | None = None
     ) -> TreeReading:
-        """Walk the tree for some prompts, level by level, all prompts and branches of a level in one batch.
+        """As `read_trees`, of this tree alone."""
+        return read_trees(source, [(self, rows)], least_mass, most_branches)[0]
 
-        Args:
-            source: the prompts.
-            rows: (N,) which of them.
-            least_mass: branches below this share of what is left of a prompt's probability are pruned.
-            most_branches: of a prompt's branches only so many, the likeliest, are walked on a level; None is all.
-        """
-        walk = _Walk(self, len(rows))
-        start = self.children[0]
-        logs = source.first(rows, self.tokens[start])
-        walk.add(np.repeat(np.arange(len(rows)), len(start)), np.tile(start, len(rows)), logs.ravel())
-        while walk.prune(least_mass, most_branches):
-            ends = [self.forced(int(node)) for node in walk.nodes]
-            owners, wanted = walk.owners, [self.tokens[self.children[end]] for end in ends]
-            reached, following = source.after(rows[owners], [self.path(end) for end in ends], wanted)
-            counts = [len(tokens) for tokens in wanted]
-            walk.clear()
-            walk.add(
-                np.repeat(owners, counts),
-                np.concatenate([self.children[end] for end in ends]),
-                np.repeat(reached, counts) + np.concatenate(following),
-            )
-        return walk.reading()
+
+def read_trees(
+    source: Continuations,
+    trees: Sequence[tuple[TokenTree, Int]],
+    least_mass: float = 0.0,
+    most_branches: int | None = None,
+) -> list[TreeReading]:
+    """Walk trees for some prompts each, level by level, all prompts and branches of a level in one batch.
+
+    Args:
+        source: the prompts.
+        trees: each with (N,) the prompts that it is walked for; none of them twice.
+        least_mass: branches below this share of what is left of a prompt's probability are pruned.
+        most_branches: of a prompt's branches only so many, the likeliest, are walked on a level; None is all.
+
+    Returns:
+        What was found, tree by tree.
+    """
+    walks = [_Walk(tree, rows) for tree, rows in trees]
+    for walk in walks:
+        start = walk.tree.children[0]
+        walk.add(
+            np.repeat(np.arange(len(walk.rows)), len(start)),
+            np.tile(start, len(walk.rows)),
+            source.first(walk.rows, walk.tree.tokens[start]).ravel(),
+        )
+    while going := [walk for walk in walks if walk.prune(least_mass, most_branches)]:
+        steps = [walk.steps() for walk in going]
+        reached, following = source.after(
+            np.concatenate([step.rows for step in steps]),
+            [path for step in steps for path in step.paths],
+            np.concatenate([step.known for step in steps]),
+            [tokens for step in steps for tokens in step.wanted],
+        )
+        done = 0
+        for walk, step in zip(going, steps, strict=True):
+            some = slice(done, done + len(step.rows))
+            walk.take(step, reached[some], following[some])
+            done = some.stop
+    return [walk.reading() for walk in walks]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What a walk has to know next: the arguments of `Continuations.after`, and the nodes at the paths' ends."""
+
+    rows: Int
+    paths: list[Int]
+    known: Int
+    wanted: list[Int]
+    ends: list[int]
 
 
 class _Walk:
     """The branches of all prompts that are still to be walked, and what was found so far."""
 
-    def __init__(self, tree: TokenTree, n: int) -> None:
-        self.tree = tree
-        self.leaves = np.zeros((n, tree.n_leaves))
-        self.pruned = np.zeros(n)
-        self._spread = np.zeros((n, tree.n_leaves + 1))
-        self.is_leaf = np.asarray([len(children) == 0 for children in tree.children])
-        self.clear()
+    def __init__(self, tree: TokenTree, rows: Int) -> None:
+        self.tree, self.rows = tree, rows
+        self.leaves = np.zeros((len(rows), tree.n_leaves))
+        self.pruned = np.zeros(len(rows))
+        self._spread = np.zeros((len(rows), tree.n_leaves + 1))
+        self.owners, self.nodes, self.logs = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
 
-    def clear(self) -> None:
-        self.owners, self.nodes, self.mass = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    @property
+    def mass(self) -> Float:
+        """Probability of each branch."""
+        return np.exp(self.logs)
 
     def add(self, owners: Int, nodes: Int, logs: Float) -> None:
         """Branches with their log probabilities: leaves are noted, the others stay to be walked."""
-        mass, done = np.exp(logs), self.is_leaf[nodes]
-        np.add.at(self.leaves, (owners[done], self.tree.first_leaf[nodes[done]]), mass[done])
-        self.owners, self.nodes, self.mass = owners[~done], nodes[~done], mass[~done]
+        done = self.tree.is_leaf[nodes]
+        np.add.at(self.leaves, (owners[done], self.tree.first_leaf[nodes[done]]), np.exp(logs[done]))
+        self.owners, self.nodes, self.logs = owners[~done], nodes[~done], logs[~done]
+
+    def steps(self) -> _Step:
+        """The next one for every branch."""
+        ends = [self.tree.forced(int(node)) for node in self.nodes]
+        return _Step(
+            self.rows[self.owners],
+            [self.tree.path(end) for end in ends],
+            np.asarray([len(self.tree.path(int(node))) for node in self.nodes]),
+            [self.tree.tokens[self.tree.children[end]] for end in ends],
+            ends,
+        )
+
+    def take(self, step: _Step, reached: Float, following: Sequence[Float]) -> None:
+        """Replace the branches by their children."""
+        counts = [len(tokens) for tokens in step.wanted]
+        self.add(
+            np.repeat(self.owners, counts),
+            np.concatenate([self.tree.children[end] for end in step.ends]),
+            np.repeat(self.logs + reached, counts) + np.concatenate(following),
+        )
 
     def prune(self, least_mass: float, most_branches: int | None) -> bool:
         """Drop branches that do not matter; whether any is left."""
         if not len(self.nodes):
             return False
+        mass = self.mass
         everything = self.leaves.sum(axis=1) + self.pruned
-        np.add.at(everything, self.owners, self.mass)
-        order = np.lexsort((-self.mass, self.owners))
+        np.add.at(everything, self.owners, mass)
+        order = np.lexsort((-mass, self.owners))
         owners = self.owners[order]
         rank = np.arange(len(order)) - np.searchsorted(owners, owners)
-        keep = self.mass[order] >= least_mass * everything[owners]
-        keep &= self.mass[order] > 0
+        keep = mass[order] >= least_mass * everything[owners]
+        keep &= mass[order] > 0
         if most_branches is not None:
             keep &= rank < most_branches
         lost = order[~keep]
-        self._give_up(self.owners[lost], self.nodes[lost], self.mass[lost])
+        self._give_up(self.owners[lost], self.nodes[lost], mass[lost])
         kept = order[keep]
-        self.owners, self.nodes, self.mass = self.owners[kept], self.nodes[kept], self.mass[kept]
+        self.owners, self.nodes, self.logs = self.owners[kept], self.nodes[kept], self.logs[kept]
         return bool(len(kept))
 
     def _give_up(self, owners: Int, nodes: Int, mass: Float) -> None:
@@ -222,8 +286,7 @@ class _Walk:
 
     def reading(self) -> TreeReading:
         leaves = self.leaves + np.maximum(np.cumsum(self._spread, axis=1)[:, :-1], 0.0)
-        sharers = np.bincount(self.tree.leaf_of, minlength=self.tree.n_leaves)
-        masses = leaves[:, self.tree.leaf_of] / sharers[self.tree.leaf_of]
+        masses = (leaves / self.tree.sharers)[:, self.tree.leaf_of]
         return TreeReading(masses, self.pruned, leaves.sum(axis=1))
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SENTENCES = [
+SENTENCES = (
     "How far apart are the centre of the red mug and the centre of the plate, in a straight line?",
     "Answer only with the number of metres with 2 decimals, such as 0.35.",
     "Is the chair farther left than the table, as the camera sees it? Answer yes or no. Yes. No.",
     "The picture is 640 x 480 pixels, its focal length is 525 pixels: it shows 63 degrees from left to right.",
     "It is 0.25 metres, 1.50 metres, 10.75 metres, -0.25 metres, 12.00, 3.10, 0.10, 0.01, 25.25, 99.99.",
     "Where is the mug in the picture? [100, 200, 300, 400]",
-]
+)
 CHAT = (
     "{% for message in messages %}{{ '<|start|>' + message['role'] + '\n' }}"
     "{% for part in message['content'] %}{% if part['type'] == 'image' %}{{ 'IMAGE' }}{% else %}{{ part['text'] }}"
@@ -30,7 +31,37 @@ TEXT = {
     "initializer_range": 0.3,
 }
 VISION = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
+QWEN_VISION = {
+    "depth": 1,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_heads": 2,
+    "fullatt_block_indexes": [0],
+    "window_size": 56,
+}
 HALF = [0.5, 0.5, 0.5]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a model is made.
+
+    Attributes:
+        text, vision: settings of its two parts.
+        patches: of a picture; LLaVA: along each side, Qwen: the most in all that the text part sees.
+        vocabulary: tokens that the tokenizer learns, special ones included.
+        sentences: what it learns from.
+    """
+
+    text: dict[str, Any] = field(default_factory=lambda: TEXT)
+    vision: dict[str, Any] = field(default_factory=lambda: VISION)
+    patches: int = 4
+    vocabulary: int = 420
+    sentences: tuple[str, ...] = SENTENCES
+
+
+TINY = Size()
+TINY_QWEN = Size(vision=QWEN_VISION, patches=24)
 
 
 def chat_template(image: str) -> str:
@@ -38,7 +69,7 @@ def chat_template(image: str) -> str:
     return CHAT.replace("IMAGE", image)
 
 
-def byte_tokenizer(specials: list[str], split_digits: bool = False, **names: str) -> Any:
+def byte_tokenizer(specials: list[str], split_digits: bool = False, size: Size = TINY, **names: str) -> Any:
     """Byte-level BPE trained on a few sentences; digits single, or merged into tokens of several."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -48,12 +79,12 @@ def byte_tokenizer(specials: list[str], split_digits: bool = False, **names: str
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*steps, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=420,
+        vocab_size=size.vocabulary,
         special_tokens=["<pad>", "<|start|>", "<|end|>", *specials],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(SENTENCES * 4, trainer)
+    tokenizer.train_from_iterator(size.sentences * 4, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<|end|>", **names, extra_special_tokens=specials
     )
@@ -99,30 +130,31 @@ def _save(model: Any, folder: Path) -> Path:
     return folder
 
 
-def make_llava(folder: Path, split_digits: bool = False) -> Path:
+def make_llava(folder: Path, split_digits: bool = False, size: Size = TINY) -> Path:
     """Plain causal attention; tokens of several digits unless they are split."""
     from transformers import LlavaConfig, LlavaForConditionalGeneration
 
-    tokenizer = byte_tokenizer(["<image>"], split_digits, image_token="<image>")
+    side = 14 * size.patches
+    tokenizer = byte_tokenizer(["<image>"], split_digits, size, image_token="<image>")
     tokenizer.save_pretrained(folder)
     config = LlavaConfig(
         vision_config={
             "model_type": "clip_vision_model",
-            **VISION,
-            "image_size": 56,
+            **size.vision,
+            "image_size": side,
             "patch_size": 14,
             "projection_dim": 16,
         },
-        text_config={"model_type": "llama", **TEXT, "vocab_size": len(tokenizer)},
+        text_config={"model_type": "llama", **size.text, "vocab_size": len(tokenizer)},
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
-        image_seq_length=16,
+        image_seq_length=size.patches**2,
         vision_feature_layer=-1,
     )
     config.text_config.eos_token_id = tokenizer.eos_token_id
     settings = {
         "image_processor_type": "CLIPImageProcessor",
-        "size": {"shortest_edge": 56},
-        "crop_size": {"height": 56, "width": 56},
+        "size": {"shortest_edge": side},
+        "crop_size": {"height": side, "width": side},
         "image_mean": HALF,
         "image_std": HALF,
         "do_resize": True,
@@ -148,12 +180,12 @@ def make_llava_digits(folder: Path) -> Path:
     return make_llava(folder, split_digits=True)
 
 
-def make_qwen(folder: Path) -> Path:
+def make_qwen(folder: Path, size: Size = TINY_QWEN) -> Path:
     """M-RoPE: a picture takes fewer positions than tokens. Its processor has a video part."""
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
     marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
-    tokenizer = byte_tokenizer(marks, split_digits=True)
+    tokenizer = byte_tokenizer(marks, True, size)
     tokenizer.save_pretrained(folder)
     ids = {
         name: tokenizer.convert_tokens_to_ids(token)
@@ -161,29 +193,27 @@ def make_qwen(folder: Path) -> Path:
             ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id"), marks, strict=True
         )
     }
+    text = size.text
+    quarter = text["hidden_size"] // text["num_attention_heads"] // 8
+    sections = [2 * quarter, quarter, quarter]
     config = Qwen2_5_VLConfig(
         text_config={
-            **TEXT,
+            **text,
             "vocab_size": len(tokenizer),
-            "rope_parameters": {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.0},
+            "rope_parameters": {"rope_type": "default", "mrope_section": sections, "rope_theta": 10000.0},
         },
         vision_config={
-            "depth": 1,
-            "hidden_size": 16,
-            "intermediate_size": 24,
-            "num_heads": 2,
-            "out_hidden_size": 32,
+            **size.vision,
+            "out_hidden_size": text["hidden_size"],
             "patch_size": 14,
             "spatial_merge_size": 2,
             "temporal_patch_size": 2,
-            "fullatt_block_indexes": [0],
-            "window_size": 56,
         },
         **ids,
     )
     settings = {
         "image_processor_type": "Qwen2VLImageProcessor",
-        "size": {"shortest_edge": 28 * 28 * 4, "longest_edge": 28 * 28 * 24},
+        "size": {"shortest_edge": 28 * 28 * 4, "longest_edge": 28 * 28 * size.patches},
         "patch_size": 14,
         "temporal_patch_size": 2,
         "merge_size": 2,

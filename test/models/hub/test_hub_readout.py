@@ -159,14 +159,52 @@ def test_reading_leaves_the_prefix_as_it_was(hub_backend, kind):
 
 
 def test_few_rows_at_once_give_the_same(hub_backend, monkeypatch):
-    from spatialvlm_ros.models.hub import continuation
+    from dataclasses import replace
+
+    from spatialvlm_ros.models.hub import continuation, packing
 
     backend = hub_backend("llava_digits")
     asked, tree = prompts(backend, noise_picture(), QUESTIONS), number_tree(backend.template, NumberGrammar(1, 1))
-    many = tree.read(asked, np.arange(3)).masses
+    alone = replace(asked, packed=False)  # each branch in a row of its own
+    many, apart = (tree.read(some, np.arange(3), 0.01).masses for some in (asked, alone))
+    np.testing.assert_allclose(apart, many, rtol=1e-3, atol=1e-9)
     monkeypatch.setattr(continuation, "CACHE_BYTES", 1)
-    few = tree.read(asked, np.arange(1)).masses
-    np.testing.assert_allclose(few, many[:1], rtol=1e-3)
+    np.testing.assert_allclose(tree.read(alone, np.arange(1), 0.01).masses, many[:1], rtol=1e-3, atol=1e-9)
+    monkeypatch.setattr(packing, "LOGIT_BYTES", 1)
+    np.testing.assert_allclose(tree.read(asked, np.arange(3), 0.01).masses, many, rtol=1e-3, atol=1e-9)
+
+
+def test_a_walk_reads_each_token_once(hub_backend):
+    backend = hub_backend("llava_digits")
+    asked, tree = prompts(backend, noise_picture(), [QUESTION]), number_tree(backend.template, NumberGrammar(2, 1))
+    read: list[int] = []
+    count = backend.loaded.model.register_forward_pre_hook(
+        lambda _, __, given: read.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    try:
+        tree.read(asked, np.array([0]))
+    finally:
+        count.remove()
+    inner = sum(len(children) > 0 for children in tree.tree.children[1:])
+    assert asked.packed and sum(read) == inner
+
+
+def test_groups_of_prompts_read_the_same_as_one(hub_backend):
+    from dataclasses import replace
+
+    backend, picture = hub_backend("qwen"), noise_picture()
+    prefix = backend.runner.prefix(picture)
+    order = [1, 2, 0, 1]
+    apart = replace(backend.runner, pass_tokens=0).behind(prefix, [QUESTIONS[k] for k in order])
+    assert [len(batch) for batch in apart.batches] == [1, 1, 2] and apart.batches[0].mask.min() == 1
+    tokens = np.arange(40)
+    expected = prompts(backend, picture, QUESTIONS).first(np.array(order), tokens)
+    np.testing.assert_allclose(apart.first(np.arange(4), tokens), expected, atol=2e-4)
+    tree = number_tree(backend.template, NumberGrammar(1, 1))
+    whole = tree.read(prompts(backend, picture, QUESTIONS), np.array([2, 0]), 0.01).masses
+    np.testing.assert_allclose(tree.read(apart, np.array([1, 2]), 0.01).masses, whole, rtol=1e-3, atol=1e-9)
+    written = prompts(backend, picture, QUESTIONS).generate(4, frozenset())
+    assert apart.generate(4, frozenset()) == [written[k] for k in order]
 
 
 def test_the_picture_matters(hub_backend):

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatialvlm_ros.errors import ModelError
-from spatialvlm_ros.models.hub.packing import Packing
-from spatialvlm_ros.models.hub.tree import TokenTree
+from spatialvlm_ros.models.hub.packing import Branches
+from spatialvlm_ros.models.hub.runner import grouped
+from spatialvlm_ros.models.hub.tree import TokenTree, read_trees
 
 V = 7
 
@@ -28,9 +29,10 @@ class Table:
     def first(self, rows, tokens):
         return np.array([self.logs(row, ())[tokens] for row in rows])
 
-    def after(self, rows, paths, wanted):
+    def after(self, rows, paths, known, wanted):
         self.asked += len(rows)
-        reached = np.array([self.whole(row, path) for row, path in zip(rows, paths, strict=True)])
+        ends = zip(rows, paths, known, strict=True)
+        reached = np.array([self.whole(row, path) - self.whole(row, path[:k]) for row, path, k in ends])
         return reached, [self.logs(r, p)[w] for r, p, w in zip(rows, paths, wanted, strict=True)]
 
     def whole(self, row, path):
@@ -103,24 +105,74 @@ def test_answers_that_begin_others_are_refused():
         TokenTree.build([])
 
 
+@given(st.lists(prefix_free(), min_size=1, max_size=3), st.integers(0, 1000), st.floats(0, 0.2))
+@settings(max_examples=40, deadline=None)
+def test_trees_walked_together_are_as_each_by_itself(several, seed, least):
+    table = Table(seed)
+    trees = [TokenTree.build(sequences) for sequences in several]
+    rows = [np.arange(n, n + 3 - k) for k, n in enumerate((0, 10, 20)[: len(trees)])]
+    together = read_trees(table, list(zip(trees, rows, strict=True)), least, 5)
+    for tree, some, found in zip(trees, rows, together, strict=True):
+        alone = tree.read(table, some, least, 5)
+        np.testing.assert_allclose(found.masses, alone.masses, rtol=1e-12)
+        np.testing.assert_allclose(found.pruned, alone.pruned, rtol=1e-12)
+
+
+def test_a_tree_for_no_prompt_finds_nothing():
+    trees = [TokenTree.build(digits(2)), TokenTree.build(digits(3))]
+    none, some = read_trees(Table(2), [(trees[0], np.empty(0, np.int64)), (trees[1], np.array([1]))])
+    assert none.masses.shape == (0, 8) and some.masses.shape == (1, 27)
+
+
+# ---- packing ----
+
+
 @given(
-    st.lists(st.tuples(st.integers(3, 5), st.lists(st.integers(1, 3), min_size=1, max_size=4)), min_size=1, max_size=20)
+    st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 50), st.integers(1, 3)), max_size=8), max_size=4),
+    st.integers(0, 1000),
 )
 @settings(max_examples=60, deadline=None)
-def test_packed_tokens_see_their_own_ancestors_alone(drawn):
-    owners, paths = np.array([owner for owner, _ in drawn]), [np.array(path) for _, path in drawn]
-    packing = Packing.of(owners, paths)
-    for k, (owner, path) in enumerate(drawn):
-        row = packing.row_of[k]
-        assert packing.rows[row] == owner and packing.lengths[k] == len(path)
-        places = packing.places[k, : len(path)]
-        assert packing.tokens[row, places].tolist() == path
-        assert packing.depths[row, places].tolist() == list(range(len(path)))
-        for end, place in enumerate(places):
-            assert sorted(np.flatnonzero(packing.sees[row, place])) == sorted(places[: end + 1])
-    different = {(owner, tuple(path[:end])) for owner, path in drawn for end in range(1, len(path) + 1)}
-    used = sum(
-        len({place for k in np.flatnonzero(packing.row_of == r) for place in packing.places[k]})
-        for r in range(len(packing.rows))
-    )
-    assert used == len(different)  # what two paths begin with is there once
+def test_branches_see_their_own_ancestors_alone_however_they_grow(levels, seed):
+    rng, branches = np.random.default_rng(seed), Branches(3)
+    known: list[list[tuple[int, ...]]] = [[()] for _ in range(3)]
+    where: list[dict[tuple[int, ...], int]] = [{} for _ in range(3)]
+    for level in levels:
+        row_of, paths = [], []
+        for row, parent, more in level:
+            path = (*known[row][parent % len(known[row])], *rng.integers(1, 4, more).tolist())
+            if path not in known[row] and all(
+                path != p[: len(path)] for r, p in zip(row_of, paths, strict=True) if r == row
+            ):
+                row_of.append(row)
+                paths.append(path)
+        if not paths:
+            continue
+        width = branches.sees.shape[1]
+        new = branches.add(np.array(row_of), [np.array(path) for path in paths])
+        for row, path, places, length in zip(row_of, paths, new.places, new.lengths, strict=True):
+            for end, place in zip(range(len(path) - length + 1, len(path) + 1), places[:length], strict=True):
+                part = path[:end]
+                assert where[row].setdefault(part, width + place) == width + place  # each is read once
+                assert new.tokens[row, place] == part[-1] and new.depths[row, place] == len(part) - 1
+                known[row].append(part)
+    for row, places in enumerate(where):
+        assert len(set(places.values())) == len(places)
+        for path, place in places.items():
+            ancestors = {places[path[:end]] for end in range(1, len(path) + 1)}
+            assert set(np.flatnonzero(branches.sees[row, place])) == ancestors
+
+
+@given(st.lists(st.integers(1, 60), max_size=9), st.integers(1, 5), st.integers(0, 100))
+@settings(max_examples=60, deadline=None)
+def test_groups_of_prompts_waste_the_least_on_padding(lengths, most, overhead):
+    def cost(groups):
+        return sum(len(group) * max(lengths[k] for k in group) + overhead for group in groups)
+
+    groups = grouped(lengths, most, overhead)
+    assert sorted(k for group in groups for k in group) == list(range(len(lengths)))
+    assert all(len(group) <= most for group in groups)
+    order = np.argsort(lengths, kind="stable")
+    cuts = [np.flatnonzero(bits) + 1 for bits in np.ndindex(*[2] * max(len(lengths) - 1, 0))]
+    parts = [np.split(order, cut) for cut in cuts if len(order)]
+    possible = [part for part in parts if all(len(group) <= most for group in part)]
+    assert cost(groups) == min((cost(part) for part in possible), default=0)
