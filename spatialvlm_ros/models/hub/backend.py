@@ -15,7 +15,6 @@ from PIL import Image
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.backend import FrameReading, Locations, Readings
-from spatialvlm_ros.models.hub import wording
 from spatialvlm_ros.models.hub.boxes import BoxDialect, box_dialect, seen_size
 from spatialvlm_ros.models.hub.continuation import Prompts
 from spatialvlm_ros.models.hub.faults import loading, running
@@ -25,11 +24,13 @@ from spatialvlm_ros.models.hub.numbers import NumberGrammar
 from spatialvlm_ros.models.hub.options import HubOptions
 from spatialvlm_ros.models.hub.prompts import PromptTemplate
 from spatialvlm_ros.models.hub.quantity_tokens import length_probabilities, quantity_ids
-from spatialvlm_ros.models.hub.readout import AnswerTree, number_tree, yes_no_tree
+from spatialvlm_ros.models.hub.readout import AnswerTree, number_tree, read_answers, yes_no_tree
 from spatialvlm_ros.models.hub.runner import Prefix, PrefixError, Runner
 from spatialvlm_ros.models.hub.self_check import SelfCheck, self_check
+from spatialvlm_ros.models.hub.wording import query_words
 from spatialvlm_ros.models.quantities import N_BINS
 from spatialvlm_ros.models.query import ObjectRef, Query
+from spatialvlm_ros.models.wording import LENGTHS, camera_words, can_ask
 from spatialvlm_ros.questions.parsing.answers import parse_length
 from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.relations import RELATIONS
@@ -137,7 +138,7 @@ class HubBackend:
         Raises:
             ModelError: out of memory, or the model fails on this picture.
         """
-        picture, lead = Image.fromarray(observation.rgb), wording.camera_words(observation.camera)
+        picture, lead = Image.fromarray(observation.rgb), camera_words(observation.camera)
         prefix = None
         if self.cached:
             with running(self.name):
@@ -154,21 +155,17 @@ class HubBackend:
         """
         n = len(queries)
         lengths, p_true = np.full((n, N_BINS), np.nan), np.full(n, np.nan)
-        asked = [k for k, query in enumerate(queries) if wording.can_ask(query)]
+        asked = [k for k, query in enumerate(queries) if can_ask(query)]
         names = names_in([q.subject for q in queries] + [q.reference for q in queries])
         names = names if self.options.ask_presence else []
         questions = [self._question(encoded, queries[k]) for k in asked] + presence_questions(names)
+        presence = np.empty((0, 3))
         if questions:
             with running(self.name):
                 prompts = self._prompts(encoded, questions)
-                self._read_numbers(prompts, queries, asked, lengths)
-                predicates = np.array(
-                    [r for r, k in enumerate(asked) if RELATIONS[queries[k].kind].predicate], np.int64
-                )
-                p_true[[asked[r] for r in predicates]] = self._yes(prompts, predicates)
-                presence = self._presence(prompts, np.arange(len(asked), len(questions)))
-        else:
-            presence = np.empty((0, 3))
+                yes = self._read_answers(prompts, queries, asked, lengths)
+            p_true[[k for k in asked if RELATIONS[queries[k].kind].predicate]] = yes[: len(yes) - 2 * len(names)]
+            presence = _presence(yes[len(yes) - 2 * len(names) :])
         told = dict(zip(names, presence, strict=True))
         subjects = given_locations([q.subject for q in queries], told)
         return Readings(lengths, p_true, subjects, given_locations([q.reference for q in queries], told))
@@ -186,11 +183,10 @@ class HubBackend:
         questions = [self.dialect.ask(name) for name in names]
         with running(self.name):
             written = self._generate(encoded, questions, MOST_BOX_TOKENS, special=True, lead=False)
-            presence = self._presence(
-                self._prompts(encoded, presence_questions(names)), np.arange(2 * len(names), dtype=np.int64)
-            )
+            prompts = self._prompts(encoded, presence_questions(names))
+            yes = self._yes_no.read(prompts, np.arange(2 * len(names), dtype=np.int64), self.options.least_mass)
             seen = seen_size(self._picture_inputs(encoded), self.loaded.processor, encoded.picture.size)
-        found = given_locations(objects, dict(zip(names, presence, strict=True)))
+        found = given_locations(objects, dict(zip(names, _presence(yes.probabilities[:, 0]), strict=True)))
         boxes = {n: self.dialect.read(t, encoded.picture.size, seen) for n, t in zip(names, written, strict=True)}
         for i, thing in enumerate(objects):
             if isinstance(thing, str) and thing in boxes:
@@ -222,7 +218,7 @@ class HubBackend:
         """
         values = np.full(len(queries), np.nan)
         for k, query in enumerate(queries):
-            if query.kind not in wording.LENGTHS:
+            if query.kind not in LENGTHS:
                 continue
             with running(self.name):
                 question = self.template.clean(f"{encoded.lead} {self._question(encoded, query)}")
@@ -243,7 +239,7 @@ class HubBackend:
     def _question(self, encoded: EncodedPicture, query: Query) -> str:
         grammar = self._grammar(RELATIONS[query.kind].signed)
         tokens = self._quantity_ids is not None
-        return wording.query_words(query, encoded.camera, grammar, tokens)
+        return query_words(query, encoded.camera, grammar, tokens)
 
     def _grammar(self, signed: bool) -> NumberGrammar:
         return NumberGrammar(self.options.decimals, signed=signed)
@@ -274,32 +270,29 @@ class HubBackend:
                 _log.debug("these questions are read whole: %s", error)
         return self.runner.whole(encoded.picture, [f"{encoded.lead} {question}" for question in questions])
 
-    def _read_numbers(self, prompts: Prompts, queries: Sequence[Query], asked: Sequence[int], lengths: Float) -> None:
-        """Fill the rows of lengths; prompt r belongs to query asked[r]."""
+    def _read_answers(self, prompts: Prompts, queries: Sequence[Query], asked: Sequence[int], lengths: Float) -> Float:
+        """Fill the rows of lengths; the probabilities of yes of all prompts that want yes or no, in their order.
+
+        Prompt r belongs to query asked[r]; those behind them want yes or no.
+        """
         specs = [RELATIONS[queries[k].kind] for k in asked]
-        for signed in (False, True):
-            rows = np.array([r for r, s in enumerate(specs) if not s.predicate and s.signed == signed], np.int64)
-            if not len(rows):
-                continue
-            places = np.asarray(asked, np.int64)[rows]
-            if self._quantity_ids is not None:
+        places = np.asarray(asked, np.int64)
+        yes_no = [r for r in range(len(prompts)) if r >= len(specs) or specs[r].predicate]
+        numbers = {
+            signed: np.array([r for r, s in enumerate(specs) if not s.predicate and s.signed == signed], np.int64)
+            for signed in (False, True)
+        }
+        if self._quantity_ids is not None:
+            for signed, rows in numbers.items():
                 logs = prompts.first(rows, self._quantity_ids)
-                lengths[places] = length_probabilities(logs, np.full(len(rows), signed))
-            else:
-                tree = self._numbers(signed)
-                masses = tree.read(prompts, rows, self.options.least_mass, self.options.most_branches).masses
-                lengths[places] = self._grammar(signed).to_bins(masses)
-
-    def _yes(self, prompts: Prompts, rows: NDArray[np.int64]) -> Float:
-        """(len(rows),) probability of yes against no."""
-        if not len(rows):
-            return np.empty(0)
-        return self._yes_no.read(prompts, rows).probabilities[:, 0]
-
-    def _presence(self, prompts: Prompts, rows: NDArray[np.int64]) -> Float:
-        """(K, 3) from the yes of K questions "is there" and K questions "more than one"."""
-        there, several = self._yes(prompts, rows).reshape(2, -1)
-        return np.stack([there * (1 - several), 1 - there, there * several], axis=1)
+                lengths[places[rows]] = length_probabilities(logs, np.full(len(rows), signed))
+            numbers = {}
+        wanted = {signed: rows for signed, rows in numbers.items() if len(rows)}
+        trees = [(self._yes_no, np.asarray(yes_no, np.int64)), *((self._numbers(s), r) for s, r in wanted.items())]
+        yes, *found = read_answers(prompts, trees, self.options.least_mass, self.options.most_branches)
+        for (signed, rows), reading in zip(wanted.items(), found, strict=True):
+            lengths[places[rows]] = self._grammar(signed).to_bins(reading.masses)
+        return yes.probabilities[:, 0]
 
     def _generate(
         self, encoded: EncodedPicture, questions: Sequence[str], most: int, special: bool = False, lead: bool = True
@@ -324,3 +317,9 @@ class HubBackend:
 
     def _picture_inputs(self, encoded: EncodedPicture) -> dict[str, Any]:
         return self.template.inputs(encoded.picture, "?")
+
+
+def _presence(yes: Float) -> Float:
+    """(K, 3) from the yes of K questions "is there" and K questions "more than one"."""
+    there, several = yes.reshape(2, -1)
+    return np.stack([there * (1 - several), 1 - there, there * several], axis=1)

@@ -13,6 +13,7 @@ from spatialvlm_ros.models.quantities import N_BINS
 from spatialvlm_ros.models.remote.chat import Completion, p_yes
 from spatialvlm_ros.models.remote.spread import presence_of, smoothed_fraction, spread_lengths
 from spatialvlm_ros.models.remote.wordings import NOT_VISIBLE, SEVERAL, Wording
+from spatialvlm_ros.models.wording import bare_name
 from spatialvlm_ros.questions.families import Kind
 from spatialvlm_ros.questions.parsing.answers import ParsedAnswer, ParseReason, parse_answer
 
@@ -123,9 +124,6 @@ def _presences(
 
 def _named(wording: Wording, text: str) -> int:
     said = text.lower()
-    subject, reference = (_bare(n) in said if n else False for n in (wording.subject, wording.reference))
+    names = (wording.subject, wording.reference)
+    subject, reference = (bare_name(n.lower()) in said if n else False for n in names)
     return 1 if reference and not subject else 0
-
-
-def _bare(name: str | None) -> str:
-    return (name or "").lower().removeprefix("the ").strip()

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.models.backend import FrameReading, Locations, Readings
+from spatialvlm_ros.models.given import fill_box, fill_given
 from spatialvlm_ros.models.quantities import N_BINS
-from spatialvlm_ros.models.query import CAMERA_NAME, ObjectRef, Query, Region
+from spatialvlm_ros.models.query import ObjectRef, Query, is_camera
 from spatialvlm_ros.models.remote.answers import SampledAnswers, read_answers
 from spatialvlm_ros.models.remote.chat import Completion
 from spatialvlm_ros.models.remote.config import RemoteConfig, fingerprint, parse_remote
@@ -19,7 +20,8 @@ from spatialvlm_ros.models.remote.pictures import SentPicture, prepare
 from spatialvlm_ros.models.remote.sampling import Prompt, Sampler
 from spatialvlm_ros.models.remote.spread import presence_of
 from spatialvlm_ros.models.remote.transport import Transport
-from spatialvlm_ros.models.remote.wordings import can_ask, location_question, wording
+from spatialvlm_ros.models.remote.wordings import location_question, wording
+from spatialvlm_ros.models.wording import can_ask
 from spatialvlm_ros.scenes.observation import Observation
 
 Float = NDArray[np.float64]
@@ -84,8 +86,8 @@ class RemoteBackend:
                 continue
             lengths[i], p_true[i] = sampled.lengths, sampled.p_true
             subjects.presence[i], references.presence[i] = sampled.presences
-        _fill_given(subjects, [q.subject for q in queries])
-        _fill_given(references, [q.reference for q in queries])
+        fill_given(subjects, [q.subject for q in queries], LEAST_BOX_STD)
+        fill_given(references, [q.reference for q in queries], LEAST_BOX_STD)
         return Readings(lengths, p_true, subjects, references)
 
     def sample(self, encoded: SentPicture, queries: Sequence[Query]) -> list[SampledAnswers | None]:
@@ -115,7 +117,7 @@ class RemoteBackend:
         """
         size = encoded.camera.width, encoded.camera.height
         original = encoded.original.width, encoded.original.height
-        named = [i for i, thing in enumerate(objects) if isinstance(thing, str) and thing.lower() != CAMERA_NAME]
+        named = [i for i, thing in enumerate(objects) if isinstance(thing, str) and not is_camera(thing)]
         prompts = [
             Prompt(
                 encoded.url,
@@ -129,7 +131,7 @@ class RemoteBackend:
         for i, answers in zip(named, self._sampler.ask(prompts), strict=True):
             readings = [parse_boxes(a.text, self.config.box_scale, size, original) for a in answers]
             _fill_located(located, i, [r for r in readings if r is not None])
-        _fill_given(located, list(objects))
+        fill_given(located, objects, LEAST_BOX_STD)
         return located
 
     def frame(self, encoded: SentPicture) -> FrameReading | None:
@@ -164,19 +166,6 @@ def first_text(answers: Sequence[Completion]) -> str:
     return answers[0].text.strip()
 
 
-def _fill_given(located: Locations, things: Sequence[ObjectRef | None]) -> None:
-    """What needs no model: the camera, and objects given by box or point."""
-    for i, thing in enumerate(things):
-        if isinstance(thing, str) and thing.lower() == CAMERA_NAME:
-            located.presence[i] = (1.0, 0.0, 0.0)
-        elif isinstance(thing, Region):
-            located.presence[i] = (1.0, 0.0, 0.0)
-            if thing.is_point:
-                located.centers[i], located.center_stds[i] = thing.pixels, LEAST_BOX_STD
-            else:
-                _fill_box(located, i, np.array(thing.pixels), np.full(4, LEAST_BOX_STD))
-
-
 def _fill_located(located: Locations, i: int, readings: Sequence[Float]) -> None:
     """One row from the boxes that each sample named."""
     numbers = [len(boxes) for boxes in readings]
@@ -187,10 +176,4 @@ def _fill_located(located: Locations, i: int, readings: Sequence[Float]) -> None
     box = np.median(firsts, axis=0)
     sides = np.tile(box[2:] - box[:2], 2)
     stds = np.maximum(BOX_STD * sides, LEAST_BOX_STD) / np.sqrt(len(firsts))
-    _fill_box(located, i, box, np.hypot(np.std(firsts, axis=0), np.maximum(stds, LEAST_BOX_STD)))
-
-
-def _fill_box(located: Locations, i: int, box: Float, stds: Float) -> None:
-    located.boxes[i], located.box_stds[i] = box, stds
-    located.centers[i] = (box[:2] + box[2:]) / 2 - 0.5  # pixel centres are whole numbers, edges lie half a pixel off
-    located.center_stds[i] = np.hypot(stds[:2], stds[2:]) / 2
+    fill_box(located, i, box, np.hypot(np.std(firsts, axis=0), np.maximum(stds, LEAST_BOX_STD)))

@@ -1,13 +1,14 @@
-"""How each relation is asked for in words, with its definition, and which family reads the answer back."""
+"""A query in words for a model that answers in words, what is marked for it, and which family reads the answer back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from spatialvlm_ros.geometry.cameras import Camera
-from spatialvlm_ros.models.query import CAMERA_NAME, GRIPPER_NAME, ObjectRef, Query, Region
+from spatialvlm_ros.models.query import ObjectRef, Query, Region
+from spatialvlm_ros.models.wording import PREDICATES, camera_words, name_words, question_words
 from spatialvlm_ros.questions.families import FAMILIES, Family
-from spatialvlm_ros.scenes.relations import Relation
+from spatialvlm_ros.scenes.relations import RELATIONS, Relation
 
 NOT_VISIBLE = "not visible"
 SEVERAL = "several"
@@ -21,45 +22,6 @@ _ABSENT = (
     f'answer "{SEVERAL}: " and its name.'
 )
 
-# {s} is the subject, {r} the reference. Each says what is measured between which parts, as `scenes.relations` does.
-_LENGTHS: dict[Relation, str] = {
-    Relation.DISTANCE: "What is the straight-line distance between the centre of {s} and the centre of {r}?",
-    Relation.GAP: "What is the smallest distance between the surfaces of {s} and {r}, 0 m if they touch?",
-    Relation.HEIGHT: "How tall is {s}, measured vertically?",
-    Relation.WIDTH: "How wide is {s}, measured horizontally from left to right as the camera sees it?",
-    Relation.ELEVATION: "How high is the bottom of {s} above the surface that carries the objects (table or floor)?",
-    Relation.VERTICAL_DISTANCE: (
-        "What is the vertical distance, without sign, between the height of the centre of {s} and that of {r}?"
-    ),
-    Relation.HORIZONTAL_DISTANCE: (
-        "What is the horizontal distance between the centres of {s} and {r}, not counting any difference in height?"
-    ),
-    Relation.ABOVE_DIFF: "How much higher is the top of {s} than the top of {r}?",
-    Relation.BELOW_DIFF: "How much lower is the bottom of {s} than the bottom of {r}?",
-    Relation.BEHIND_DIFF: "How much farther from the camera, measured along its viewing direction, is {s} than {r}?",
-    Relation.FRONT_DIFF: "How much nearer to the camera, measured along its viewing direction, is {s} than {r}?",
-    Relation.LEFT_DIFF: "How far to the left of the centre of {r} is the centre of {s}, as the camera sees it?",
-    Relation.RIGHT_DIFF: "How far to the right of the centre of {r} is the centre of {s}, as the camera sees it?",
-    Relation.FREE_WIDTH: "How wide is the free passage on the ground between {s} and {r}, 0 m if there is none?",
-}
-_PREDICATES: dict[Relation, str] = {
-    Relation.LEFT: "Is the centre of {s} to the left of the centre of {r}, as the camera sees it?",
-    Relation.RIGHT: "Is the centre of {s} to the right of the centre of {r}, as the camera sees it?",
-    Relation.ABOVE: "Is the centre of {s} higher than the centre of {r}?",
-    Relation.BELOW: "Is the centre of {s} lower than the centre of {r}?",
-    Relation.BEHIND: "Is {s} farther from the camera than {r}?",
-    Relation.FRONT: "Is {s} nearer to the camera than {r}?",
-    Relation.TALL: "Is {s} taller than {r}?",
-    Relation.SHORT: "Is {s} shorter, measured vertically, than {r}?",
-    Relation.WIDE: "Is {s} wider, from left to right as the camera sees it, than {r}?",
-    Relation.THIN: "Is {s} thinner, from left to right as the camera sees it, than {r}?",
-    Relation.BIG: "Is the volume of {s} bigger than that of {r}?",
-    Relation.SMALL: "Is the volume of {s} smaller than that of {r}?",
-    Relation.INSIDE: "Is {s} inside {r}?",
-    Relation.ON: "Is {s} standing or lying on {r}?",
-    Relation.TOUCHING: "Does {s} touch {r}?",
-    Relation.LIFTED: "Is {s} lifted off the surface below it, so that only a gripper or hand carries it?",
-}
 # Relations beyond the 43 families are read back like the family they resemble.
 _READ_LIKE: dict[Relation, str] = {
     Relation.FREE_WIDTH: "gap",
@@ -67,21 +29,6 @@ _READ_LIKE: dict[Relation, str] = {
     Relation.ON: "above_predicate",
     Relation.TOUCHING: "big_predicate",
     Relation.LIFTED: "above_predicate",
-}
-_SIGNED_RELATIONS = frozenset(
-    {
-        Relation.ELEVATION,
-        Relation.ABOVE_DIFF,
-        Relation.BELOW_DIFF,
-        Relation.BEHIND_DIFF,
-        Relation.FRONT_DIFF,
-        Relation.LEFT_DIFF,
-        Relation.RIGHT_DIFF,
-    }
-)
-_SPECIAL_NAMES = {
-    CAMERA_NAME: "the camera that took this picture",
-    GRIPPER_NAME: "the point between the finger pads of the robot's gripper",
 }
 
 
@@ -103,11 +50,6 @@ class Wording:
     marks: tuple[tuple[str, Region], ...]
 
 
-def can_ask(query: Query) -> bool:
-    """Whether there are words for a query's relation (there are none for volumes)."""
-    return query.kind in _LENGTHS or query.kind in _PREDICATES
-
-
 def wording(query: Query, camera: Camera | None = None) -> Wording:
     """A query in words.
 
@@ -116,11 +58,11 @@ def wording(query: Query, camera: Camera | None = None) -> Wording:
         camera: of the picture as it is sent, told in words; None leaves it out.
     """
     relation = query.kind
-    predicate = relation in _PREDICATES
+    predicate = relation in PREDICATES
     subject = object_words(query.subject, SUBJECT_MARK)
     reference = None if query.reference is None else object_words(query.reference, REFERENCE_MARK)
-    question = (_PREDICATES if predicate else _LENGTHS)[relation].format(s=subject, r=reference)
-    how = _YES_NO if predicate else _SIGNED if relation in _SIGNED_RELATIONS else _NUMBER
+    question = question_words(relation, subject, reference or "")
+    how = _YES_NO if predicate else _SIGNED if RELATIONS[relation].signed else _NUMBER
     parts = [camera_words(camera)] if camera is not None else []
     marks = tuple(
         (colour, thing)
@@ -132,7 +74,7 @@ def wording(query: Query, camera: Camera | None = None) -> Wording:
 
 def family_of(relation: Relation) -> Family:
     """The question family whose reader fits the answers to a relation."""
-    default = f"{relation}_predicate" if relation in _PREDICATES else str(relation)
+    default = f"{relation}_predicate" if relation in PREDICATES else str(relation)
     return FAMILIES[_READ_LIKE.get(relation, default)]
 
 
@@ -141,19 +83,7 @@ def object_words(thing: ObjectRef, colour: str) -> str:
     if isinstance(thing, Region):
         mark = "dot" if thing.is_point else "box"
         return f"the {thing.name or 'object'} {'at' if thing.is_point else 'in'} the {colour} {mark}"
-    if thing.lower() in _SPECIAL_NAMES:
-        return _SPECIAL_NAMES[thing.lower()]
-    article = thing.split()[0].lower() in ("the", "a", "an", "my", "your")
-    return thing if article else f"the {thing}"
-
-
-def camera_words(camera: Camera) -> str:
-    """Field of view and focal length in one sentence: a picture alone does not fix the scale."""
-    hfov = camera.hfov() * 57.29577951308232
-    return (
-        f"The picture is {camera.width} x {camera.height} pixels, taken with a focal length of {camera.fx:.0f} pixels "
-        f"(horizontal field of view {hfov:.0f} degrees)."
-    )
+    return name_words(thing)
 
 
 _SCALE_WORDS = {

@@ -161,7 +161,8 @@ def test_the_size_as_the_model_saw_it(hub_backend):
 
 def test_there_are_words_for_every_relation_of_metres(observation):
     from spatialvlm_ros.models.hub.numbers import NumberGrammar
-    from spatialvlm_ros.models.hub.wording import can_ask, query_words
+    from spatialvlm_ros.models.hub.wording import query_words
+    from spatialvlm_ros.models.wording import can_ask
 
     for relation, spec in RELATIONS.items():
         if spec.arity > 2:
@@ -177,7 +178,8 @@ def test_there_are_words_for_every_relation_of_metres(observation):
 
 
 def test_regions_are_told_in_thousandths_and_the_camera_in_degrees(observation):
-    from spatialvlm_ros.models.hub.wording import camera_words, object_words, presence_words
+    from spatialvlm_ros.models.hub.wording import object_words, presence_words
+    from spatialvlm_ros.models.wording import camera_words
 
     assert (
         object_words(Region((84, 30, 168, 120)), observation.camera) == "the object at the box (500, 250, 1000, 1000)"

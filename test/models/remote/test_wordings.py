@@ -5,7 +5,8 @@ import pytest
 
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.query import Query, Region
-from spatialvlm_ros.models.remote.wordings import can_ask, object_words, wording
+from spatialvlm_ros.models.remote.wordings import object_words, wording
+from spatialvlm_ros.models.wording import can_ask
 from spatialvlm_ros.questions.families import Kind
 from spatialvlm_ros.questions.parsing.answers import parse_answer
 from spatialvlm_ros.scenes.relations import RELATIONS, Relation
