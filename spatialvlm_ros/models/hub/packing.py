@@ -134,6 +134,36 @@ class _Rows:
         return _Rows(self.batch, self.rows[rows], cache, self.branches.select(rows))
 
 
+@dataclass(frozen=True)
+class _Steps:
+    """Arguments of `Continuations.after`, the rows as places in one batch."""
+
+    rows: Int
+    paths: list[Int]
+    known: Int
+    wanted: list[Int]
+
+    def select(self, some: Int) -> _Steps:
+        return _Steps(self.rows[some], [self.paths[k] for k in some], self.known[some], [self.wanted[k] for k in some])
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What `Continuations.after` gives, filled in parts."""
+
+    reached: Float
+    following: list[Float]
+
+    @staticmethod
+    def empty(n: int) -> _Answers:
+        return _Answers(np.full(n, np.nan), [np.empty(0)] * n)
+
+    def put(self, places: Int, part: _Answers) -> None:
+        self.reached[places] = part.reached
+        for place, logs in zip(places, part.following, strict=True):
+            self.following[place] = logs
+
+
 class PackedWalk:
     """The `Continuations` of one walk over prompts whose model takes any attention mask.
 
@@ -151,53 +181,40 @@ class PackedWalk:
 
     def after(self, rows: Int, paths: Sequence[Int], known: Int, wanted: Sequence[Int]) -> tuple[Float, list[Float]]:
         """As `Continuations.after`; a path without its last ``len - known + 1`` tokens was asked for before."""
-        reached, following = np.empty(len(rows)), [np.empty(0)] * len(paths)
+        torch = require("torch", EXTRA)
+        answers = _Answers.empty(len(rows))
         before, self._growing = self._growing, []
         for batch, chosen, local in self._prompts.by_batch(rows):
             there = [state for state in before if state.batch is batch]
             if not there:
-                torch = require("torch", EXTRA)
                 asked = np.unique(local)
                 cache = select_rows(batch.cache, torch.as_tensor(asked, device=batch.mask.device))
                 there = [_Rows(batch, asked, cache, Branches(len(asked)))]
+            steps = _Steps(local, [paths[k] for k in chosen], known[chosen], [wanted[k] for k in chosen])
             for state in there:
-                mine = np.isin(local, state.rows)
-                if mine.any():
-                    self._grow(state, chosen[mine], local[mine], paths, wanted, reached, following)
-        return reached, following
+                mine = np.flatnonzero(np.isin(local, state.rows))
+                if len(mine):
+                    answers.put(chosen[mine], self._grow(state, steps.select(mine)))
+        return answers.reached, answers.following
 
-    def _grow(
-        self,
-        state: _Rows,
-        chosen: Int,
-        local: Int,
-        paths: Sequence[Int],
-        wanted: Sequence[Int],
-        reached: Float,
-        following: list[Float],
-    ) -> None:
-        """Read the chosen paths of a state's rows in one pass, or in several where its logits would not fit."""
-        asked, row_of = np.unique(local, return_inverse=True)
-        most = np.bincount(row_of, weights=[len(paths[k]) for k in chosen]).max()  # at least what a row grows by
-        vocabulary = state.batch.log_probs.shape[1]
-        if len(asked) > 1 and 4 * len(asked) * most * vocabulary > LOGIT_BYTES:
+    def _grow(self, state: _Rows, steps: _Steps) -> _Answers:
+        """Read steps of a state's rows in one pass, or in several where its logits would not fit."""
+        asked, row_of = np.unique(steps.rows, return_inverse=True)
+        new = [len(path) - known + 1 for path, known in zip(steps.paths, steps.known, strict=True)]
+        logits = len(asked) * np.bincount(row_of, weights=new).max() * state.batch.log_probs.shape[1]
+        if len(asked) > 1 and 4 * logits > LOGIT_BYTES:
+            answers = _Answers.empty(len(steps.rows))
             for half in np.array_split(asked, 2):
-                inside = np.isin(local, half)
                 part = state.select(np.flatnonzero(np.isin(state.rows, half)))
-                self._grow(part, chosen[inside], local[inside], paths, wanted, reached, following)
-            return
+                inside = np.flatnonzero(np.isin(steps.rows, half))
+                answers.put(inside, self._grow(part, steps.select(inside)))
+            return answers
         if len(asked) < len(state.rows):
             state = state.select(np.flatnonzero(np.isin(state.rows, asked)))
-        grown, more, logs = self._pass(state, row_of, [paths[k] for k in chosen], [wanted[k] for k in chosen])
-        self._growing.append(grown)
-        reached[chosen] = more
-        for k, found in zip(chosen, logs, strict=True):
-            following[k] = found
+        return self._pass(state, row_of, steps.paths, steps.wanted)
 
-    def _pass(
-        self, state: _Rows, row_of: Int, paths: Sequence[Int], wanted: Sequence[Int]
-    ) -> tuple[_Rows, Float, list[Float]]:
-        """One forward pass: the rows with their new branches, and what `after` gives for each path."""
+    def _pass(self, state: _Rows, row_of: Int, paths: Sequence[Int], wanted: Sequence[Int]) -> _Answers:
+        """One forward pass; what has grown is kept for the next level."""
         torch = require("torch", EXTRA)
         model, batch = self._prompts.model, state.batch
         device, dtype = batch.mask.device, model.dtype
@@ -237,8 +254,8 @@ class PackedWalk:
         more = torch.where(inside, steps.double(), 0.0).sum(dim=1)
         ends = places[:, -1]
         found = (logits[owner, ends[:, None], following] - norms[owners, ends][:, None]).double().cpu().numpy()
-        logs = [row[: len(some)] for row, some in zip(found, wanted, strict=True)]
-        return _Rows(batch, state.rows, out.past_key_values, state.branches), more.cpu().numpy(), logs
+        self._growing.append(_Rows(batch, state.rows, out.past_key_values, state.branches))
+        return _Answers(more.cpu().numpy(), [row[: len(some)] for row, some in zip(found, wanted, strict=True)])
 
 
 def padded(sequences: Sequence[Int]) -> Int:
