@@ -12,7 +12,7 @@ from PIL import Image
 from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.frames import CanonicalFrame
-from spatialvlm_ros.models.embedded.picture import CANONICAL, RAYS, canonical_scale, one_camera
+from spatialvlm_ros.models.embedded.picture import CANONICAL, GREY, RAYS, canonical_scale, one_camera
 from spatialvlm_ros.scenes.scene import Scene, SceneObject
 from spatialvlm_ros.training.view_store import DEPTH_STEP, INSTANCE_STEP, StoredView
 
@@ -167,7 +167,7 @@ def _canvas_camera(camera: Camera, cut: _Cut) -> Camera:
 
 def _pixels(view: StoredView, cut: _Cut) -> NDArray[np.uint8]:
     left, top, w, h = cut.inner
-    canvas = np.full((cut.height, cut.width, 3), 127, np.uint8)
+    canvas = np.full((cut.height, cut.width, 3), GREY, np.uint8)
     if not w or not h:
         return canvas
     with Image.open(io.BytesIO(view.jpeg)) as image:

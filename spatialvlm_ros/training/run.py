@@ -57,8 +57,7 @@ def train(config: TrainConfig) -> Path:
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     if accelerator.is_main_process:
-        for store in (config.train, config.validate):
-            _render(store)
+        render_stores(config)
         _prepare_words(config, out)
     accelerator.wait_for_everyone()
     lexicon, tokenizer = load_lexicon(out / "lexicon.json"), _load_tokenizer(out / "tokenizer")
@@ -101,9 +100,11 @@ def _card(config: TrainConfig, lexicon: Lexicon, pictures: int) -> ModelCardData
     return ModelCardData(config.shape, lexicon.nouns, _TRAINED_RANGES_M, pictures, config.camera_mode)
 
 
-def _render(store: StoreConfig) -> None:
-    if store.simulation:
-        render_store(store.folder, store.simulation, store.split, store.seed, store.pack)
+def render_stores(config: TrainConfig) -> None:
+    """Renders the views that the stores of a configuration lack."""
+    for store in (config.train, config.validate):
+        if store.simulation:
+            render_store(store.folder, store.simulation, store.split, store.seed, store.pack)
 
 
 def _prepare_words(config: TrainConfig, out: Path) -> None:

@@ -28,6 +28,7 @@ RAYS, FOCAL_TOKEN, CANONICAL = "rays", "focal_token", "canonical"
 CAMERA_MODES = (RAYS, FOCAL_TOKEN, CANONICAL)
 _ONE_FOCAL = 0.6  # of CANONICAL, over the canvas width: 80 degrees just fit, a wider picture loses its border
 
+GREY = 127  # where there is no picture
 _MEAN, _SPREAD = 0.5, 0.25
 _RAY_SPREAD = 0.4
 
@@ -166,7 +167,7 @@ def canonical_scale(camera: Camera) -> float:
 
 def place(rgb: NDArray[np.uint8], canvas: Canvas) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 picture on its canvas, grey where there is no picture."""
-    placed = np.full((canvas.height, canvas.width, 3), 127, np.uint8)
+    placed = np.full((canvas.height, canvas.width, 3), GREY, np.uint8)
     inner = (canvas.inner_width, canvas.inner_height)
     if 0 in inner:
         return placed
@@ -206,7 +207,7 @@ def _straightened(rgb: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:
     import cv2  # only pictures with a lens need it
 
     columns, rows = _straightening(camera)
-    return cv2.remap(rgb, columns, rows, cv2.INTER_LINEAR, borderValue=(127, 127, 127)).astype(np.uint8)
+    return cv2.remap(rgb, columns, rows, cv2.INTER_LINEAR, borderValue=(GREY,) * 3).astype(np.uint8)
 
 
 @lru_cache(maxsize=4)
