@@ -23,6 +23,7 @@ from spatialvlm_ros.models.embedded.picture import Canvas, pixel_values, place, 
 from spatialvlm_ros.models.embedded.position_code import add_position_code
 from spatialvlm_ros.models.embedded.prompts import PromptWriter, Row, read_directly
 from spatialvlm_ros.models.embedded.slots import frame_reading, locations
+from spatialvlm_ros.models.lean_import import lean_transformers
 from spatialvlm_ros.models.quantities import N_BINS, OVERFLOW_BIN, ZERO_BIN, bin_position
 from spatialvlm_ros.models.query import ObjectRef, Query, is_camera
 from spatialvlm_ros.questions.grammar import clean_label
@@ -85,14 +86,14 @@ class EmbeddedBackend:
 
         Raises:
             ModelError: weights or tokenizer are missing, damaged or of another model.
+            MissingDependencyError: transformers is missing.
         """
-        from transformers import AutoModelForImageTextToText, AutoTokenizer
-
+        transformers = lean_transformers()
         data = read_marker(folder)
         where = pick_device(device)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-            vlm: Any = AutoModelForImageTextToText.from_pretrained(
+            tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            vlm: Any = transformers.AutoModelForImageTextToText.from_pretrained(
                 str(folder),
                 dtype=pick_dtype(dtype, where),
                 use_safetensors=True,

@@ -13,6 +13,7 @@ from spatialvlm_ros.errors import ModelError
 from spatialvlm_ros.models.devices import EXTRA, pick_device, pick_dtype
 from spatialvlm_ros.models.hub.faults import loading
 from spatialvlm_ros.models.hub.processors import load_processor
+from spatialvlm_ros.models.lean_import import lean_transformers
 from spatialvlm_ros.optional import require
 
 _log = logging.getLogger(__name__)
@@ -110,8 +111,7 @@ def load_model(source: HubSource) -> Any:
     Raises:
         ModelError, MissingDependencyError, ConfigError: as `load`.
     """
-    torch = require("torch", EXTRA)
-    transformers = require("transformers", EXTRA)
+    torch, transformers = require("torch", EXTRA), lean_transformers()
     dtype = pick_dtype(source.dtype, pick_device(source.device))
     with loading(source.model, "weights"), torch.no_grad():
         model, report = transformers.AutoModelForImageTextToText.from_pretrained(

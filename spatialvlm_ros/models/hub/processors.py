@@ -8,6 +8,7 @@ from typing import Any
 from spatialvlm_ros.errors import ModelError
 from spatialvlm_ros.models.devices import EXTRA
 from spatialvlm_ros.models.hub.faults import loading
+from spatialvlm_ros.models.lean_import import lean_transformers
 from spatialvlm_ros.optional import require
 
 _AUTO = "transformers.models.auto"
@@ -33,7 +34,7 @@ def load_processor(name: str, arguments: dict[str, Any]) -> Any:
         ModelError: not found, damaged, or not one of pictures and text.
         MissingDependencyError: it needs a package that is not installed.
     """
-    transformers = require("transformers", EXTRA)
+    transformers = lean_transformers()
     with loading(name, "processor"):
         try:
             processor = transformers.AutoProcessor.from_pretrained(name, **arguments)
