@@ -21,13 +21,13 @@ from spatialvlm_ros.errors import TrainingError  # noqa: E402
 from spatialvlm_ros.models.calibration_views import calibration_views  # noqa: E402
 from spatialvlm_ros.scenes.scene import Scene  # noqa: E402
 from spatialvlm_ros.training.from_dataset import store_dataset  # noqa: E402
-from spatialvlm_ros.training.view_store import read_scene  # noqa: E402
+from spatialvlm_ros.training.view_store import StoredView, read_scene  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    source = SyntheticViews(scenes=20, views_per_scene=2, width=400, height=240)
+    source = SyntheticViews(scenes=20, views_per_scene=2, width=400, height=240, name="recorded")
     generate(source, Questions(), folder, workers=0, per_view=2, show_progress=False)
     return folder
 
@@ -117,6 +117,32 @@ def test_pictures_of_a_lens_are_straightened(tmp_path: Path) -> None:
             if inside:
                 moved.append(np.abs(thing.box2d - original).max())
     assert len(moved) > 5 and np.median(moved) < 2.5 and max(moved) < 8  # a box in a bent picture is not as tight
+
+
+def test_sizes_of_small_things_are_only_taken_from_exact_sources(tmp_path: Path) -> None:
+    def stored(name: str) -> dict[str, list[StoredView]]:
+        source = SyntheticViews(scenes=6, views_per_scene=1, width=320, height=240, seed=5, name=name)
+        generate(source, Questions(), tmp_path / name, workers=0, per_view=2, show_progress=False)
+        train, _ = store_dataset(tmp_path / name, tmp_path / f"{name} store")
+        return {p.name: read_scene(p) for p in sorted(Path(train.folder).rglob("*.npz"))}
+
+    small = large = 0
+    exact, lifted = stored("synthetic"), stored("recorded")
+    assert exact.keys() == lifted.keys()
+    for name, views in exact.items():
+        for known, measured in zip(views, lifted[name], strict=True):
+            for a, b in zip(known.scene.objects, measured.scene.objects, strict=True):
+                assert a.box3d is not None and b.box3d is not None and np.isfinite(a.box3d.sizes).all()
+                np.testing.assert_array_equal(a.box3d.centers, b.box3d.centers)
+                x0, y0, x1, y1 = a.box2d
+                is_thin = a.box3d.sizes.min() < 0.02 * np.linalg.norm(a.box3d.centers)
+                if is_thin or min(x1 - x0, y1 - y0) < 0.06 * 320:
+                    small += 1
+                    assert np.isnan(b.box3d.sizes).all()
+                else:
+                    large += 1
+                    np.testing.assert_array_equal(a.box3d.sizes, b.box3d.sizes)
+    assert small > 5 and large > 5
 
 
 def test_stores_of_another_data_set_are_refused(dataset: Path, tmp_path: Path) -> None:
