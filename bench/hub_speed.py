@@ -1,0 +1,221 @@
+"""Speed of hub models: one picture read once and all questions behind it, against `generate` for every question.
+
+    python bench/hub_speed.py [--models qwen llava] [--questions 16] [--runs 5] [--json]
+
+The models are random ones of the published architectures, small enough for a processor. Reading the picture costs about
+what its tokens cost in the text part (Qwen2.5-VL) or a quarter of it (LLaVA); a word is about a token. Random models spread
+their probability over all digits; ``--sharpness`` multiplies the logits so that, as with trained models, few branches
+of the digit tree matter. Medians and their ratios come from one process; runs of both ways take turns. On a processor
+the time is that of the process (what else runs there does not count), on an accelerator that of the wall.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "test" / "models" / "hub")]
+
+import hub_tiny_models  # noqa: E402
+import torch  # noqa: E402
+from model_speed import observation, queries  # noqa: E402
+from transformers.utils import logging  # noqa: E402
+
+from spatialvlm_ros.models.hub.backend import HubBackend  # noqa: E402
+from spatialvlm_ros.models.hub.grounding import names_in, presence_questions  # noqa: E402
+from spatialvlm_ros.models.hub.numbers import NumberGrammar  # noqa: E402
+from spatialvlm_ros.models.hub.quantity_tokens import quantity_tokens  # noqa: E402
+from spatialvlm_ros.models.hub.wording import query_words  # noqa: E402
+from spatialvlm_ros.models.query import Query  # noqa: E402
+from spatialvlm_ros.models.wording import camera_words  # noqa: E402
+
+TEXT = {
+    "hidden_size": 256,
+    "intermediate_size": 704,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 4096,
+    "initializer_range": 0.06,
+}
+QWEN_VISION = {
+    "depth": 4,
+    "hidden_size": 128,
+    "intermediate_size": 344,
+    "num_heads": 4,
+    "fullatt_block_indexes": [3],
+    "window_size": 112,
+}
+LLAVA_VISION = {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4}
+SHARPNESS = (1.0, 4.0, 16.0)
+
+
+@dataclass
+class Passes:
+    """Forward passes of a model.
+
+    Attributes:
+        tokens: of each pass, padding included.
+    """
+
+    tokens: list[int] = field(default_factory=list)
+
+    @contextmanager
+    def of(self, model: Any) -> Iterator[None]:
+        """Count those inside the block."""
+        hook = model.register_forward_pre_hook(
+            lambda _, __, given: self.tokens.append(given["input_ids"].numel()), with_kwargs=True
+        )
+        try:
+            yield
+        finally:
+            hook.remove()
+
+
+def sentences() -> tuple[str, ...]:
+    """What the tokenizers learn from: the prompts themselves, so that a word is about a token, as with large ones."""
+    frame = observation()
+    asked = [query_words(q, frame.camera, NumberGrammar(2, signed=True)) for q in queries(40)]
+    return (*hub_tiny_models.SENTENCES, camera_words(frame.camera), *asked)
+
+
+def make(kind: str, folder: Path) -> Path:
+    """A model's folder."""
+    torch.manual_seed(0)
+    size = hub_tiny_models.Size(text=TEXT, vocabulary=1200, sentences=sentences())
+    if kind == "qwen":
+        return hub_tiny_models.make_qwen(folder, replace(size, vision=QWEN_VISION, patches=400))
+    return hub_tiny_models.make_llava(folder, size=replace(size, vision=LLAVA_VISION, patches=24))
+
+
+def with_quantity_tokens(backend: HubBackend) -> None:
+    """Add them to the vocabulary, as fine-tuning does; their embeddings are random like all others."""
+    backend.loaded.tokenizer.add_tokens(list(quantity_tokens()))
+    backend.loaded.model.resize_token_embeddings(len(backend.loaded.tokenizer), mean_resizing=False)
+
+
+def clock(device: str) -> float:
+    """Seconds: of the process on a processor, of the wall elsewhere."""
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def alternating(calls: Sequence[Callable[[], object]], runs: int, device: str) -> list[float]:
+    """Median milliseconds of each call after a warm-up; the calls take turns."""
+    times: list[list[float]] = [[] for _ in calls]
+    for run in range(runs + 1):
+        for call, found in zip(calls, times, strict=True):
+            start = clock(device)
+            call()
+            if run:
+                found.append(clock(device) - start)
+    return [1e3 * statistics.median(found) for found in times]
+
+
+def generated(backend: HubBackend, question: str, picture: Any) -> None:
+    """12 tokens for one question, picture and prompt anew: the plain way."""
+    inputs = backend.runner.tensors(backend.template.inputs(picture, question))
+    backend.loaded.model.generate(**inputs, min_new_tokens=12, max_new_tokens=12, do_sample=False)
+
+
+def measure(backend: HubBackend, asked: list[Query], runs: int) -> dict[str, float]:
+    """Milliseconds and gains of one way of reading."""
+    frame, device = observation(), str(backend.loaded.device)
+    encoded = backend.encode(frame)
+    questions = [backend._question(encoded, query) for query in asked]
+    names = names_in([thing for query in asked for thing in (query.subject, query.reference)])
+    beside = presence_questions(names) if backend.options.ask_presence else []
+    passes, prompts = Passes(), Passes()
+    backend.read(encoded, asked)  # prepares the trees
+    with passes.of(backend.loaded.model):
+        backend.read(encoded, asked)
+    with torch.no_grad(), prompts.of(backend.loaded.model):
+        backend._prompts(encoded, [*questions, *beside])
+    turn = iter(range(1 << 30))
+    encode, read, plain = alternating(
+        (
+            lambda: backend.encode(frame),
+            lambda: backend.read(encoded, asked),
+            lambda: generated(backend, f"{encoded.lead} {questions[next(turn) % len(questions)]}", encoded.picture),
+        ),
+        runs,
+        device,
+    )
+    each = len(asked) * plain
+    return {
+        "encode_ms": encode,
+        "read_ms": read,
+        "generate_one_ms": plain,
+        "gain": each / (encode + read),
+        "passes": len(passes.tokens),
+        "prompt_tokens": sum(prompts.tokens),
+        "branch_tokens": sum(passes.tokens) - sum(prompts.tokens),
+    }
+
+
+def compare(kind: str, count: int, runs: int, dtype: str, device: str) -> dict[str, dict[str, float]]:
+    """All ways of reading one model."""
+    asked, found = queries(count), {}
+    with tempfile.TemporaryDirectory() as folder:
+        make(kind, Path(folder))
+        backend = HubBackend.from_pretrained(folder, dtype=dtype, device=device)
+        sharper = [1.0, *(b / a for a, b in zip(SHARPNESS, SHARPNESS[1:], strict=False))]
+        for sharpness, factor in zip(SHARPNESS, sharper, strict=True):
+            with torch.no_grad():
+                backend.loaded.model.lm_head.weight *= factor
+            found[f"digit tree, sharpness {sharpness:g}"] = measure(backend, asked, runs)
+        backend.options = replace(backend.options, ask_presence=False)
+        found[f"digit tree, sharpness {sharpness:g}, presence not asked"] = measure(backend, asked, runs)
+        backend = HubBackend.from_pretrained(folder, dtype=dtype, device=device)
+        with_quantity_tokens(backend)
+        found["quantity tokens"] = measure(backend, asked, runs)
+        backend.options = replace(backend.options, ask_presence=False)
+        found["quantity tokens, presence not asked"] = measure(backend, asked, runs)
+    return found
+
+
+def table(kind: str, rows: dict[str, dict[str, float]]) -> str:
+    """Markdown."""
+    lines = [
+        f"### {kind}",
+        "",
+        "| | encode | read | generate, each question | gain | passes | prompt tokens | branch tokens |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {r['encode_ms']:.0f} ms | {r['read_ms']:.0f} ms | {r['generate_one_ms']:.0f} ms | "
+        f"{r['gain']:.1f} x | {r['passes']:.0f} | {r['prompt_tokens']:.0f} | {r['branch_tokens']:.0f} |"
+        for name, r in rows.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Prints a table for each model, or one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", choices=["qwen", "llava"], default=["qwen", "llava"])
+    parser.add_argument("--questions", type=int, default=16)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", action="store_true", help="print nothing but the JSON")
+    args = parser.parse_args()
+    logging.disable_progress_bar()
+    found = {kind: compare(kind, args.questions, args.runs, args.dtype, args.device) for kind in args.models}
+    print(json.dumps(found) if args.json else "\n".join(table(kind, rows) for kind, rows in found.items()))
+
+
+if __name__ == "__main__":
+    main()
