@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from coverage import ERRORS, NAIVE, TIMES, drop_outs, naive, own_error, run, truths
+from filter_coverage import ERRORS, NAIVE, TIMES, drop_outs, naive, own_error, run, truths
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tracked_episodes import Errors, simulate

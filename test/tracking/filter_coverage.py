@@ -1,6 +1,6 @@
 """Filters simulated episodes and says how often the 90% interval holds the truth.
 
-`python test/tracking/coverage.py` prints the table of docs/tracking.md.
+`python test/tracking/filter_coverage.py` prints the table of docs/tracking.md.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ ERRORS = {
 def table(n: int = 400) -> str:
     """Markdown."""
     lines = [
-        "| errors | episode | raw | filtered | naive | own error, raw | filtered |",
+        "| errors | episode | raw | filtered | textbook | own error, raw | own error, filtered |",
         "|---|---|---|---|---|---|---|",
     ]
     for kind, errors in ERRORS.items():
