@@ -3,10 +3,10 @@
     python bench/hub_speed.py [--models qwen llava] [--questions 16] [--runs 5] [--json]
 
 The models are random ones of the published architectures, small enough for a processor. Reading the picture costs about
-what its tokens cost in the text part (Qwen2.5-VL) or a quarter of it (LLaVA); a word is about a token. Random models spread
-their probability over all digits; ``--sharpness`` multiplies the logits so that, as with trained models, few branches
-of the digit tree matter. Medians and their ratios come from one process; runs of both ways take turns. On a processor
-the time is that of the process (what else runs there does not count), on an accelerator that of the wall.
+what its tokens cost in the text part (Qwen2.5-VL) or a quarter of it (LLaVA); a word is about a token. Random models
+spread their probability over all digits; sharper ones, their logits multiplied, need few branches of the digit tree, as
+trained models do. Medians and their ratios come from one process; both ways take turns. On a processor the time is that
+of the process (what else runs there does not count), on an accelerator that of the wall.
 """
 
 from __future__ import annotations
