@@ -97,13 +97,40 @@ class SpatialVLM:
             QueryError: a malformed size or gripper.
             ModelError: the model cannot encode the picture.
         """
-        if not isinstance(observation, Observation):
-            raise ObservationError(
-                "a model looks at an Observation", type(observation).__name__, "Make one of picture and camera."
-            )
         knowledge = RobotKnowledge.of(known_sizes, None if gripper is None else np.asarray(gripper))
+        return self._views([observation], knowledge)[0]
+
+    def look_many(
+        self, observations: Sequence[Observation], known_sizes: Mapping[str, Sequence[float]] | None = None
+    ) -> list[View]:
+        """Encode many pictures, in one pass where the model can: for recordings and data sets.
+
+        Args:
+            observations: of any cameras. Memory grows with their number; a few dozen fill the processor.
+            known_sizes: as of `look`, in all pictures.
+
+        Returns:
+            A `View` each, in order.
+
+        Raises:
+            ObservationError, QueryError, ModelError: as `look`; one bad observation fails them all.
+        """
+        return self._views(list(observations), RobotKnowledge.of(known_sizes, None))
+
+    def _views(self, observations: list[Observation], knowledge: RobotKnowledge) -> list[View]:
+        for observation in observations:
+            if not isinstance(observation, Observation):
+                raise ObservationError(
+                    "a model looks at an Observation", type(observation).__name__, "Make one of picture and camera."
+                )
+        encode_many = getattr(self.backend, "encode_many", None)
         try:
-            return View(self.backend, self.calibration, observation, knowledge)
+            if encode_many is None or len(observations) < 2:
+                encoded = [self.backend.encode(observation) for observation in observations]
+            else:
+                encoded = encode_many(observations)
+            seen = zip(observations, encoded, strict=True)
+            return [View(self.backend, self.calibration, observation, knowledge, one) for observation, one in seen]
         except SpatialVLMError:
             raise
         except Exception as error:

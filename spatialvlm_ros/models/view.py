@@ -39,20 +39,25 @@ _log = logging.getLogger(__name__)
 
 
 class View:
-    """A picture that a model has looked at. Made by `SpatialVLM.look`; the picture is not encoded again.
+    """A picture that a model has looked at. Made by `SpatialVLM.look` and `look_many`, which encode it.
 
     Attributes:
         observation: as it was given.
     """
 
     def __init__(
-        self, backend: Backend, calibration: Calibration, observation: Observation, knowledge: RobotKnowledge
+        self,
+        backend: Backend,
+        calibration: Calibration,
+        observation: Observation,
+        knowledge: RobotKnowledge,
+        encoded: Any,
     ) -> None:
         self.observation = observation
         self._backend = backend
         self._calibration = calibration
         self._knowledge = knowledge
-        self._encoded = backend.encode(observation)
+        self._encoded = encoded
         self._frame: FrameReading | None = None
         self._frame_read = False
         self._depth = DepthCache(observation, knowledge)

@@ -126,31 +126,42 @@ class EmbeddedBackend:
 
     # ---- the picture ----
 
-    @torch.inference_mode()
     def encode(self, observation: Observation) -> EncodedPicture:
         """One pass over the picture; `ModelError` where memory or numbers give out."""
-        shape = self.data.shape
-        mode = self.data.camera_mode
-        canvas = Canvas.of(observation.camera, shape.width, shape.height, mode)
-        pixels = pixel_values(place(observation.rgb, canvas), canvas.camera, mode)
-        ids = [self.vocabulary[v.IMAGE]] * shape.picture_tokens
-        ids.append(self.vocabulary.lengths[int(bin_position(relative_focal(canvas.camera)))])
-        length = len(ids)
-        ids += self.vocabulary.slots(v.FRAME_SLOTS)
+        return self.encode_many([observation])[0]
+
+    @torch.inference_mode()
+    def encode_many(self, observations: Sequence[Observation]) -> list[EncodedPicture]:
+        """One pass over all pictures, which may be of different cameras; `ModelError` as `encode`."""
+        shape, mode = self.data.shape, self.data.camera_mode
+        canvases = [Canvas.of(o.camera, shape.width, shape.height, mode) for o in observations]
+        placed = zip(observations, canvases, strict=True)
+        pixels = np.stack([pixel_values(place(o.rgb, canvas), canvas.camera, mode) for o, canvas in placed])
+        picture, slots = [self.vocabulary[v.IMAGE]] * shape.picture_tokens, self.vocabulary.slots(v.FRAME_SLOTS)
+        focal = [self.vocabulary.lengths[int(bin_position(relative_focal(c.camera)))] for c in canvases]
+        length = len(picture) + 1
         try:
             out = self._vlm.model(
-                input_ids=torch.tensor([ids], device=self.device),
-                pixel_values=torch.from_numpy(pixels)[None].to(self.device, self.dtype),
+                input_ids=torch.tensor([[*picture, token, *slots] for token in focal], device=self.device),
+                pixel_values=torch.from_numpy(pixels).to(self.device, self.dtype),
                 use_cache=True,
             )
         except RuntimeError as error:  # torch's kind for lack of memory on the CPU
             raise ModelError("the picture cannot be encoded", str(error), "Free memory.") from error
-        states = out.last_hidden_state[0, length:]
-        places = self._probabilities(states[:2], self.vocabulary.places)
-        height = self._probabilities(states[2:], self.vocabulary.lengths)[0]
-        cache = out.past_key_values
-        cache.crop(length - len(ids))  # no question sees the frame slots
-        return EncodedPicture(cache, length, canvas, frame_reading(places, height, canvas))
+        states = out.last_hidden_state[:, length:]
+        places = self._probabilities(states[:, :2], self.vocabulary.places)
+        heights = self._probabilities(states[:, 2:], self.vocabulary.lengths)[:, 0]
+        out.past_key_values.crop(-len(slots))  # no question sees the frame slots
+        rows = torch.arange(len(canvases), device=self.device)
+        return [
+            EncodedPicture(
+                select_rows(out.past_key_values, rows[k : k + 1]),
+                length,
+                canvas,
+                frame_reading(places[k], heights[k], canvas),
+            )
+            for k, canvas in enumerate(canvases)
+        ]
 
     def frame(self, encoded: EncodedPicture) -> FrameReading:
         """The vertical and the camera's height; read together with the picture."""
