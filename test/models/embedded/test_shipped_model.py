@@ -34,7 +34,8 @@ def test_no_shard_is_over_16_mib_no_tensor_over_15_and_all_over_48(folder: Path)
             for name in file.keys():  # noqa: SIM118  not a dict
                 tensor = file.get_slice(name)
                 parameters += int(np.prod(tensor.get_shape()))
-                assert tensor.get_dtype() == "BF16", name
+                counter = name.endswith("num_batches_tracked")  # of batch normalisation
+                assert tensor.get_dtype() == ("I64" if counter else "BF16"), name
                 assert 2 * np.prod(tensor.get_shape()) <= 15 * MIB, name
     assert parameters <= 24e6
 
