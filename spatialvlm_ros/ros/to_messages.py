@@ -1,0 +1,78 @@
+"""Answers as messages. `Estimate`, `LocatedObject` and `Answer` go out; nothing here decides anything.
+
+The message classes come from `interfaces()`, so that this module is importable (and its errors readable) without ROS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject
+from spatialvlm_ros.ros.interfaces import interfaces
+
+Float = NDArray[np.float64]
+
+
+def estimate_message(estimate: Estimate, header: Any, rate: float = np.nan, rate_std: float = np.nan) -> Any:
+    """``spatialvlm_ros/msg/Estimate``.
+
+    Args:
+        header: std_msgs/Header of the picture.
+        rate, rate_std: change per second, NaN where it is not filtered.
+    """
+    message = interfaces().msg.Estimate()
+    message.header = header
+    message.subject, message.reference = estimate.subject, estimate.reference
+    message.relation, message.unit = str(estimate.relation.value), estimate.unit
+    message.value, message.std, message.shared_std = _floats(estimate.value, estimate.std, estimate.shared_std)
+    message.interval_low, message.interval_high = _floats(*estimate.interval)
+    message.rate, message.rate_std = _floats(rate, rate_std)
+    message.sources = sorted(s.value for s in estimate.sources)
+    message.valid, message.reason, message.detail = bool(estimate.valid), estimate.reason.value, estimate.detail
+    return message
+
+
+def estimates_message(estimates: Sequence[Any], header: Any) -> Any:
+    """``spatialvlm_ros/msg/EstimateArray`` of Estimate messages."""
+    message = interfaces().msg.EstimateArray()
+    message.header, message.estimates = header, list(estimates)
+    return message
+
+
+def located_message(thing: LocatedObject, header: Any, number: int = -1) -> Any:
+    """``spatialvlm_ros/msg/LocatedObject``; ``number`` is its id over time."""
+    message = interfaces().msg.LocatedObject()
+    message.header = header
+    message.label, message.id = thing.name, int(number)
+    message.box, message.score = _array(thing.box2d, 4), float(thing.score)
+    position, size, deviation = (np.asarray(a, np.float64) for a in (thing.position, thing.size, thing.size_std))
+    message.position.x, message.position.y, message.position.z = _floats(*position)
+    message.position_covariance = _array(thing.covariance, 9)
+    message.size.x, message.size.y, message.size.z = _floats(*size)
+    message.size_std.x, message.size_std.y, message.size_std.z = _floats(*deviation)
+    message.sources = sorted(s.value for s in thing.sources)
+    message.valid, message.reason, message.detail = bool(thing.valid), thing.reason.value, thing.detail
+    return message
+
+
+def answer_message(answer: Answer, header: Any) -> Any:
+    """``spatialvlm_ros/msg/Answer``."""
+    message = interfaces().msg.Answer()
+    message.header = header
+    message.question, message.text = answer.question, answer.text
+    if answer.estimate is not None:
+        message.estimates = [estimate_message(answer.estimate, header)]
+    message.valid, message.reason, message.detail = bool(answer.valid), answer.reason.value, answer.detail
+    return message
+
+
+def _floats(*values: float) -> tuple[float, ...]:
+    return tuple(float(v) for v in values)
+
+
+def _array(values: Float, size: int) -> Float:
+    return np.asarray(values, np.float64).reshape(size)
