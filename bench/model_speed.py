@@ -1,8 +1,9 @@
 """Speed of the embedded model: looking, asking, encoding once against generating for every question, memory, start.
 
-    python bench/model_speed.py [--model embedded] [--json]
+    python bench/model_speed.py [--model embedded] [--runs 15] [--starts 3] [--batch 16] [--json]
 
-Medians; ratios are measured in the same run. The CPU rows need no accelerator; with one, the same script measures it.
+Medians; ratios are measured in the same run. The processor is always measured; where there is a GPU, the same is
+measured there and stands under "gpu", else that is null.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.scenes.observation import Observation
 
-RUNS = 15
 NAMES = ("red mug", "plate", "table", "gripper", "bowl")
 RELATIONS = ("distance", "gap", "left_diff", "behind")
 
@@ -41,7 +41,7 @@ def queries(n: int) -> list[Query]:
     return [Query(*pairs[k % len(pairs)], RELATIONS[k % len(RELATIONS)]) for k in range(n)]
 
 
-def median_ms(call: Callable[[], object], runs: int = RUNS) -> float:
+def median_ms(call: Callable[[], object], runs: int) -> float:
     """Median wall milliseconds of a call, after two warm-up calls."""
     call(), call()
     times = []
@@ -52,16 +52,21 @@ def median_ms(call: Callable[[], object], runs: int = RUNS) -> float:
     return 1e3 * statistics.median(times)
 
 
-def latencies(model: Any) -> dict[str, float]:
-    """Looking and asking through the whole API, and what generating text for each question costs instead."""
+def latencies(model: Any, runs: int, batch: int) -> dict[str, float]:
+    """Looking and asking through the whole API, and what generating text for each question costs instead.
+
+    Everything ends in NumPy, so that an accelerator has finished when the clock is read.
+    """
     frame, asked = observation(), queries(16)
     view = model.look(frame)
     backend, encoded = model.backend, model.backend.encode(frame)
-    look, single = median_ms(lambda: model.look(frame)), median_ms(lambda: view.measure_many(asked[:1]))
-    sixteen = median_ms(lambda: view.measure_many(asked))
-    question = "How far is the red mug from the plate?"
-    spoken = median_ms(lambda: backend.ask(encoded, question, 12), 5)
-    again = median_ms(lambda: backend.ask(backend.encode(frame), question, 12), 5)
+    look, single = median_ms(lambda: model.look(frame), runs), median_ms(lambda: view.measure_many(asked[:1]), runs)
+    sixteen = median_ms(lambda: view.measure_many(asked), runs)
+    question, few = "How far is the red mug from the plate?", -(-runs // 3)
+    spoken = median_ms(lambda: backend.ask(encoded, question, 12), few)
+    again = median_ms(lambda: backend.ask(backend.encode(frame), question, 12), few)
+    together = median_ms(lambda: model.look_many([frame] * batch), few)
+    watched = median_ms(lambda: [v.measure_many(asked[:4]) for v in model.look_many([frame] * batch)], few)
     return {
         "look_ms": look,
         "single_query_ms": single,
@@ -69,45 +74,64 @@ def latencies(model: Any) -> dict[str, float]:
         "answer_in_words_ms": spoken,
         "generate_16_ms": 16 * again,
         "encode_once_gain": 16 * again / (look + sixteen),
+        "batch": batch,
+        "batch_frames_per_s": 1e3 * batch / together,
+        "batch_gain": look * batch / together,
+        "batch_with_queries_frames_per_s": 1e3 * batch / watched,
     }
 
 
 _START = """
-import time; began = time.perf_counter()
 import json, resource, sys
 sys.path.insert(0, {here!r})
 from model_speed import observation
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
-estimate = SpatialVLM.from_pretrained({model!r}).look(observation()).measure("red mug", "plate", "distance")
-print(json.dumps([time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10]))
+model = SpatialVLM.from_pretrained({model!r}, device={device!r})
+estimate = model.look(observation()).measure("red mug", "plate", "distance")
+print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10))
 """
 
 
-def start_up(model: str) -> tuple[float, float]:
-    """Seconds from process start to the first answer, and peak memory in MiB, each the median of three."""
-    code = _START.format(here=os.path.dirname(os.path.abspath(__file__)), model=model)
+def start_up(model: str, device: str, starts: int) -> tuple[float, float]:
+    """Seconds from process start to the first answer, and peak memory of the host in MiB, each the median."""
+    code = _START.format(here=os.path.dirname(os.path.abspath(__file__)), model=model, device=device)
     done = []
-    for _ in range(3):
+    for _ in range(starts):
         began = time.perf_counter()
         out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        done.append((time.perf_counter() - began, json.loads(out.splitlines()[-1])[1]))
+        done.append((time.perf_counter() - began, json.loads(out.splitlines()[-1])))
     return statistics.median(d[0] for d in done), statistics.median(d[1] for d in done)
+
+
+def on_device(device: str, args: argparse.Namespace) -> dict[str, Any]:
+    """All rows of one device."""
+    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+
+    seconds, memory = start_up(args.model, device, args.starts)
+    result: dict[str, Any] = {"start_s": seconds, "peak_mib": memory}
+    for dtype in ("auto", "float32"):
+        model = SpatialVLM.from_pretrained(args.model, dtype=dtype, device=device)
+        result[dtype] = latencies(model, args.runs, args.batch)
+    return result
 
 
 def main() -> None:
     """Prints one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="embedded")
-    parser.add_argument("--json", action="store_true", help="print nothing but the JSON")
+    parser.add_argument("--runs", type=int, default=15, help="of each call (default: 15)")
+    parser.add_argument("--starts", type=int, default=3, help="of a process (default: 3)")
+    parser.add_argument("--batch", type=int, default=16, help="pictures looked at together (default: 16)")
+    parser.add_argument("--json", action="store_true", help="print nothing but the JSON, in one line")
     args = parser.parse_args()
-    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
-
-    seconds, memory = start_up(args.model)
     result: dict[str, Any] = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    for dtype in ("auto", "float32"):
-        model = SpatialVLM.from_pretrained(args.model, dtype=dtype)
-        result[dtype] = latencies(model)
-    result |= {"start_s": seconds, "peak_mib": memory}
+    result |= {**on_device("cpu", args), "gpu": None}
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        result["gpu"] = {"device": torch.cuda.get_device_name(), **on_device("cuda", args)}
+        result["gpu"]["peak_mib"] = torch.cuda.max_memory_allocated() / 2**20
     print(json.dumps(result, indent=None if args.json else 1))
 
 

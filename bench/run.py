@@ -25,6 +25,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 COMMITTED = HERE / "committed.json"
 BEGIN, END = "<!-- measured by bench/run.py: begin -->", "<!-- measured by bench/run.py: end -->"
+GPU = "GPU"  # key and heading of what a GPU measured
 TIMING = 1.5  # speeds differ that much between two runs on a shared machine
 EXACT = 1.15  # errors hardly differ: the seeds are fixed
 
@@ -62,18 +63,37 @@ class Metric:
             return ""
         return "yes" if (value >= self.target if self.higher else value <= self.target) else "**no**"
 
+    def wanted(self) -> str:
+        return "" if self.target is None else f"{'>=' if self.higher else '<='} {shown(self.target)} {self.unit}"
+
     def worse(self, value: float, committed: float) -> bool:
         return value * self.tolerance < committed if self.higher else value > committed * self.tolerance + 1e-9
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A script, how it is called and its metrics; "{json}" in the call becomes the path of its JSON file, without
-    one it prints the JSON as its last line."""
+    """A script, how it is called and its metrics.
+
+    Attributes:
+        title: over its table.
+        command: "{json}" becomes the path of its JSON file; without one it prints the JSON as its last line.
+        metrics: lines of its table.
+        gpu: whether it measures a GPU too, where there is one: the same JSON again under "gpu" with the name of the
+            "device", else null. The targets are those of the processor.
+    """
 
     title: str
     command: tuple[str, ...]
     metrics: tuple[Metric, ...]
+    gpu: bool = False
+
+    def values(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """What is compared and written: metric -> value, and under `GPU` the device with its own values."""
+        values: dict[str, Any] = {metric.name: metric.value(result) for metric in self.metrics}
+        if self.gpu and result.get("gpu"):
+            on_gpu = {metric.name: metric.value(result["gpu"]) for metric in self.metrics}
+            values[GPU] = {"device": result["gpu"]["device"], **on_gpu}
+        return values
 
 
 def _speed(name: str, path: str, unit: str, target: float | None = None) -> Metric:
@@ -90,6 +110,32 @@ def _middlebury(name: str, kind: str, key: str, target: float | None = None) -> 
 
 def _model(name: str, dtype: str, key: str, target: float | None = None) -> Metric:
     return Metric(name, (dtype, key), "ms", target, tolerance=TIMING)
+
+
+def _frames(name: str, key: str) -> Metric:
+    return Metric(name, ("auto", key), "/s", higher=True, tolerance=TIMING)
+
+
+def _training(name: str, stage: str, key: str, unit: str, scale: float = 1.0) -> Metric:
+    return Metric(f"{stage} stage: {name}", (stage, key), unit, higher=True, scale=scale, tolerance=TIMING)
+
+
+def _training_metrics() -> tuple[Metric, ...]:
+    stages = [
+        metric
+        for stage in ("dense", "joint")
+        for metric in (
+            _training("pictures", stage, "pictures_per_s", "/s"),
+            _training("tokens of pictures and questions", stage, "tokens_per_s", "/s"),
+            _training("share of the peak", stage, "share_of_peak", "%", 100.0),
+        )
+    ]
+    return (
+        *stages,
+        _speed("peak of a bfloat16 matrix product", "peak_bf16_gflops", "GFLOP/s"),
+        _speed("peak of a float32 matrix product", "peak_fp32_gflops", "GFLOP/s"),
+        Metric("peak memory", ("peak_mib",), "MiB"),
+    )
 
 
 def _lifting_metrics(distance_target: float, frame_targets: bool) -> tuple[Metric, ...]:
@@ -179,12 +225,23 @@ BENCHMARKS: dict[str, Benchmark] = {
                 higher=True,
                 tolerance=TIMING,
             ),
+            _frames("looks at 16 pictures together", "batch_frames_per_s"),
+            _frames("the same, and 4 queries of each", "batch_with_queries_frames_per_s"),
             _model("look, float32", "float32", "look_ms"),
             _model("one query, float32", "float32", "single_query_ms"),
             _model("16 queries, float32", "float32", "sixteen_queries_ms"),
             Metric("process start to first answer", ("start_s",), "s", 5, tolerance=TIMING),
             Metric("peak memory", ("peak_mib",), "MiB", 1200),
         ),
+        gpu=True,
+    ),
+    "training": Benchmark(
+        "Training the shipped model's shape in one process. The share of the peak: operations of a step's matrix "
+        "products and convolutions as torch counts them (forward, backward, optimiser) over its time, against a large "
+        "matrix product of its number format in the same run",
+        ("training_speed.py", "--json"),
+        _training_metrics(),
+        gpu=True,
     ),
 }
 
@@ -212,26 +269,35 @@ def machine() -> str:
         lines = [x for x in cpuinfo.read_text(encoding="utf-8").splitlines() if x.startswith("model name")]
         model = lines[0].split(":", 1)[1].strip() if lines else model
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, no GPU used, Python {platform.python_version()}"
+    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()}"
 
 
 def shown(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def table(benchmark: Benchmark, values: Mapping[str, float]) -> str:
+def table(benchmark: Benchmark, values: Mapping[str, Any]) -> str:
     """The Markdown table of one benchmark."""
-    rows = [f"### {benchmark.title}", "", "| | measured | wanted | reached |", "|---|---|---|---|"]
+    on_gpu = values.get(GPU)
+    heading, rule = "| | measured | wanted | reached |", "|---|---|---|---|"
+    if benchmark.gpu:
+        heading, rule = f"{heading} {GPU if on_gpu is None else on_gpu['device']} |", f"{rule}---|"
+    rows = [f"### {benchmark.title}", "", heading, rule]
     for metric in benchmark.metrics:
-        value = values[metric.name]
-        wanted = (
-            "" if metric.target is None else f"{'>=' if metric.higher else '<='} {shown(metric.target)} {metric.unit}"
-        )
-        rows.append(f"| {metric.name} | {shown(value)} {metric.unit} | {wanted} | {metric.reached(value)} |")
+        row = f"| {metric.name} | {_cell(metric, values)} | {metric.wanted()} | {_reached(metric, values)} |"
+        rows.append(f"{row} {_cell(metric, on_gpu or {})} |" if benchmark.gpu else row)
     return "\n".join(rows) + "\n"
 
 
-def write_page(page: Path, values: Mapping[str, Mapping[str, float]]) -> None:
+def _cell(metric: Metric, values: Mapping[str, Any]) -> str:
+    return f"{shown(values[metric.name])} {metric.unit}" if metric.name in values else "not measured"
+
+
+def _reached(metric: Metric, values: Mapping[str, Any]) -> str:
+    return metric.reached(values[metric.name]) if metric.name in values else ""
+
+
+def write_page(page: Path, values: Mapping[str, Mapping[str, Any]]) -> None:
     """Replace the part of the page between the markers."""
     text = page.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN, 1)
@@ -247,11 +313,11 @@ def main() -> int:
     parser.add_argument("--commit", action="store_true", help="make the values measured now the committed ones")
     args = parser.parse_args()
     committed = json.loads(COMMITTED.read_text(encoding="utf-8")) if COMMITTED.exists() else {}
-    measured: dict[str, dict[str, float]] = {}
+    measured: dict[str, dict[str, Any]] = {}
     worse = []
     for name in args.only:
         result = measure(BENCHMARKS[name])
-        measured[name] = {m.name: m.value(result) for m in BENCHMARKS[name].metrics}
+        measured[name] = BENCHMARKS[name].values(result)
         sys.stdout.write(table(BENCHMARKS[name], measured[name]) + "\n")
         sys.stdout.flush()
         for metric in BENCHMARKS[name].metrics:
