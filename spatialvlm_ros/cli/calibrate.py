@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=None, help="file; beside the weights or in the cache by default")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of questions")
     parser.add_argument("--width", type=int, default=640, help="width of simulated pictures")
+    parser.add_argument("--pack", default="installed", help='of simulated views: "installed", "primitives" or a folder')
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
 
 
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("views and width must be at least 1 and 64", (args.views, args.width), "Change them.")
     model = SpatialVLM(load_backend(args.model))
     size = {"width": args.width, "height": args.width * 3 // 4}
-    views = calibration_views(args.split, args.views, size)
+    views = calibration_views(args.split, args.views, size, args.pack)
     bar = require("tqdm", "data").tqdm(views, total=args.views, unit="view", disable=args.no_progress)
     calibration = fit_calibration(collect_readings(model, bar, args.seed), model.name, fingerprint_of(model.backend))
     path = calibration.save(args.out or calibration_path(args.model))

@@ -13,6 +13,7 @@ from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.scene import Scene
 
 SPLIT = "calibrate"
+INSTALLED, PRIMITIVES = "installed", "primitives"
 _STORE_FILE = "store.json"
 _VIEWS_PER_LAYOUT = 4
 _SEED = 11
@@ -20,7 +21,9 @@ _SEED = 11
 ViewWithTruth = tuple[Observation, Scene]
 
 
-def calibration_views(source: str, views: int, simulation: dict[str, Any] | None = None) -> Iterator[ViewWithTruth]:
+def calibration_views(
+    source: str, views: int, simulation: dict[str, Any] | None = None, pack: str = INSTALLED
+) -> Iterator[ViewWithTruth]:
     """At most ``views`` views with their scenes.
 
     Args:
@@ -28,10 +31,13 @@ def calibration_views(source: str, views: int, simulation: dict[str, Any] | None
             split of the simulation.
         views: number of views.
         simulation: fields of `SimulationConfig`, for simulated views.
+        pack: asset pack of simulated views: "installed", "primitives" or a folder. Errors on coloured primitives say
+            nothing of those on things, so they never stand in for a pack that is not there.
 
     Raises:
         CalibrationError: the folder holds no views.
         ConfigError: no such split.
+        AssetError: no asset pack there.
     """
     folder = Path(source)
     if (folder / _STORE_FILE).is_file():
@@ -39,7 +45,7 @@ def calibration_views(source: str, views: int, simulation: dict[str, Any] | None
     elif folder.exists():
         found = _of_dataset(folder)
     else:
-        found = _simulated(source, views, simulation or {})
+        found = _simulated(source, views, simulation or {}, pack)
     yield from islice(found, views)
 
 
@@ -69,8 +75,9 @@ def _of_dataset(folder: Path) -> Iterator[ViewWithTruth]:
         yield view.observation, view.scene
 
 
-def _simulated(split: str, views: int, simulation: dict[str, Any]) -> Iterator[ViewWithTruth]:
+def _simulated(split: str, views: int, simulation: dict[str, Any], pack: str) -> Iterator[ViewWithTruth]:
     from spatialvlm_ros.datasets.views import SceneView
+    from spatialvlm_ros.simulation.assets.pack import default_pack_path
     from spatialvlm_ros.simulation.source import SimulatedViews
 
     settings = {
@@ -79,7 +86,8 @@ def _simulated(split: str, views: int, simulation: dict[str, Any]) -> Iterator[V
         "depth_noise": "realsense",
         **simulation,
     }
-    source = SimulatedViews(settings, split=split, data_seed=_SEED, pack="auto")
+    folder = None if pack == PRIMITIVES else default_pack_path() if pack == INSTALLED else pack
+    source = SimulatedViews(settings, split=split, data_seed=_SEED, pack=folder)
     try:
         for index in range(len(source)):
             for view in source.views(index):

@@ -85,9 +85,20 @@ def test_the_command_writes_what_the_model_loads(store, model, caplog):
 
 def test_simulated_views_come_with_sensor_depth(model):
     pytest.importorskip("mujoco")
-    (observation, scene), *_ = calibration_views("calibrate", 1, SMALL)
+    (observation, scene), *_ = calibration_views("calibrate", 1, SMALL, pack="primitives")
     assert observation.depth is not None and np.isfinite(observation.depth).any()
     assert scene.objects and all(o.box3d is not None for o in scene.objects)
+
+
+def test_primitives_never_stand_in_for_a_missing_pack(tmp_path, model, capsys, monkeypatch):
+    pytest.importorskip("mujoco")
+    monkeypatch.setenv("SPATIALVLM_ASSETS", str(tmp_path / "nothing here"))
+    assert main(["calibrate", model, "--views", "1", "--no-progress"]) == 1
+    assert "nothing here" in capsys.readouterr().err
+    out = tmp_path / "calibration.json"
+    small = ["--views", "12", "--width", "96", "--out", str(out), "--no-progress"]
+    assert main(["calibrate", model, *small, "--pack", "primitives"]) == 0
+    assert Calibration.load(out).views >= 5
 
 
 def test_what_is_missing_is_named(tmp_path, model, capsys):
@@ -96,5 +107,5 @@ def test_what_is_missing_is_named(tmp_path, model, capsys):
         list(calibration_views(str(tmp_path), 3))
     assert main(["calibrate", model, str(tmp_path), "--views", "0"]) == 1
     assert "at least 1" in capsys.readouterr().err
-    assert main(["calibrate", model, "no such split", "--no-progress"]) == 1
+    assert main(["calibrate", model, "no such split", "--pack", "primitives", "--no-progress"]) == 1
     assert "split" in capsys.readouterr().err
