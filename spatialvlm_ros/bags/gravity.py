@@ -22,23 +22,29 @@ _REST_TOLERANCE = 0.5
 
 
 def up_from_frames(
-    buffer: TransformBuffer, camera_frame: str, stamp_ns: int, level_frames: Sequence[str] = LEVEL_FRAMES
+    buffer: TransformBuffer,
+    camera_frame: str,
+    stamp_ns: int,
+    level_frames: Sequence[str] = LEVEL_FRAMES,
+    tolerance_ns: int = 0,
 ) -> Float | None:
     """(3,) up in the camera's optical frame by the first level frame that is linked to it, None if none is."""
     known = buffer.frames()
     for frame in level_frames:
         if frame in known:
             try:
-                return buffer.lookup(camera_frame, frame, stamp_ns).rotation[:, 2].copy()
+                return buffer.lookup(camera_frame, frame, stamp_ns, tolerance_ns).rotation[:, 2].copy()
             except TransformError:
                 continue
     return None
 
 
-def height_over(buffer: TransformBuffer, camera_frame: str, ground_frame: str, stamp_ns: int) -> float | None:
+def height_over(
+    buffer: TransformBuffer, camera_frame: str, ground_frame: str, stamp_ns: int, tolerance_ns: int = 0
+) -> float | None:
     """Metres of the camera over the origin of a frame on the ground (e.g. base_footprint), None if unknown."""
     try:
-        return float(buffer.lookup(ground_frame, camera_frame, stamp_ns).translation[2])
+        return float(buffer.lookup(ground_frame, camera_frame, stamp_ns, tolerance_ns).translation[2])
     except TransformError:
         return None
 

@@ -159,11 +159,13 @@ class TransformBuffer:
         """All frame names known, sorted."""
         return tuple(sorted(set(self._parents) | set(self._parents.values())))
 
-    def lookup(self, target: str, source: str, stamp_ns: int | None = None) -> Transform:
+    def lookup(self, target: str, source: str, stamp_ns: int | None = None, tolerance_ns: int = 0) -> Transform:
         """The transform that takes points of ``source`` into ``target``.
 
         Args:
             stamp_ns: the time; None is the latest time known to each link.
+            tolerance_ns: a link whose history ends so much before the time (or begins so much after it) counts as
+                standing still in between: transforms often come a little later than the picture.
 
         Raises:
             TransformError: names the unknown frame, the missing link, or the link whose history does not cover
@@ -176,7 +178,8 @@ class TransformBuffer:
         common = next((f for f in up_source if f in set(up_target)), None)
         if common is None:
             raise self._not_connected(target, source, up_target, up_source)
-        return self._chain(up_target, common, stamp_ns).inverse() @ self._chain(up_source, common, stamp_ns)
+        when = (stamp_ns, tolerance_ns)
+        return self._chain(up_target, common, *when).inverse() @ self._chain(up_source, common, *when)
 
     def _ancestors(self, frame: str) -> list[str]:
         chain = [frame]
@@ -198,24 +201,27 @@ class TransformBuffer:
             f"Publish a transform between {up_source[-1]!r} and {up_target[-1]!r}.",
         )
 
-    def _chain(self, ancestors: list[str], stop: str, stamp_ns: int | None) -> Transform:
+    def _chain(self, ancestors: list[str], stop: str, stamp_ns: int | None, tolerance_ns: int) -> Transform:
         """T_stop_frame along a chain of ancestors that starts at frame."""
         total = Transform.identity()
         for child in _until(ancestors, stop):
-            total = self._link(child, stamp_ns) @ total
+            total = self._link(child, stamp_ns, tolerance_ns) @ total
         return total
 
-    def _link(self, child: str, stamp_ns: int | None) -> Transform:
+    def _link(self, child: str, stamp_ns: int | None, tolerance_ns: int) -> Transform:
         if child in self._static:
             entry = self._static[child]
             return Transform.from_quaternion(entry.xyzw, entry.translation)
         history = self._dynamic[child]
         if stamp_ns is None:
             return Transform.from_quaternion(history[-1].xyzw, history[-1].translation)
-        if not history[0].stamp_ns <= stamp_ns <= history[-1].stamp_ns:
+        first, last = history[0].stamp_ns, history[-1].stamp_ns
+        if first - tolerance_ns <= stamp_ns <= last + tolerance_ns:
+            stamp_ns = min(max(stamp_ns, first), last)
+        else:
             raise TransformError(
                 f"the link {self._parents[child]} -> {child} does not cover the time",
-                f"{stamp_ns} ns outside {history[0].stamp_ns}..{history[-1].stamp_ns} ns",
+                f"{stamp_ns} ns outside {first}..{last} ns",
                 "Wait for a newer transform, or keep a longer history.",
             )
         after = bisect_left(history, _Stamped(stamp_ns, (0, 0, 0, 1), (0, 0, 0)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.errors import SpatialVLMError
+from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.models.abstention import Refusal, object_refusals, query_refusals
 from spatialvlm_ros.models.answering import estimates_of, located_of
 from spatialvlm_ros.models.backend import Backend, FrameReading, Locations
@@ -27,6 +28,7 @@ from spatialvlm_ros.models.gathering import (
     read_queries,
     with_regions,
 )
+from spatialvlm_ros.models.located import view_frame
 from spatialvlm_ros.models.query import ObjectRef, Query, checked_object
 from spatialvlm_ros.models.question_reading import read_question
 from spatialvlm_ros.models.readings import ViewReadings
@@ -146,6 +148,13 @@ class View:
         Returns:
             An invalid `Answer` with `Reason.MODEL_ERROR` (or TIMEOUT) if the model fails.
         """
+        return _last(self.ask_steps(question))
+
+    def ask_steps(self, question: str) -> Generator[None, None, Answer]:
+        """`ask` in steps: yields after the measurement and, where the model can, after every token.
+
+        Whoever owns the model does other things in between (standing queries of newer pictures). Returns the answer.
+        """
         text = " ".join(str(question).split())
         if not text:
             return Answer(str(question), reason=Reason.MODEL_ERROR, detail="The question is empty.")
@@ -156,12 +165,21 @@ class View:
                 estimate = self.measure_many([query])[0]
             except SpatialVLMError as error:
                 _log.debug("no measurement for %r: %s", text, error)
+            yield
         try:
-            said = self._backend.ask(self._encoded, text)
+            steps = getattr(self._backend, "ask_steps", None)
+            said = self._backend.ask(self._encoded, text) if steps is None else (yield from steps(self._encoded, text))
         except Exception as error:  # noqa: BLE001
             failure = failure_of(error)
             return Answer(text, reason=failure.reason, estimate=estimate, detail=failure.detail)
         return Answer(text, said, valid=True, reason=Reason.OK, estimate=estimate)
+
+    # ---- the frame ----
+
+    def frame(self) -> CanonicalFrame:
+        """The canonical frame that signed quantities are in: by the robot's vertical, else the planes in depth, else
+        the model's. Level 0 where nothing tells it."""
+        return view_frame(self._gathered((), Locations.unknown(0)), self._calibration.location).frame
 
     # ---- gathering ----
 
@@ -223,6 +241,16 @@ class View:
     def _knows(self, name: str) -> bool:
         knows = getattr(self._backend, "knows", None)
         return True if knows is None else bool(knows(name))
+
+
+def _last(steps: Generator[None, None, Answer]) -> Answer:
+    """What a generator returns, all steps at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
 
 
 def _stronger(refusal: Refusal | None) -> bool:

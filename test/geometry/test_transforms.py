@@ -121,3 +121,15 @@ def test_quaternions_are_x_y_z_w():
 def test_a_mirror_is_not_a_rotation():
     with pytest.raises(TransformError):
         Transform(np.diag([1.0, 1.0, -1.0]), np.zeros(3))
+
+
+def test_a_late_transform_counts_as_standing_still_within_the_tolerance():
+    buffer = TransformBuffer()
+    for second in (1, 2):
+        buffer.set("a", "b", second * S, IDENTITY, [second, 0, 0])
+    late, early = 2 * S + S // 10, S - S // 10
+    np.testing.assert_allclose(buffer.lookup("a", "b", late, S // 10).translation, [2, 0, 0])
+    np.testing.assert_allclose(buffer.lookup("a", "b", early, S // 10).translation, [1, 0, 0])
+    for stamp in (late + 1, early - 1):
+        with pytest.raises(TransformError, match="does not cover"):
+            buffer.lookup("a", "b", stamp, S // 10)

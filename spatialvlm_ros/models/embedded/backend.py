@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,27 +190,44 @@ class EmbeddedBackend:
                 getattr(found, field)[named] = getattr(located, field)
         return found
 
-    @torch.inference_mode()
     def ask(self, encoded: EncodedPicture, question: str, max_new_tokens: int = 48) -> str:
         """The answer in words, greedily."""
-        ids = self.vocabulary
-        cache = copy.deepcopy(encoded.cache)
-        state = self._extend(cache, list(self._writer.ask(question)), encoded.length)
-        if self._best(state, (ids[v.FIND], ids[v.ANSWER])) == ids[v.FIND]:
-            state = self._extend(cache, [ids[v.FIND]], cache.get_seq_length())
-            second = self._best(state, (ids[v.TO], ids[v.CAMERA], ids[v.ANSWER]))
-            following = list(self._writer.following(second)[1:])
-        else:
-            following = [ids[v.ANSWER]]
+        steps = self.ask_steps(encoded, question, max_new_tokens)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return str(end.value)
+
+    def ask_steps(self, encoded: EncodedPicture, question: str, max_new_tokens: int = 48) -> Generator[None, None, str]:
+        """`ask`, giving way after every token; returns the answer."""
         said: list[int] = []
+        cache, following = self._asked(encoded, question)
         for _ in range(max_new_tokens):
-            state = self._extend(cache, following, cache.get_seq_length())
-            token = int((state @ self._embedding().T).float().argmax())
-            if token == ids[v.END]:
+            yield
+            token = self._next_token(cache, following)
+            if token == self.vocabulary[v.END]:
                 break
             said.append(token)
             following = [token]
         return str(self._tokenizer.decode(said, skip_special_tokens=True)).strip()
+
+    @torch.inference_mode()
+    def _asked(self, encoded: EncodedPicture, question: str) -> tuple[Any, list[int]]:
+        """The cache behind a question and the groundings that the model chooses to make, and the tokens that follow."""
+        ids = self.vocabulary
+        cache = copy.deepcopy(encoded.cache)
+        state = self._extend(cache, list(self._writer.ask(question)), encoded.length)
+        if self._best(state, (ids[v.FIND], ids[v.ANSWER])) != ids[v.FIND]:
+            return cache, [ids[v.ANSWER]]
+        state = self._extend(cache, [ids[v.FIND]], cache.get_seq_length())
+        second = self._best(state, (ids[v.TO], ids[v.CAMERA], ids[v.ANSWER]))
+        return cache, list(self._writer.following(second)[1:])
+
+    @torch.inference_mode()
+    def _next_token(self, cache: Any, following: list[int]) -> int:
+        state = self._extend(cache, following, cache.get_seq_length())
+        return int((state @ self._embedding().T).float().argmax())
 
     # ---- passes ----
 

@@ -71,3 +71,32 @@ def test_the_card_names_data_licences_and_limits(folder: Path) -> None:
         assert word in card
     assert str(read_marker(folder).pictures) in card.replace(",", "")
     assert json.loads((folder / "config.json").read_text())["architectures"] == ["FastVlmForConditionalGeneration"]
+
+
+def test_asking_step_by_step_says_the_same_and_gives_way_between_words() -> None:
+    model = SpatialVLM.from_pretrained("embedded")
+    view, other = model.look(picture(640, 480)), model.look(picture(320, 240))
+    question = "How tall is the red mug?"
+    at_once = view.ask(question)
+    steps, count = view.ask_steps(question), 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            answer = end.value
+            break
+        count += 1
+        other.measure("mug", relation="height")  # in between, as standing queries are
+    assert answer.valid and answer.text == at_once.text
+    assert count >= len(answer.text.split())
+
+
+def test_the_frame_of_a_view_is_the_one_that_the_robot_knows() -> None:
+    from dataclasses import replace
+
+    model = SpatialVLM.from_pretrained("embedded")
+    up = np.array([0.1, -0.8, -0.5]) / np.linalg.norm([0.1, -0.8, -0.5])
+    known = model.look(replace(picture(640, 480), up=up)).frame()
+    assert known.level == 1 and np.allclose(known.up, up)
+    said = model.look(picture(640, 480)).frame()  # the model's own
+    assert said.level == 1 and np.isclose(np.linalg.norm(said.up), 1)
