@@ -84,8 +84,7 @@ setup(
     package_data={NAME: [f"**/*.{ending}" for ending in _DATA] + ["models/embedded/shipped/README.md"]},
     data_files=[
         (f"share/{NAME}", ["package.xml"]),
-        *shared("config"),
-        *shared("launch"),
+        *(files for folder in ("config", "launch", "msg", "srv", "action") for files in shared(folder)),
     ],
     install_requires=[
         "numpy>=1.26,<3",
@@ -96,7 +95,12 @@ setup(
     ],
     extras_require=EXTRAS,
     entry_points={
-        "console_scripts": ["spatialvlm = spatialvlm_ros.cli.main:main"],
+        "console_scripts": [
+            "spatialvlm = spatialvlm_ros.cli.main:main",
+            "spatialvlm_node = spatialvlm_ros.ros.node_main:main",
+            "spatialvlm_sim = spatialvlm_ros.ros.sim_main:main",
+            "spatialvlm_planner = spatialvlm_ros.ros.planner_main:main",
+        ],
         "gymnasium.envs": ["spatialvlm_ros = spatialvlm_ros.simulation.robot.registration:register"],
     },
 )

@@ -29,12 +29,14 @@ packages+=(numpy)
 "$python" -m venv "$folder"
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE
 here=$(cd "$folder" && pwd)
+"$here/bin/python" -m pip install -q --disable-pip-version-check \
+  -c "$(dirname "$0")/../constraints.txt" "${packages[@]}" 2>&1 | { grep -v '^WARNING' || true; }
+
+# After the installation: pip would leave out what it sees beneath.
 if [ -n "$beneath" ]; then
   site=$("$here/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   "$beneath/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$site/_beneath.pth"
 fi
-"$here/bin/python" -m pip install -q --disable-pip-version-check \
-  -c "$(dirname "$0")/../constraints.txt" "${packages[@]}" 2>&1 | { grep -v '^WARNING' || true; }
 
 # The exported CMake files name the folders of the machine that built the wheels.
 "$here/bin/python" - <<'PY'
