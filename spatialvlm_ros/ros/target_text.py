@@ -25,14 +25,15 @@ _PRONOUNS = _words(
 # Said before the verb.
 _COURTESY = _words(
     "please kindly now next first then and but so just ok okay hey hello hi robot panda try let's let us can could "
-    "would will you i we i'd we'd should must has have to your task is do slowly quickly carefully gently want need like"
+    "would will you i we i'd we'd should must has have to your task is do slowly quickly carefully gently want need "
+    "like"
 )
 _NEGATIONS = _words("not no never don't dont can't cannot mustn't shouldn't avoid without")
 # A verb of going wants a preposition or an article before the object: "go home" names nothing.
 _GOING = _words(
     "go move drive navigate walk come head travel return fly run ride hover stand stop wait park turn rotate look "
-    "point search lead guide position place align steer proceed advance put hand face watch touch press track pass push "
-    "pull lift show give roll select hold"
+    "point search lead guide position place align steer proceed advance put hand face watch touch press track pass "
+    "push pull lift show give roll select hold"
 )
 _TAKING = _words(
     "pick grab get fetch bring take grasp grip reach approach find locate follow visit inspect collect where where's"
@@ -52,14 +53,15 @@ _PARTS = _words("top side edge middle center centre front back left right bottom
 # After the object: where it is, how to go there, and what to do then.
 _AFTER = _PREPOSITIONS | _words(
     "please thanks thank now slowly quickly carefully gently immediately again there here up down away back next "
-    "between through that which who where when if as until then without instead but not rather because so is are or off "
-    "first right"
+    "between through that which who where when if as until then without instead but not rather because so is are or "
+    "off first right"
 )
 _ADJECTIVES_TOO = _words("right back left front first next")
 _NO_NAMES = _words(
     "stop halt wait go home help yes reset what how why who when does is are thanks please hello hi hey ok okay"
 )
-_SENTENCE = _NEGATIONS | _words(
+# Words that a bare name does not have.
+_SENTENCE = _NEGATIONS | _words("away is are was were has have should must shall")
     "away is are was were has have should must shall"
 )  # words that a bare name does not have
 _RELATIVE = _words("that which who where")
