@@ -62,8 +62,6 @@ _NO_NAMES = _words(
 )
 # Words that a bare name does not have.
 _SENTENCE = _NEGATIONS | _words("away is are was were has have should must shall")
-    "away is are was were has have should must shall"
-)  # words that a bare name does not have
 _RELATIVE = _words("that which who where")
 _MOST_WORDS = 6
 
