@@ -17,6 +17,7 @@ from threading import RLock
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+from spatialvlm_ros.models.collector import collector_paused
 from spatialvlm_ros.models.devices import EXTRA
 from spatialvlm_ros.optional import require
 
@@ -34,8 +35,8 @@ def lean_transformers() -> ModuleType:
     Raises:
         MissingDependencyError: transformers or torch is missing.
     """
-    require("torch", EXTRA)
-    with postponed(POSTPONED):
+    with collector_paused(), postponed(POSTPONED):
+        require("torch", EXTRA)
         for name in _TAKE_THEM:
             require(name, EXTRA)
     return sys.modules["transformers"]

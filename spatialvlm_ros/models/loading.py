@@ -15,6 +15,7 @@ from typing import Any
 from spatialvlm_ros.errors import MissingDependencyError, ModelError
 from spatialvlm_ros.models.backend import Backend
 from spatialvlm_ros.models.calibration import FILE_NAME
+from spatialvlm_ros.models.collector import collector_paused
 
 EMBEDDED = "embedded"
 MARKER_FILE = "spatialvlm.json"  # a folder with it holds a model that this package trained
@@ -132,7 +133,8 @@ def resolve(target: str) -> Any:
     """
     module, _, path = target.partition(":")
     try:
-        found: Any = importlib.import_module(module)
+        with collector_paused():
+            found: Any = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("spatialvlm_ros"):
             raise ModelError("this installation has no such kind of model", module, "Install it whole.") from error

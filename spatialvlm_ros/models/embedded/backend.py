@@ -16,6 +16,7 @@ from torch import Tensor
 from spatialvlm_ros.errors import ModelError
 from spatialvlm_ros.models.backend import FrameReading, Locations, Readings
 from spatialvlm_ros.models.caches import select_rows
+from spatialvlm_ros.models.collector import collector_paused
 from spatialvlm_ros.models.devices import pick_device, pick_dtype
 from spatialvlm_ros.models.embedded import vocabulary as v
 from spatialvlm_ros.models.embedded.folder import ModelCardData, read_marker
@@ -73,6 +74,7 @@ class EmbeddedBackend:
         self.device, self.dtype = first.device, first.dtype
 
     @staticmethod
+    @collector_paused()
     def from_pretrained(
         folder: str | Path, dtype: str = "auto", device: str = "auto", name: str | None = None
     ) -> EmbeddedBackend:
