@@ -116,6 +116,10 @@ def _frames(name: str, key: str) -> Metric:
     return Metric(name, ("auto", key), "/s", higher=True, tolerance=TIMING)
 
 
+def _hub(name: str, kind: str, way: str) -> Metric:
+    return Metric(name, (kind, way, "gain"), "x", 10, higher=True, tolerance=TIMING)
+
+
 def _training(name: str, stage: str, key: str, unit: str, scale: float = 1.0) -> Metric:
     return Metric(f"{stage} stage: {name}", (stage, key), unit, higher=True, scale=scale, tolerance=TIMING)
 
@@ -234,6 +238,14 @@ BENCHMARKS: dict[str, Benchmark] = {
             Metric("peak memory", ("peak_mib",), "MiB", 1200),
         ),
         gpu=True,
+    ),
+    "hub": Benchmark(
+        "Hub models (random weights): 16 questions, encode once against generate",
+        ("hub_speed.py", "--json"),
+        (
+            _hub("Qwen2.5-VL, digit tree, sharp as a trained model", "qwen", "digit tree, sharpness 16"),
+            _hub("Qwen2.5-VL, quantity tokens", "qwen", "quantity tokens"),
+        ),
     ),
     "training": Benchmark(
         "Training the shipped model's shape in one process. The share of the peak: operations of a step's matrix "
