@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.ros.query_text import read_known_sizes, read_query
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Parameter:
         if isinstance(self.default, tuple):
             if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
                 raise ConfigError(f"the parameter {self.name} is a list of strings", value)
-            value = tuple(str(v) for v in value)
+            value = tuple(str(v) for v in value if str(v).strip())  # [""] is how YAML writes an empty list of strings
         elif type(value) is not type(self.default):
             raise ConfigError(f"the parameter {self.name} is of type {type(self.default).__name__}", value)
         if self.choices and value not in self.choices:
@@ -72,6 +75,14 @@ def _sizes(lines: Sequence[str]) -> None:
     read_known_sizes(lines)
 
 
+def _camera_names(names: Sequence[str]) -> None:
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ConfigError("this is no name of a camera", name, "Letters, digits and _, a letter first.")
+    if len(set(names)) != len(names):
+        raise ConfigError("two cameras have one name", list(names))
+
+
 def _declared(default: Any, description: str, **about: Any) -> Any:
     return field(default=default, metadata={"about": {"description": description, **about}})
 
@@ -89,6 +100,11 @@ class Settings:
     )
     wait_for_model_s: float = _declared(
         120.0, "Seconds autostart waits for the weights before it tries again.", low=1.0, high=3600.0
+    )
+    cameras: tuple[str, ...] = _declared(
+        (),
+        "Names of several cameras that share the model: each has its topics under its name. Empty for one camera.",
+        check=_camera_names,
     )
     image_transport: str = _declared("raw", "How colour pictures come.", choices=("raw", "compressed"))
     depth_transport: str = _declared("raw", "How depth comes.", choices=("raw", "compressedDepth"))

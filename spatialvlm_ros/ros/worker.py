@@ -58,6 +58,7 @@ class _Stream:
     handle: Callable[[Any, Any], None]
     picture: Any = None
     waiting: bool = False
+    busy: bool = False
     replaced: int = 0
 
 
@@ -95,10 +96,17 @@ class ModelWorker:
             self._streams[self._next_stream] = _Stream(handle)
             return self._next_stream
 
-    def close_stream(self, stream: int) -> None:
-        """Forgets a camera; a picture that is being worked on is finished."""
+    def close_stream(self, stream: int, timeout_s: float = 1.0) -> bool:
+        """Forgets a camera, and waits for the picture that is being worked on.
+
+        Returns:
+            Whether nothing is worked on any more; False when the time ran out.
+        """
         with self._wake:
-            self._streams.pop(stream, None)
+            known = self._streams.pop(stream, None)
+            if known is None or threading.current_thread() is self._thread:
+                return True
+            return self._wake.wait_for(lambda: not known.busy, timeout_s)
 
     def offer(self, stream: int, picture: Any) -> None:
         """The newest picture of a camera; one that still waits is replaced and counted."""
@@ -137,6 +145,11 @@ class ModelWorker:
             self._wake.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread still runs."""
+        return self._thread.is_alive()
 
     # ---- the thread ----
 
@@ -178,7 +191,8 @@ class ModelWorker:
                 stream = self._waiting_stream()
                 if stream is not None:
                     picture, stream.picture, stream.waiting = stream.picture, None, False
-                    return lambda: _handle(stream, model, picture)
+                    stream.busy = True
+                    return lambda: self._handle(stream, model, picture)
                 if self._short:
                     job = self._short.popleft()
                     return lambda: self._do(job, model)
@@ -195,6 +209,15 @@ class ModelWorker:
                 self._streams[number] = self._streams.pop(number)
                 return stream
         return None
+
+    def _handle(self, stream: _Stream, model: Any, picture: Any) -> None:
+        try:
+            stream.handle(model, picture)
+        except Exception:
+            _log.exception("working on a picture failed")
+        with self._wake:
+            stream.busy = False
+            self._wake.notify_all()
 
     def _do(self, job: _Job, model: Any) -> None:
         if self._still_wanted(job):
@@ -250,13 +273,6 @@ class ModelWorker:
         if self.state is ModelState.FAILED:
             return WorkerClosedError("the model could not be loaded", self.fault, "See the node's log.")
         return WorkerClosedError("the node is shutting down", remedy="Ask again when it is active.")
-
-
-def _handle(stream: _Stream, model: Any, picture: Any) -> None:
-    try:
-        stream.handle(model, picture)
-    except Exception:
-        _log.exception("working on a picture failed")
 
 
 def _late() -> DeadlineError:

@@ -1,0 +1,219 @@
+"""The subscriptions of one camera: they follow the publishers' QoS and end in one synchroniser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu
+
+from spatialvlm_ros.ros.observations import CameraMessages, nanoseconds
+from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.reliability import Reliability, unheard, wanted_reliability
+from spatialvlm_ros.ros.synchroniser import Slot, SlotCounts, Synchroniser, SyncLimits
+from spatialvlm_ros.ros.topics import INTERFACES
+
+_POLICY = {
+    Reliability.RELIABLE: QoSReliabilityPolicy.RELIABLE,
+    Reliability.BEST_EFFORT: QoSReliabilityPolicy.BEST_EFFORT,
+}
+# Event handlers of a subscription that is destroyed while the executor waits would raise in the executor; what they
+# would say (QoS that does not match) we find out ourselves.
+QUIET = {"event_callbacks": SubscriptionEventCallbacks(use_default_callbacks=False)}
+_FOLLOW_EVERY_S = 0.5
+_FLUSH_EVERY_S = 0.05
+
+
+@dataclass
+class _Input:
+    """One subscription."""
+
+    slot: str
+    topic: str
+    type: Any
+    subscription: Any = None
+    reliability: Reliability | None = None
+    unheard: int = 0
+    restarts: int = 0
+
+
+class CameraInputs:
+    """Subscribes to the topics of a camera and gives complete sets of messages on.
+
+    Args:
+        node: owner of the subscriptions.
+        settings: of the node.
+        camera: prefix of the topics, "" for the only camera.
+        give: called with each `CameraMessages`, in a callback of the node: it must return soon.
+        imu: called with each Imu message.
+        jumped: called when the stamps have started again (a recording plays once more).
+        group: callback group of everything here (mutually exclusive keeps the order of messages).
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        settings: Settings,
+        camera: str,
+        give: Callable[[CameraMessages], None],
+        imu: Callable[[Any], None],
+        jumped: Callable[[], None],
+        group: CallbackGroup,
+    ) -> None:
+        self._jumped, self._jumps = jumped, 0
+        self._node, self._settings, self._group, self._give, self._on_imu = node, settings, group, give, imu
+        compressed = settings.image_transport == "compressed"
+        inputs = [
+            _input("image", "image/compressed" if compressed else "image", camera),
+            _input("camera_info", "camera_info", camera),
+        ]
+        slots = [Slot("image", required=True), Slot("camera_info", "image")]
+        if settings.use_depth:
+            squeezed = settings.depth_transport == "compressedDepth"
+            inputs += [
+                _input("depth", "depth/compressedDepth" if squeezed else "depth", camera),
+                _input("depth_camera_info", "depth_camera_info", camera),
+            ]
+            slots += [Slot("depth"), Slot("depth_camera_info", "depth")]
+        self._names = [slot.name for slot in slots]
+        self._inputs = inputs
+        self._synchroniser = Synchroniser(slots, SyncLimits(slop_ns=int(settings.slop_s * 1e9)))
+        self._last_image = 0.0
+        self._follow()
+        self._timers = [
+            steady_timer(node, _FOLLOW_EVERY_S, self._follow, group),
+            steady_timer(node, _FLUSH_EVERY_S, self._flush, group),
+        ]
+        self._imu = None
+        if settings.use_imu:
+            profile = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+            name = INTERFACES["imu"].topic(camera)
+            self._imu = node.create_subscription(Imu, name, self._on_imu, profile, callback_group=group, **QUIET)
+
+    # ---- what the rest of the node asks ----
+
+    @property
+    def image_topic(self) -> str:
+        """Resolved name."""
+        return str(self._node.resolve_topic_name(self._inputs[0].topic))
+
+    def counts(self) -> dict[str, SlotCounts]:
+        """What became of the messages, by slot."""
+        return self._synchroniser.counts()
+
+    def unheard(self) -> dict[str, int]:
+        """Publishers that are not heard because of their QoS, by resolved topic."""
+        return {str(self._node.resolve_topic_name(i.topic)): i.unheard for i in self._inputs if i.unheard}
+
+    def reliabilities(self) -> dict[str, str]:
+        """What each input is subscribed with."""
+        return {i.slot: str(i.reliability) for i in self._inputs}
+
+    def seconds_without_image(self) -> float:
+        """Since the last picture arrived; since the start if none has."""
+        return time.monotonic() - self._last_image
+
+    def clear(self) -> None:
+        """Forget what waits, after a jump of the clock."""
+        self._synchroniser.clear()
+
+    def close(self) -> None:
+        """Ends all subscriptions."""
+        for timer in self._timers:
+            self._node.destroy_timer(timer)
+        for entry in self._inputs:
+            if entry.subscription is not None:
+                self._node.destroy_subscription(entry.subscription)
+                entry.subscription = None
+        if self._imu is not None:
+            self._node.destroy_subscription(self._imu)
+
+    # ---- QoS ----
+
+    def _follow(self) -> None:
+        """Subscribes, or subscribes again where the publishers have changed their reliability."""
+        self._last_image = self._last_image or time.monotonic()
+        for entry in self._inputs:
+            offered = self._offered(entry)
+            wanted = wanted_reliability(self._settings.reliability, offered)
+            if entry.reliability is None or (offered and wanted is not entry.reliability):
+                self._subscribe(entry, wanted)
+            before, entry.unheard = entry.unheard, unheard(entry.reliability or wanted, offered)
+            if entry.unheard > before:
+                self._node.get_logger().warning(
+                    f"{entry.unheard} best-effort publisher(s) of {entry.topic} are not heard: set reliability to auto"
+                )
+
+    def _offered(self, entry: _Input) -> list[Reliability]:
+        name = self._node.resolve_topic_name(entry.topic)
+        found = self._node.get_publishers_info_by_topic(name)
+        best_effort = QoSReliabilityPolicy.BEST_EFFORT
+        return [
+            Reliability.BEST_EFFORT if p.qos_profile.reliability == best_effort else Reliability.RELIABLE for p in found
+        ]
+
+    def _subscribe(self, entry: _Input, reliability: Reliability) -> None:
+        old = entry.subscription
+        # Two: a picture that comes while the last is taken is not lost; more would only be old ones.
+        profile = QoSProfile(depth=2, history=QoSHistoryPolicy.KEEP_LAST, reliability=_POLICY[reliability])
+        entry.subscription = self._node.create_subscription(
+            entry.type,
+            entry.topic,
+            lambda m, slot=entry.slot: self._take(slot, m),
+            profile,
+            callback_group=self._group,
+            **QUIET,
+        )
+        entry.restarts += old is not None
+        entry.reliability = reliability
+        if old is not None:
+            self._node.destroy_subscription(old)
+
+    # ---- messages ----
+
+    def _take(self, slot: str, message: Any) -> None:
+        now = time.monotonic()
+        if slot == "image":
+            self._last_image = now
+        self._pass_on(self._synchroniser.add(slot, nanoseconds(message.header.stamp), message), now)
+
+    def _flush(self) -> None:
+        """When pictures stop, or depth stops, no stamp moves time on: what waits too long goes without."""
+        if time.monotonic() - self._last_image > 2 * _FLUSH_EVERY_S:
+            self._pass_on(self._synchroniser.flush(), time.monotonic())
+
+    def _pass_on(self, parts: tuple[Any, ...] | None, now: float) -> None:
+        if self._synchroniser.jumps_back != self._jumps:
+            self._jumps = self._synchroniser.jumps_back
+            self._jumped()
+        if parts is not None:
+            found = dict(zip(self._names, parts, strict=True))
+            self._give(
+                CameraMessages(
+                    found["image"], found["camera_info"], found.get("depth"), found.get("depth_camera_info"), now
+                )
+            )
+
+
+_TYPES: dict[str, Any] = {
+    "sensor_msgs/msg/Image": Image,
+    "sensor_msgs/msg/CompressedImage": CompressedImage,
+    "sensor_msgs/msg/CameraInfo": CameraInfo,
+}
+
+
+def _input(slot: str, name: str, camera: str) -> _Input:
+    entry = INTERFACES[name]
+    return _Input(slot, entry.topic(camera), _TYPES[entry.type])
+
+
+def steady_timer(node: Node, seconds: float, call: Callable[[], None], group: CallbackGroup) -> Any:
+    """A timer that also runs while simulated time stands still."""
+    return node.create_timer(seconds, call, callback_group=group, clock=Clock(clock_type=ClockType.STEADY_TIME))

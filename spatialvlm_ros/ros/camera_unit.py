@@ -1,0 +1,344 @@
+"""One camera: from messages to answers. What arrives is worked on in the model's thread; nothing here knows rclpy."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from spatialvlm_ros.errors import SpatialVLMError, TransformError
+from spatialvlm_ros.geometry.frames import CanonicalFrame
+from spatialvlm_ros.geometry.transforms import Transform
+from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason
+from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+from spatialvlm_ros.models.view import View
+from spatialvlm_ros.ros.observations import CameraMessages, FrameRefusedError, ObservationBuilder, Seen
+from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.standing import Standing
+from spatialvlm_ros.ros.statistics import FrameTimes, Statistics
+from spatialvlm_ros.ros.transform_store import TransformStore
+from spatialvlm_ros.ros.worker import DeadlineError, ModelWorker
+from spatialvlm_ros.scenes.relations import RELATIONS
+from spatialvlm_ros.tracking.object_tracks import ObjectTracks, TrackedObject, TrackSettings
+from spatialvlm_ros.tracking.quantity_filter import FilterBank, FilteredEstimate
+
+T = TypeVar("T")
+
+_FUTURE_NS = 500_000_000  # a stamp that is further ahead of the clock is no jitter
+
+
+class NoPictureError(SpatialVLMError):
+    """There is no picture to answer from.
+
+    Attributes:
+        reason: what the answer says.
+    """
+
+    def __init__(self, reason: Reason, fault: str, remedy: str = "") -> None:
+        super().__init__(fault, remedy=remedy)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """Everything that is said of one picture.
+
+    Attributes:
+        messages: the picture.
+        frame_id: of the optical frame.
+        seen: None where the picture was refused.
+        estimates: of the standing queries; filtered: the same over time, () when not filtered.
+        objects: the located objects, tracked.
+        target: the one of them that planners want.
+        frame: the canonical frame of the view.
+    """
+
+    messages: CameraMessages
+    frame_id: str
+    seen: Seen | None
+    estimates: tuple[Estimate, ...] = ()
+    filtered: tuple[FilteredEstimate, ...] = ()
+    objects: tuple[TrackedObject, ...] = ()
+    target: TrackedObject | None = None
+    frame: CanonicalFrame | None = None
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A picture, and the model's view of it."""
+
+    messages: CameraMessages
+    seen: Seen
+    view: View
+
+
+class CameraUnit:
+    """The work of one camera.
+
+    Args:
+        name: prefix of its topics, "" for the only camera.
+        settings: of the node.
+        worker: owner of the model.
+        transforms: what is known of the frames.
+        now_ns: the node's clock, nanoseconds; 0 while simulated time is not known.
+        publish: is given each result, in the worker's thread; returns when all is published.
+        wants_objects: whether somebody listens to located objects.
+        image_topic: resolved name of the picture topic.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        worker: ModelWorker,
+        transforms: TransformStore,
+        now_ns: Callable[[], int],
+        publish: Callable[[FrameResult], None],
+        wants_objects: Callable[[], bool],
+        image_topic: str = "image",
+    ) -> None:
+        self.name, self.statistics = name, Statistics()
+        self.standing = Standing.of(settings)
+        self._settings, self._worker, self._now_ns = settings, worker, now_ns
+        self._publish, self._wants_objects = publish, wants_objects
+        self.builder = ObservationBuilder(settings, transforms, image_topic)
+        self._bank, self._tracks = FilterBank(), ObjectTracks(TrackSettings(max_gap_s=settings.track_gap_s))
+        self._fixed_frame = ""
+        self._newest: CameraMessages | None = None
+        self._arrived = threading.Condition()
+        self._looked: Looked | None = None
+        self._last_offer = 0.0
+        self._reset = False
+        self._stream = worker.open_stream(self._handle)
+
+    # ---- called by callbacks ----
+
+    def offer(self, messages: CameraMessages) -> None:
+        """The newest picture. Older than ``max_age_s`` or sooner than ``max_rate_hz`` allows: counted and left."""
+        self.statistics.count("received")
+        age = self._age_ns(messages)
+        if age > self._settings.max_age_s * 1e9:
+            text = f"a picture is {age * 1e-9:.1f} s old; a recording needs use_sim_time and ros2 bag play --clock"
+            return self.statistics.count("stale", text)
+        if age < -_FUTURE_NS:
+            self.statistics.count("future", f"a picture is stamped {-age * 1e-9:.1f} s in the future")
+        with self._arrived:
+            self._newest = messages
+            self._arrived.notify_all()
+        rate = self._settings.max_rate_hz
+        if rate and messages.received - self._last_offer < 1 / rate:
+            return self.statistics.count("throttled")
+        self._last_offer = messages.received
+        self._worker.offer(self._stream, messages)
+
+    def apply(self, settings: Settings) -> None:
+        """Live parameters have changed. Standing queries that a service set stay, unless their parameter changed."""
+        before, self._settings = self._settings, settings
+        fresh = Standing.of(settings)
+        for name in ("queries", "target", "known_sizes"):
+            if getattr(before, name) != getattr(settings, name):
+                self.standing = replace(self.standing, **{name: getattr(fresh, name)})
+        if before.track_gap_s != settings.track_gap_s:
+            self._tracks = ObjectTracks(TrackSettings(max_gap_s=settings.track_gap_s))
+
+    def reset(self) -> None:
+        """Forget tracks and filters before the next picture: time has jumped back."""
+        self.statistics.count("resets")
+        self._reset = True
+        with self._arrived:
+            self._newest = None
+
+    def replaced(self) -> int:
+        """Pictures that were replaced by a newer one before the model had time."""
+        return self._worker.replaced(self._stream)
+
+    def close(self) -> None:
+        """No more pictures."""
+        self._worker.close_stream(self._stream)
+        with self._arrived:
+            self._newest = None
+            self._arrived.notify_all()
+
+    # ---- called by services, in their own threads ----
+
+    def with_view(self, work: Callable[[Looked], T], deadline_s: float) -> T:
+        """Does ``work`` on the view of the newest picture, in the model's thread, and waits for it.
+
+        Raises:
+            NoPictureError: no picture young enough, or its camera is not known.
+            DeadlineError: not in time.
+            SpatialVLMError: what the work raised.
+        """
+        end = time.monotonic() + deadline_s
+        self.wait_for_picture(end)
+        return self._waited(self._worker.call(lambda model: work(self._current(model)), end - time.monotonic()), end)
+
+    def steps_with_view(self, work: Callable[[Looked], Generator[Any, None, T]], deadline_s: float) -> T:
+        """The same with work in steps, which give way to standing queries."""
+        end = time.monotonic() + deadline_s
+        self.wait_for_picture(end)
+
+        def steps(model: SpatialVLM) -> Generator[Any, None, T]:
+            return (yield from work(self._current(model)))
+
+        return self._waited(self._worker.steps(steps, end - time.monotonic()), end)
+
+    def steps_with(self, messages: CameraMessages, work: Callable[[Looked], Generator[Any, None, T]], s: float) -> T:
+        """The same about a picture that was sent along."""
+        end = time.monotonic() + s
+
+        def steps(model: SpatialVLM) -> Generator[Any, None, T]:
+            return (yield from work(self._look(model, messages)))
+
+        return self._waited(self._worker.steps(steps, s), end)
+
+    def wait_for_picture(self, end: float) -> None:
+        """Until there is one that is young enough.
+
+        Raises:
+            NoPictureError: there is none at ``end`` (monotonic seconds).
+        """
+        with self._arrived:
+            if self._arrived.wait_for(self._is_fresh, max(0.0, end - time.monotonic())):
+                return
+            old = self._newest is not None
+        raise NoPictureError(
+            Reason.STALE if old else Reason.TIMEOUT,
+            "the newest picture is too old" if old else "no picture has come",
+            "Does the camera publish, and is the topic remapped?",
+        )
+
+    @staticmethod
+    def _waited(future: Future[T], end: float) -> T:
+        try:
+            return future.result(max(0.0, end - time.monotonic()) + 0.05)
+        except FutureTimeoutError:
+            future.cancel()
+            raise DeadlineError("there was no answer before the deadline", remedy="Allow more time.") from None
+
+    def _is_fresh(self) -> bool:
+        return self._newest is not None and self._age_ns(self._newest) <= self._settings.max_age_s * 1e9
+
+    def _age_ns(self, messages: CameraMessages) -> int:
+        """Of a picture; 0 where the stamp or the clock says nothing."""
+        now, stamp = self._now_ns(), messages.stamp_ns
+        return now - stamp if now > 0 and stamp > 0 else 0
+
+    # ---- in the model's thread ----
+
+    def _current(self, model: SpatialVLM) -> Looked:
+        messages = self._newest
+        if messages is None:
+            raise NoPictureError(Reason.TIMEOUT, "no picture has come")
+        if self._looked is not None and self._looked.messages is messages:
+            return self._looked
+        self._looked = self._look(model, messages)
+        return self._looked
+
+    def _look(self, model: SpatialVLM, messages: CameraMessages) -> Looked:
+        try:
+            seen = self.builder.build(messages)
+        except FrameRefusedError as error:
+            self.statistics.count(error.fault_name, str(error))
+            raise NoPictureError(error.reason, str(error).removesuffix(".")) from error
+        for name, detail in seen.faults.items():
+            self.statistics.count(name, detail)
+        return Looked(messages, seen, model.look(seen.observation, self.standing.known_sizes, seen.gripper))
+
+    def _handle(self, model: SpatialVLM, messages: CameraMessages) -> None:
+        started = time.monotonic()
+        if self._age_ns(messages) > self._settings.max_age_s * 1e9:
+            return self.statistics.count("stale", "a picture became too old while the model was busy")
+        if self._reset:
+            self._reset, self._looked = False, None
+            self._bank.reset()
+            self._tracks.reset()
+        standing, locate = self.standing, self._wants_objects()
+        if not standing.queries and not standing.target and not locate:
+            return self.statistics.count("unasked")
+        clock = _ModelClock()
+        try:
+            result = self._result(model, messages, standing, clock)
+        except NoPictureError as error:
+            result = self._refused(messages, standing, error)
+        self._publish(result)
+        ended = time.monotonic()
+        latency = max(self._age_ns(messages), 0) * 1e-9
+        self.statistics.frame(FrameTimes(messages.received, started, ended, clock.seconds, latency))
+
+    def _result(
+        self, model: SpatialVLM, messages: CameraMessages, standing: Standing, clock: _ModelClock
+    ) -> FrameResult:
+        try:
+            seen = self.builder.build(messages)
+        except FrameRefusedError as error:
+            self.statistics.count(error.fault_name, str(error))
+            raise NoPictureError(error.reason, str(error).removesuffix(".")) from error
+        for name, detail in seen.faults.items():
+            self.statistics.count(name, detail)
+        with clock:
+            view = model.look(seen.observation, standing.known_sizes, seen.gripper)
+            estimates = tuple(view.measure_many(standing.queries))
+            located = tuple(view.locate_many(standing.objects())) if standing.objects() else ()
+            frame = view.frame()
+        self._looked = Looked(messages, seen, view)
+        filtered = tuple(self._bank.update(messages.stamp_ns, estimates)) if self._settings.filter else ()
+        objects = self._tracked(messages.stamp_ns, seen, located)
+        target = next((o for o in objects if o.name == standing.target), None) if standing.target else None
+        frame_id = seen.observation.frame_id
+        return FrameResult(messages, frame_id, seen, estimates, filtered, objects, target, frame)
+
+    def _tracked(self, stamp_ns: int, seen: Seen, located: tuple[LocatedObject, ...]) -> tuple[TrackedObject, ...]:
+        if seen.fixed_frame != self._fixed_frame:
+            self._fixed_frame = seen.fixed_frame
+            self._tracks.reset()  # positions of another frame
+        return tuple(self._tracks.update(stamp_ns, located, seen.camera_pose))
+
+    def _refused(self, messages: CameraMessages, standing: Standing, error: NoPictureError) -> FrameResult:
+        estimates = tuple(refusal_of(query, error.reason, str(error)) for query in standing.queries)
+        filtered = tuple(self._bank.update(messages.stamp_ns, estimates)) if self._settings.filter else ()
+        return FrameResult(messages, messages.image.header.frame_id, None, estimates, filtered)
+
+
+class _ModelClock:
+    """Adds up the seconds in the model."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.monotonic() - self._began
+
+
+def refusal_of(query: Query, reason: Reason, detail: str) -> Estimate:
+    """The invalid answer to a query."""
+    unit = RELATIONS[query.kind].unit
+    reference = "" if query.reference is None else str(query.reference)
+    return Estimate.invalid(query.kind, str(query.subject), reference, reason, unit, detail)
+
+
+def in_frame(seen: Seen, transforms: TransformStore, target_frame: str, stamp_ns: int) -> Transform:
+    """Takes points of the optical frame into the frame that numbers are published in.
+
+    Raises:
+        TransformError: the frames are not linked at that time.
+    """
+    optical = seen.observation.frame_id
+    if not target_frame or target_frame == optical:
+        return Transform.identity()
+    if target_frame == seen.fixed_frame and seen.camera_pose is not None:
+        return seen.camera_pose
+    try:
+        return transforms.lookup(target_frame, optical, stamp_ns)
+    except TransformError:
+        if seen.camera_pose is None:
+            raise
+        return transforms.lookup(target_frame, seen.fixed_frame, stamp_ns) @ seen.camera_pose

@@ -1,0 +1,43 @@
+"""The parameter table as ROS parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.node import Node
+
+from spatialvlm_ros.ros.parameters import PARAMETERS, Parameter, Settings
+
+
+def declare(node: Node) -> None:
+    """Declares all parameters with description and range."""
+    for parameter in PARAMETERS.values():
+        default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+        node.declare_parameter(parameter.name, default, descriptor_of(parameter))
+
+
+def descriptor_of(parameter: Parameter) -> Any:
+    """What `ros2 param describe` shows."""
+    descriptor = ParameterDescriptor(name=parameter.name, description=parameter.description)
+    if parameter.choices:
+        descriptor.additional_constraints = f"one of: {', '.join(parameter.choices)}"
+    if parameter.low is not None and parameter.high is not None and isinstance(parameter.default, float):
+        descriptor.floating_point_range = [FloatingPointRange(from_value=parameter.low, to_value=parameter.high)]
+    # An empty list has no type in ROS; our own check knows it.
+    descriptor.dynamic_typing = isinstance(parameter.default, tuple)
+    return descriptor
+
+
+def read(node: Node) -> Settings:
+    """The values that are set now.
+
+    Raises:
+        ConfigError: one that may not be.
+    """
+    return Settings.of({name: given(node.get_parameter(name).value) for name in PARAMETERS})
+
+
+def given(value: Any) -> Any:
+    """A value as `Parameter.validated` wants it: an unset or empty list is ()."""
+    return () if value is None else value

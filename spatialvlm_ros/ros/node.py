@@ -1,0 +1,314 @@
+"""The lifecycle node: camera topics in, distances, objects and answers out.
+
+configure   reads the parameters, makes publishers and servers, begins to load the weights; returns at once
+activate    subscribes; fails with the reason while the weights are not there
+deactivate  ends the subscriptions; servers answer `not_configured`
+cleanup     forgets everything
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.clock import JumpThreshold
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from spatialvlm_ros.errors import SpatialVLMError
+from spatialvlm_ros.ros.actions import CameraActions
+from spatialvlm_ros.ros.autostart import Autostart, Step
+from spatialvlm_ros.ros.camera_inputs import CameraInputs, steady_timer
+from spatialvlm_ros.ros.camera_unit import CameraUnit
+from spatialvlm_ros.ros.declaring import declare, given, read
+from spatialvlm_ros.ros.diagnostics import Before, InputState, Level, Status, camera_status, model_status
+from spatialvlm_ros.ros.interfaces import interfaces
+from spatialvlm_ros.ros.outputs import CameraOutputs
+from spatialvlm_ros.ros.parameters import PARAMETERS, Settings
+from spatialvlm_ros.ros.services import CameraServices, Turnstile
+from spatialvlm_ros.ros.shared_models import SHARED_MODELS, ModelSpec
+from spatialvlm_ros.ros.synchroniser import SlotCounts
+from spatialvlm_ros.ros.tf_link import TfLink
+from spatialvlm_ros.ros.topics import INTERFACES
+from spatialvlm_ros.ros.transform_store import TransformStore
+from spatialvlm_ros.ros.worker import ModelState, ModelWorker
+
+NODE_NAME = "spatialvlm"
+_AUTOSTART_EVERY_S = 0.1
+_DIAGNOSTICS_EVERY_S = 1.0
+
+
+@dataclass
+class _Camera:
+    """Everything of one camera; ``unit`` and ``inputs`` while the node is active."""
+
+    outputs: CameraOutputs
+    services: CameraServices
+    unit: CameraUnit | None = None
+    inputs: CameraInputs | None = None
+    reported: Before = Before({})
+
+
+class SpatialVLMNode(LifecycleNode):
+    """See the module.
+
+    Args:
+        name: of the node.
+        options: of `rclpy.lifecycle.LifecycleNode`.
+
+    Raises:
+        MissingDependencyError: the interfaces of this package were not built.
+    """
+
+    def __init__(self, name: str = NODE_NAME, **options: Any) -> None:
+        interfaces()  # says how to build them, before anything else fails without them
+        super().__init__(name, **options)
+        declare(self)
+        self._settings: Settings | None = None
+        self._worker: ModelWorker | None = None
+        self._spec: ModelSpec | None = None
+        self._cameras: dict[str, _Camera] = {}
+        self._actions: dict[str, CameraActions] = {}
+        self._transforms = TransformStore()
+        self._tf: TfLink | None = None
+        self._waiting = ReentrantCallbackGroup()
+        self._housekeeping = MutuallyExclusiveCallbackGroup()
+        self._frames = MutuallyExclusiveCallbackGroup()
+        self._turnstile = Turnstile()
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self._diagnostics = self.create_publisher(DiagnosticArray, INTERFACES["/diagnostics"].topic(), 10)
+        back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
+        self._jumps = self.get_clock().create_jump_callback(back, post_callback=lambda _: self._time_jumped())
+        self._timers_kept = [
+            steady_timer(self, _DIAGNOSTICS_EVERY_S, self._report, self._housekeeping),
+        ]
+        if self.get_parameter("autostart").value:
+            self._autostart = Autostart(float(self.get_parameter("wait_for_model_s").value))
+            self._timers_kept.append(
+                steady_timer(self, _AUTOSTART_EVERY_S, self._start_by_itself, MutuallyExclusiveCallbackGroup())
+            )
+
+    # ---- transitions ----
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Parameters, publishers, servers; the weights are loaded behind this."""
+        try:
+            self._settings = read(self)
+            self._spec = ModelSpec.of(self._settings)
+            self._worker = SHARED_MODELS.acquire(self._spec)
+            self._tf = TfLink(self, self._transforms, self._frames)
+            for camera in self._settings.cameras or ("",):
+                self._cameras[camera] = self._made(camera, self._settings)
+        except SpatialVLMError as error:
+            self.get_logger().error(f"cannot configure: {error}")
+            self._forget()
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribes, if the weights are there."""
+        assert self._worker is not None and self._settings is not None
+        if self._worker.state is not ModelState.READY:
+            why = self._worker.fault or f"the model is {self._worker.state}"
+            self.get_logger().warning(f"cannot activate yet: {why}")
+            return TransitionCallbackReturn.FAILURE
+        try:
+            for name, camera in self._cameras.items():
+                self._open(name, camera, self._settings, self._worker)
+        except SpatialVLMError as error:
+            self.get_logger().error(f"cannot activate: {error}")
+            self._close_units()
+            return TransitionCallbackReturn.FAILURE
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Ends the subscriptions."""
+        self._close_units()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forgets everything."""
+        self._forget()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """From any state."""
+        self._forget()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """A transition raised: back to unconfigured."""
+        self._forget()
+        return TransitionCallbackReturn.SUCCESS
+
+    def stop_work(self) -> ModelWorker | None:
+        """Before the executor ends: no more pictures, and whoever waits for the model is refused.
+
+        Returns:
+            The worker, whose thread may still be in the middle of a pass.
+        """
+        worker, self._worker = self._worker, None
+        for camera in self._cameras.values():
+            if camera.unit is not None:
+                camera.unit.close()
+        if worker is not None and self._spec is not None:
+            SHARED_MODELS.release(self._spec, worker)
+        return worker
+
+    # ---- parts of transitions ----
+
+    def _made(self, name: str, settings: Settings) -> _Camera:
+        assert self._tf is not None
+        outputs = CameraOutputs(self, name, settings, self._transforms, self._tf.broadcast, self._frames)
+        services = CameraServices(
+            self, name, lambda: self._unit_of(name), self._deadline_s, self._turnstile, self._waiting
+        )
+        if name not in self._actions:
+            self._actions[name] = CameraActions(self, name, self._waiting)
+        return _Camera(outputs, services)
+
+    def _open(self, name: str, camera: _Camera, settings: Settings, worker: ModelWorker) -> None:
+        topic = INTERFACES["image"].topic(name)
+        unit = CameraUnit(
+            name,
+            settings,
+            worker,
+            self._transforms,
+            lambda: int(self.get_clock().now().nanoseconds),
+            camera.outputs.publish,
+            camera.outputs.wants_objects,
+            self.resolve_topic_name(topic),
+        )
+        camera.unit = unit
+        camera.reported = Before({})
+
+        def imu(message: Any) -> None:
+            unit.builder.imu = message
+
+        camera.inputs = CameraInputs(self, settings, name, unit.offer, imu, self._time_jumped, self._frames)
+
+    def _close_units(self) -> None:
+        for camera in self._cameras.values():
+            if camera.inputs is not None:
+                camera.inputs.close()
+            if camera.unit is not None:
+                camera.unit.close()
+            camera.inputs = camera.unit = None
+
+    def _forget(self) -> None:
+        self._close_units()
+        for camera in self._cameras.values():
+            camera.services.close()
+            camera.outputs.close()
+        self._cameras.clear()
+        if self._tf is not None:
+            self._tf.close()
+            self._tf = None
+        if self._worker is not None and self._spec is not None:
+            SHARED_MODELS.release(self._spec, self._worker)
+        self._worker = self._spec = self._settings = None
+
+    # ---- callbacks ----
+
+    def _unit_of(self, name: str) -> CameraUnit | None:
+        camera = self._cameras.get(name)
+        return None if camera is None else camera.unit
+
+    def _deadline_s(self) -> float:
+        settings = self._settings
+        return settings.deadline_s if settings is not None else PARAMETERS["deadline_s"].default
+
+    def _time_jumped(self) -> None:
+        """Simulated time was reset, or a recording plays again."""
+        self._transforms.clear()
+        for camera in self._cameras.values():
+            if camera.unit is not None:
+                camera.unit.reset()
+            if camera.inputs is not None:
+                camera.inputs.clear()
+
+    def _on_parameters(self, parameters: list[Any]) -> SetParametersResult:
+        changes = {p.name: given(p.value) for p in parameters if p.name in PARAMETERS}
+        try:
+            if self._settings is None:
+                for name, value in changes.items():
+                    PARAMETERS[name].validated(value)
+            elif changes:
+                self._apply(self._settings.with_live(changes))
+        except SpatialVLMError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _apply(self, settings: Settings) -> None:
+        self._settings = settings
+        for camera in self._cameras.values():
+            camera.outputs.settings = settings
+            if camera.unit is not None:
+                camera.unit.apply(settings)
+
+    def _start_by_itself(self) -> None:
+        state = str(self._state_machine.current_state[1])
+        model = None if self._worker is None else self._worker.state
+        step = self._autostart.next(state, model, time.monotonic())
+        if step is Step.CONFIGURE:
+            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                self._autostart.configured()
+        elif step is Step.ACTIVATE:
+            self.trigger_activate()
+            self.get_logger().info(f"active with the model {self.get_parameter('model').value!r}")
+        elif step is Step.CLEAN_UP:
+            assert self._worker is not None
+            self.get_logger().error(f"the model cannot be loaded: {self._worker.fault}; trying again")
+            self.trigger_cleanup()
+        elif step is Step.WARN:
+            self.get_logger().warning("the weights are still being loaded")
+
+    # ---- diagnostics ----
+
+    def _report(self) -> None:
+        message = DiagnosticArray()
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.status = [_status_message(s) for s in self._statuses()]
+        self._diagnostics.publish(message)
+
+    def _statuses(self) -> list[Status]:
+        me = self.get_fully_qualified_name().lstrip("/")
+        if self._worker is None:
+            return [Status(f"{me}: model", Level.STALE, "not configured", {})]
+        found = [model_status(me, self._worker.state, self._worker.fault, str(self.get_parameter("model").value))]
+        for name, camera in list(self._cameras.items()):
+            label = f"{me}: camera {name}".rstrip()
+            if camera.unit is None or camera.inputs is None:
+                found.append(Status(label, Level.STALE, "not active", {}))
+            else:
+                found.append(self._camera_status(label, camera, camera.unit, camera.inputs))
+        return found
+
+    def _camera_status(self, label: str, camera: _Camera, unit: CameraUnit, inputs: CameraInputs) -> Status:
+        assert self._settings is not None
+        fates = {
+            slot: ", ".join(f"{k} {v}" for k, v in vars(counts).items() if v)
+            for slot, counts in inputs.counts().items()
+        }
+        state = InputState(
+            inputs.seconds_without_image(), inputs.unheard(), inputs.reliabilities(), unit.replaced(), fates
+        )
+        summary = unit.statistics.summary(time.monotonic())
+        status = camera_status(label, summary, state, self._settings.quiet_after_s, camera.reported)
+        camera.reported = Before(summary.counts)
+        return status
+
+
+def _fates(counts: SlotCounts) -> str:
+    return ", ".join(f"{name} {number}" for name, number in vars(counts).items() if number)
+
+
+def _status_message(status: Status) -> Any:
+    values = [KeyValue(key=key, value=value) for key, value in status.values.items()]
+    return DiagnosticStatus(
+        level=bytes([status.level]), name=status.name, message=status.message, hardware_id="", values=values
+    )

@@ -1,0 +1,313 @@
+"""Messages of one camera to an `Observation`: pixels, camera model, registered depth, the vertical, the gripper.
+
+Nothing is guessed and nothing is resized: what does not fit is left out or refused, with a reason. No rclpy in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.bags.camera_info import camera_from_info
+from spatialvlm_ros.bags.gravity import up_from_imu
+from spatialvlm_ros.bags.images import (
+    depth_from_compressed,
+    depth_from_image,
+    rgb_from_compressed,
+    rgb_from_image,
+)
+from spatialvlm_ros.errors import CameraModelError, DepthError, ObservationError, SpatialVLMError, TransformError
+from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.geometry.registration import register_depth
+from spatialvlm_ros.geometry.transforms import Transform
+from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.transform_store import TransformStore
+from spatialvlm_ros.scenes.observation import Observation
+
+Float = NDArray[np.float64]
+
+
+class FrameRefusedError(SpatialVLMError):
+    """No observation can be made of these messages.
+
+    Attributes:
+        reason: what an answer says.
+        fault_name: what is counted.
+    """
+
+    def __init__(self, fault_name: str, reason: Reason, error: SpatialVLMError) -> None:
+        super().__init__(str(error).removesuffix("."))
+        self.fault_name, self.reason = fault_name, reason
+
+
+@dataclass(frozen=True)
+class CameraMessages:
+    """What belongs together, as it came.
+
+    Attributes:
+        image, info, depth, depth_info: messages; all but the image may be None.
+        received: monotonic seconds at which the last of them arrived.
+    """
+
+    image: Any
+    info: Any = None
+    depth: Any = None
+    depth_info: Any = None
+    received: float = 0.0
+
+    @property
+    def stamp_ns(self) -> int:
+        """Of the picture."""
+        return nanoseconds(self.image.header.stamp)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An observation, and what the node knows beside it.
+
+    Attributes:
+        gripper: (3,) tool centre point in the optical frame, metres, or None.
+        fixed_frame: name of a frame that stands still, and ``camera_pose``, which takes points of the optical frame
+            into it; "" and None where none is known.
+        faults: what was wrong but could be left out: name -> sentence.
+    """
+
+    observation: Observation
+    gripper: Float | None = None
+    fixed_frame: str = ""
+    camera_pose: Transform | None = None
+    faults: dict[str, str] = field(default_factory=dict)
+
+
+def nanoseconds(stamp: Any) -> int:
+    """Of a builtin_interfaces/Time."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+class ObservationBuilder:
+    """Makes observations for one camera.
+
+    Args:
+        settings: of the node.
+        transforms: what is known of the frames.
+        image_topic: its resolved name tells whether pictures are rectified (``rectified: auto``).
+    """
+
+    def __init__(self, settings: Settings, transforms: TransformStore, image_topic: str = "image") -> None:
+        self._settings, self._transforms = settings, transforms
+        auto = "rect" in image_topic.lower()
+        self.rectified = auto if settings.rectified == "auto" else settings.rectified == "true"
+        self._levels = tuple(dict.fromkeys(f for f in (settings.support_frame, *settings.level_frames) if f))
+        self.imu: Any = None  # the newest message
+
+    def build(self, messages: CameraMessages) -> Seen:
+        """One observation.
+
+        Raises:
+            FrameRefusedError: the picture cannot be read, or its camera is not known.
+        """
+        image = messages.image
+        rgb = _picture(image)
+        camera = self._camera(messages.info, rgb.shape[1], rgb.shape[0])
+        frame, stamp = image.header.frame_id.lstrip("/"), messages.stamp_ns
+        faults: dict[str, str] = {}
+        depth = self._depth(messages, camera, frame, faults)
+        up = self._up(frame, stamp)
+        height = self._height(frame, stamp)
+        fixed, pose = self._pose(frame, stamp)
+        observation = Observation(rgb, camera, depth, up, height, stamp, frame or "camera")
+        return Seen(observation, self._gripper(frame, stamp), fixed, pose, faults)
+
+    # ---- camera ----
+
+    def _camera(self, info: Any, width: int, height: int) -> Camera:
+        try:
+            if info is None:
+                raise CameraModelError("no CameraInfo has come", remedy="Is camera_info remapped to the camera's?")
+            camera = _camera_of(_Info.of(info), self.rectified)
+            if (camera.width, camera.height) != (width, height):
+                raise CameraModelError(
+                    f"a picture of {width}x{height} came with the CameraInfo of another size",
+                    (camera.width, camera.height),
+                    "Is it the CameraInfo of this topic?",
+                )
+        except SpatialVLMError as error:
+            raise FrameRefusedError("camera_info", Reason.NO_CAMERA_INFO, error) from error
+        return camera
+
+    # ---- depth ----
+
+    def _depth(
+        self, messages: CameraMessages, camera: Camera, frame: str, faults: dict[str, str]
+    ) -> NDArray[np.float32] | None:
+        """Depth in the colour camera's pixels, or None with the fault noted."""
+        if messages.depth is None:
+            return None
+        try:
+            metres = _depth_picture(messages.depth)
+        except SpatialVLMError as error:
+            faults["depth_unreadable"] = str(error)
+            return None
+        try:
+            return self._registered(metres, messages, camera, frame)
+        except SpatialVLMError as error:
+            faults[Reason.DEPTH_NOT_REGISTERED.value] = str(error)
+            return None
+
+    def _registered(
+        self, metres: NDArray[np.float32], messages: CameraMessages, camera: Camera, frame: str
+    ) -> NDArray[np.float32]:
+        depth_frame = messages.depth.header.frame_id.lstrip("/")
+        if messages.depth_info is None:
+            same = depth_frame == frame and metres.shape == (camera.height, camera.width)
+            if not same:
+                raise DepthError(
+                    "depth of another frame or size came without its CameraInfo",
+                    (depth_frame, metres.shape[::-1]),
+                    "Remap depth_camera_info, or give depth that is aligned to the colour camera.",
+                )
+            return metres
+        info = _Info.of(messages.depth_info)
+        aligned = info == _Info.of(messages.info)
+        depth_camera = camera if aligned else _camera_of(info, self._settings.rectified == "true")
+        stamp = nanoseconds(messages.depth.header.stamp)
+        pose = Transform.identity() if depth_frame == frame else self._transforms.lookup(frame, depth_frame, stamp)
+        return register_depth(metres, depth_camera, camera, pose)
+
+    # ---- frames ----
+
+    def _up(self, frame: str, stamp: int) -> Float | None:
+        if self._settings.use_imu and self.imu is not None:
+            up = self._up_by_imu(frame, stamp)
+            if up is not None:
+                return up
+        return self._transforms.up(frame, stamp, self._levels) if self._settings.use_tf else None
+
+    def _up_by_imu(self, frame: str, stamp: int) -> Float | None:
+        imu_frame = self.imu.header.frame_id.lstrip("/")
+        try:
+            turn = np.eye(3) if imu_frame == frame else self._transforms.lookup(frame, imu_frame, stamp).rotation
+        except TransformError:
+            return None
+        return up_from_imu(self.imu, turn)
+
+    def _height(self, frame: str, stamp: int) -> float | None:
+        support = self._settings.support_frame
+        return self._transforms.height(frame, support, stamp) if support and self._settings.use_tf else None
+
+    def _gripper(self, frame: str, stamp: int) -> Float | None:
+        tool = self._settings.gripper_frame
+        if not tool or not self._settings.use_tf:
+            return None
+        try:
+            return self._transforms.lookup(frame, tool, stamp).translation.copy()
+        except TransformError:
+            return None
+
+    def _pose(self, frame: str, stamp: int) -> tuple[str, Transform | None]:
+        for level in self._levels if self._settings.use_tf else ():
+            try:
+                return level, self._transforms.lookup(level, frame, stamp)
+            except TransformError:
+                continue
+        return "", None
+
+
+# ---- pixels ----
+
+
+def _picture(message: Any) -> NDArray[np.uint8]:
+    compressed = hasattr(message, "format")
+    try:
+        return rgb_from_compressed(message) if compressed else _rgb_or_rare(message)
+    except SpatialVLMError as error:
+        raise FrameRefusedError("picture_unreadable", Reason.MODEL_ERROR, error) from error
+    except (TypeError, ValueError, BufferError) as error:  # fields of impossible values
+        fault = ObservationError("an image message cannot be read", str(error), "Skip this message.")
+        raise FrameRefusedError("picture_unreadable", Reason.MODEL_ERROR, fault) from error
+
+
+def _rgb_or_rare(message: Any) -> NDArray[np.uint8]:
+    """The common encodings here, the rare ones (Bayer, YUV) by cv_bridge where the distribution brings one."""
+    try:
+        return rgb_from_image(message)
+    except ObservationError:
+        convert = _cv_bridge()
+        if convert is None or message.encoding.startswith(("16UC1", "32F", "64F")):
+            raise
+        try:
+            return np.ascontiguousarray(convert(message, "rgb8"), dtype=np.uint8)
+        except Exception as error:
+            raise ObservationError(
+                "cv_bridge cannot convert the picture either", f"{message.encoding}: {error}", "Convert the topic."
+            ) from error
+
+
+@lru_cache(maxsize=1)
+def _cv_bridge() -> Callable[[Any, str], Any] | None:
+    try:
+        from cv_bridge import CvBridge
+
+        bridge = CvBridge()
+        return bridge.imgmsg_to_cv2 if hasattr(bridge, "imgmsg_to_cv2") else None
+    except Exception:  # noqa: BLE001  ROS 1 code on PyPI and builds against another NumPy fail in many ways
+        return None
+
+
+def _depth_picture(message: Any) -> NDArray[np.float32]:
+    try:
+        return depth_from_compressed(message) if hasattr(message, "format") else depth_from_image(message)
+    except (TypeError, ValueError, BufferError) as error:
+        raise DepthError("a depth message cannot be read", str(error), "Skip this message.") from error
+
+
+# ---- camera models, kept while the driver repeats itself ----
+
+
+@dataclass(frozen=True)
+class _Region:
+    x_offset: int
+    y_offset: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class _Info:
+    """The fields of a CameraInfo by value, so that equal messages have one camera model (and its cached rays)."""
+
+    height: int
+    width: int
+    distortion_model: str
+    d: tuple[float, ...]
+    k: tuple[float, ...]
+    p: tuple[float, ...]
+    binning_x: int
+    binning_y: int
+    roi: _Region
+
+    @staticmethod
+    def of(message: Any) -> _Info:
+        roi = message.roi
+        return _Info(
+            int(message.height),
+            int(message.width),
+            str(message.distortion_model),
+            tuple(map(float, message.d)),
+            tuple(map(float, message.k)),
+            tuple(map(float, message.p)),
+            int(message.binning_x),
+            int(message.binning_y),
+            _Region(int(roi.x_offset), int(roi.y_offset), int(roi.height), int(roi.width)),
+        )
+
+
+@lru_cache(maxsize=32)
+def _camera_of(info: Any, rectified: bool) -> Camera:
+    return camera_from_info(info, rectified)

@@ -1,0 +1,57 @@
+"""Runs a node until Ctrl-C or SIGTERM, and ends it in the order that does not abort the process."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+_JOIN_S = 1.5
+
+
+def run_until_signal(
+    make: Callable[[], Any], close: Callable[[Any], None], args: list[str] | None, threads: int
+) -> None:
+    """Spins a node in a thread of its own while this (the main) thread waits for a signal.
+
+    rclpy's own handlers end the context at once, under the feet of whoever publishes; here the node is closed first.
+
+    Args:
+        make: the node; what it raises goes through.
+        close: called before the executor ends; it makes callbacks that wait return.
+        args: command line, None for sys.argv.
+        threads: of the executor.
+    """
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+    from rclpy.signals import SignalHandlerOptions
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    node = None
+    try:
+        node = make()
+        executor = MultiThreadedExecutor(num_threads=threads)
+        executor.add_node(node)
+
+        def spin() -> None:
+            try:
+                executor.spin()
+            except ExternalShutdownException:
+                pass
+            finally:
+                stop.set()
+
+        thread = threading.Thread(target=spin, name="executor", daemon=True)
+        thread.start()
+        stop.wait()
+        close(node)
+        executor.shutdown(timeout_sec=_JOIN_S)
+        thread.join(_JOIN_S)
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()

@@ -1,0 +1,53 @@
+"""What is asked of every picture, in one value that is replaced as a whole: no thread ever sees half a change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from spatialvlm_ros.models.query import CAMERA_NAME, GRIPPER_NAME, ObjectRef, Query
+from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.query_text import read_known_sizes, read_query
+from spatialvlm_ros.ros.target_text import target_of
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Standing queries, target and known sizes of one camera.
+
+    Attributes:
+        queries: asked of every picture.
+        target: name of the object whose pose is published, "" for none.
+        known_sizes: name -> (width, depth, height), metres.
+    """
+
+    queries: tuple[Query, ...] = ()
+    target: str = ""
+    known_sizes: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+
+    @staticmethod
+    def of(settings: Settings) -> Standing:
+        """As the parameters say.
+
+        Raises:
+            ConfigError: the target is no name and no sentence that names one.
+        """
+        queries = tuple(dict.fromkeys(read_query(line) for line in settings.queries))
+        target = target_of(settings.target) if settings.target.strip() else ""
+        return Standing(queries, target, read_known_sizes(settings.known_sizes))
+
+    def with_queries(self, queries: Sequence[Query], append: bool) -> Standing:
+        """Other queries, or these besides."""
+        return replace(self, queries=tuple(dict.fromkeys([*(self.queries if append else ()), *queries])))
+
+    def with_target(self, name: str) -> Standing:
+        """Another target, "" for none."""
+        return replace(self, target=name)
+
+    def objects(self) -> tuple[ObjectRef, ...]:
+        """The distinct objects to be located: those of the queries and the target."""
+        named = [o for q in self.queries for o in (q.subject, q.reference) if o is not None]
+        if self.target:
+            named.append(self.target)
+        robot = (CAMERA_NAME, GRIPPER_NAME)
+        return tuple(dict.fromkeys(o for o in named if not (isinstance(o, str) and o.lower() in robot)))
