@@ -1,0 +1,174 @@
+"""Messages of one camera to an observation: what fits is used, what does not is refused by name."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from spatialvlm_ros.bags.camera_info import camera_info_fields
+from spatialvlm_ros.bags.images import image_fields
+from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.ros.observations import CameraMessages, FrameRefusedError, ObservationBuilder
+from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.transform_store import TransformStore
+
+S = 1_000_000_000
+CAMERA = Camera(64, 48, 60.0, 58.0, 30.0, 25.0)
+NARROW = Camera(32, 24, 40.0, 40.0, 15.5, 11.5)
+
+
+def header(frame: str = "cam", stamp_ns: int = 5 * S) -> Any:
+    stamp = SimpleNamespace(sec=stamp_ns // S, nanosec=stamp_ns % S)
+    return SimpleNamespace(frame_id=frame, stamp=stamp)
+
+
+def picture(frame: str = "cam", **changes: Any) -> Any:
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    return SimpleNamespace(header=header(frame), **{**image_fields(pixels, "rgb8"), **changes})
+
+
+def depth(camera: Camera = CAMERA, metres: float = 2.0, frame: str = "cam", encoding: str = "16UC1") -> Any:
+    kind = np.uint16 if encoding == "16UC1" else np.float32
+    raw = np.full((camera.height, camera.width), 1000 * metres if encoding == "16UC1" else metres, kind)
+    return SimpleNamespace(header=header(frame), **image_fields(raw, encoding))
+
+
+def info(camera: Camera = CAMERA, frame: str = "cam", **changes: Any) -> Any:
+    roi = SimpleNamespace(x_offset=0, y_offset=0, height=0, width=0)
+    return SimpleNamespace(header=header(frame), roi=roi, **{**camera_info_fields(camera), **changes})
+
+
+def builder(store: TransformStore | None = None, topic: str = "image", **settings: Any) -> ObservationBuilder:
+    return ObservationBuilder(Settings.of(settings), store or TransformStore(), topic)
+
+
+def link(parent: str, child: str, translation: Any, turn: Rotation | None = None, stamp_ns: int = 5 * S) -> Any:
+    q = (turn or Rotation.identity()).as_quat()
+    vector = SimpleNamespace(x=float(translation[0]), y=float(translation[1]), z=float(translation[2]))
+    quaternion = SimpleNamespace(x=float(q[0]), y=float(q[1]), z=float(q[2]), w=float(q[3]))
+    transform = SimpleNamespace(translation=vector, rotation=quaternion)
+    return SimpleNamespace(header=header(parent, stamp_ns), child_frame_id=child, transform=transform)
+
+
+def store(*links: Any, static: bool = True) -> TransformStore:
+    made = TransformStore()
+    made.take(SimpleNamespace(transforms=list(links)), static)
+    return made
+
+
+# Looking level along the map's x axis: optical z = map x, optical x = -map y, optical y = -map z.
+LEVEL = Rotation.from_matrix(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]))
+
+
+def test_picture_camera_and_registered_depth_come_through() -> None:
+    seen = builder().build(CameraMessages(picture(), info(), depth(), info()))
+    assert seen.observation.camera == CAMERA and seen.observation.stamp_ns == 5 * S
+    assert seen.observation.frame_id == "cam" and not seen.faults
+    assert seen.observation.depth is not None and np.allclose(seen.observation.depth, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("message", "word"),
+    [
+        (None, "remapped"),
+        (info(k=np.zeros(9)), "calibrate"),
+        (info(NARROW), "another size"),
+        (info(distortion_model="cubist"), "cubist"),
+    ],
+)
+def test_a_camera_that_is_not_known_is_refused_with_no_camera_info(message: Any, word: str) -> None:
+    with pytest.raises(FrameRefusedError, match=word) as caught:
+        builder().build(CameraMessages(picture(), message))
+    assert caught.value.reason is Reason.NO_CAMERA_INFO and caught.value.fault_name == "camera_info"
+
+
+@pytest.mark.parametrize("changes", [{"encoding": "16UC1"}, {"encoding": "nonsense"}, {"data": b"short"}, {"step": 7}])
+def test_a_picture_that_cannot_be_read_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(FrameRefusedError) as caught:
+        builder().build(CameraMessages(picture(**changes), info()))
+    assert caught.value.fault_name == "picture_unreadable"
+
+
+@pytest.mark.parametrize(
+    ("message", "its_info", "fault"),
+    [
+        (depth(NARROW), None, "depth_not_registered"),  # another size, nothing known of it: never stretched
+        (depth(frame="depth"), None, "depth_not_registered"),
+        (depth(NARROW, frame="depth"), info(NARROW), "depth_not_registered"),  # no transform between the two
+        (depth(NARROW), info(CAMERA), "depth_not_registered"),  # the info of another camera
+        (picture(), info(), "depth_unreadable"),
+    ],
+)
+def test_depth_that_does_not_fit_is_left_out_and_named(message: Any, its_info: Any, fault: str) -> None:
+    seen = builder().build(CameraMessages(picture(), info(), message, its_info))
+    assert seen.observation.depth is None and list(seen.faults) == [fault]
+
+
+def test_depth_of_another_camera_is_reprojected_by_its_transform() -> None:
+    # The depth camera sits 0.5 m behind the colour camera: a wall 2 m before it is 1.5 m before the colour camera.
+    frames = store(link("cam", "depth", [0, 0, -0.5]))
+    wide = Camera(80, 60, 40.0, 40.0, 39.5, 29.5)
+    seen = builder(frames).build(CameraMessages(picture(), info(), depth(wide, 2.0, "depth", "32FC1"), info(wide)))
+    assert not seen.faults and seen.observation.depth is not None
+    assert seen.observation.depth.shape == (48, 64)
+    assert np.nanmedian(seen.observation.depth) == pytest.approx(1.5, abs=1e-3)
+
+
+def test_rectified_pictures_use_p_and_no_distortion() -> None:
+    lens = Camera(64, 48, 60.0, 58.0, 30.0, 25.0, "plumb_bob", (0.1, -0.05, 0.0, 0.0, 0.0))
+    flat = np.array([[50.0, 0, 31, 0], [0, 51, 24, 0], [0, 0, 1, 0]])
+    message = info(lens, p=flat.ravel())
+    for topic, setting, rectified in (
+        ("/cam/image_raw", "auto", False),
+        ("/cam/image_rect_color", "auto", True),
+        ("/cam/image_raw", "true", True),
+        ("/cam/image_rect_color", "false", False),
+    ):
+        camera = builder(topic=topic, rectified=setting).build(CameraMessages(picture(), message)).observation.camera
+        assert (camera.fx, camera.distortion_model) == ((50.0, "none") if rectified else (60.0, "plumb_bob"))
+
+
+def test_frames_tell_the_vertical_the_height_and_the_gripper() -> None:
+    tilted = LEVEL * Rotation.from_euler("x", -30, degrees=True)  # looks 30 degrees down
+    frames = store(
+        link("map", "cam", [1.0, 2.0, 1.4], tilted),
+        link("map", "table", [0, 0, 0.7]),
+        link("cam", "tool", [0.1, 0.2, 0.9]),
+    )
+    seen = builder(frames, support_frame="table", gripper_frame="tool").build(CameraMessages(picture(), info()))
+    assert seen.observation.up is not None and seen.gripper is not None
+    np.testing.assert_allclose(seen.observation.up, [0, -np.cos(np.radians(30)), -np.sin(np.radians(30))], atol=1e-9)
+    assert seen.observation.camera_height == pytest.approx(0.7)
+    np.testing.assert_allclose(seen.gripper, [0.1, 0.2, 0.9])
+    assert seen.fixed_frame == "table"
+    without = builder(frames, support_frame="table", use_tf=False).build(CameraMessages(picture(), info()))
+    assert without.observation.up is None and without.observation.camera_height is None and without.fixed_frame == ""
+
+
+def test_a_frame_that_is_not_there_leaves_things_unknown() -> None:
+    frames = store(link("base", "arm", [0, 0, 1]))
+    seen = builder(frames, support_frame="floor", gripper_frame="tool").build(CameraMessages(picture(), info()))
+    assert seen.observation.up is None and seen.gripper is None and seen.camera_pose is None
+
+
+def test_an_imu_at_rest_tells_the_vertical_and_one_that_shakes_does_not() -> None:
+    made = builder(store(link("cam", "imu", [0, 0, 0], LEVEL.inv())), use_imu=True)
+    vector = SimpleNamespace(x=0.0, y=0.0, z=9.81)
+    made.imu = SimpleNamespace(header=header("imu"), orientation_covariance=[-1.0], linear_acceleration=vector)
+    up = made.build(CameraMessages(picture(), info())).observation.up
+    np.testing.assert_allclose(up, [0, -1, 0], atol=1e-6)
+    vector.z = 14.0
+    assert made.build(CameraMessages(picture(), info())).observation.up is None
+
+
+def test_a_malformed_transform_is_counted_and_left_out() -> None:
+    bad = link("map", "cam", [0, 0, 1])
+    bad.transform.rotation.w = 0.0
+    bad.transform.rotation.x = bad.transform.rotation.y = bad.transform.rotation.z = 0.0
+    frames = store(bad, link("map", "other", [0, 0, 1]))
+    assert frames.refused == 1 and frames.frames() == ("map", "other")
