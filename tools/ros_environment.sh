@@ -29,12 +29,12 @@ packages+=(numpy)
 "$python" -m venv "$folder"
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE
 here=$(cd "$folder" && pwd)
+site=$("$here/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+rm -f "$site/_beneath.pth" # until the end: pip would leave out what it sees beneath
 "$here/bin/python" -m pip install -q --disable-pip-version-check \
   -c "$(dirname "$0")/../constraints.txt" "${packages[@]}" 2>&1 | { grep -v '^WARNING' || true; }
 
-# After the installation: pip would leave out what it sees beneath.
 if [ -n "$beneath" ]; then
-  site=$("$here/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   "$beneath/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$site/_beneath.pth"
 fi
 
@@ -53,4 +53,3 @@ for path in root.rglob("*.cmake"):
     if fixed != text:
         path.write_text(fixed, encoding="utf-8", errors="surrogateescape")
 PY
-touch "$here/.ready"

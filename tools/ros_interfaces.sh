@@ -5,19 +5,28 @@
 set -euo pipefail
 
 python=$(command -v "${1:-python3}")
+case $python in /*) ;; *) python=$PWD/$python ;; esac
 repository=$(cd "$(dirname "$0")/.." && pwd)
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE
-read -r prefix scripts version <<< "$("$python" - <<'PY'
-import sys
-import sysconfig
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" # here only an installed spatialvlm_ros can be imported
 
-print(sys.prefix, sysconfig.get_path("scripts"), f"python{sys.version_info.major}.{sys.version_info.minor}")
+mapfile -t facts < <("$python" - <<'PY'
+import sys
+
+try:
+    from spatialvlm_ros.ros.built_interfaces import folder_to_build_in
+except ImportError as error:
+    sys.exit(f"Install the package first (pip install .): {error}")
+print(sys.prefix, f"python{sys.version_info.major}.{sys.version_info.minor}", folder_to_build_in(), sep="\n")
 PY
-)"
-target=$("$python" -c 'from spatialvlm_ros.ros.built_interfaces import folder_to_build_in; print(folder_to_build_in())')
+)
+if [ ${#facts[@]} != 3 ]; then exit 1; fi
+prefix=${facts[0]} version=${facts[1]} target=${facts[2]}
 
 if [ -f "$prefix/share/rosidl_default_generators/package.xml" ]; then # wheels
-  export PATH="$scripts:$PATH"
+  export PATH="$prefix/bin:$PATH"
   export CMAKE_PREFIX_PATH="$prefix${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}"
   export AMENT_PREFIX_PATH="$prefix${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}"
 elif [ -z "${AMENT_PREFIX_PATH:-}" ]; then
@@ -26,8 +35,6 @@ elif [ -z "${AMENT_PREFIX_PATH:-}" ]; then
 fi
 
 # In a copy: CMake refuses include folders that lie inside the sources, and a virtual environment often does.
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cp -r "$repository"/{CMakeLists.txt,package.xml,msg,srv,action} "$work"
 generator=()
 if command -v ninja > /dev/null; then generator=(-G Ninja); fi
