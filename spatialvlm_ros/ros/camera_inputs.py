@@ -28,7 +28,9 @@ _POLICY = {
 # would say (QoS that does not match) we find out ourselves.
 QUIET = {"event_callbacks": SubscriptionEventCallbacks(use_default_callbacks=False)}
 _FOLLOW_EVERY_S = 0.5
+_QUEUE = 5
 _FLUSH_EVERY_S = 0.05
+_QUIET_S = 0.25  # without a picture for so long, what waits for its depth goes without
 
 
 @dataclass
@@ -161,8 +163,9 @@ class CameraInputs:
 
     def _subscribe(self, entry: _Input, reliability: Reliability) -> None:
         old = entry.subscription
-        # Two: a picture that comes while the last is taken is not lost; more would only be old ones.
-        profile = QoSProfile(depth=2, history=QoSHistoryPolicy.KEEP_LAST, reliability=_POLICY[reliability])
+        # A busy executor takes the topics one after the other: what belongs together must still be there by then. Of
+        # pictures that are complete the synchroniser gives only the newest.
+        profile = QoSProfile(depth=_QUEUE, history=QoSHistoryPolicy.KEEP_LAST, reliability=_POLICY[reliability])
         entry.subscription = self._node.create_subscription(
             entry.type,
             entry.topic,
@@ -186,7 +189,7 @@ class CameraInputs:
 
     def _flush(self) -> None:
         """When pictures stop, or depth stops, no stamp moves time on: what waits too long goes without."""
-        if time.monotonic() - self._last_image > 2 * _FLUSH_EVERY_S:
+        if time.monotonic() - self._last_image > _QUIET_S:
             self._pass_on(self._synchroniser.flush(), time.monotonic())
 
     def _pass_on(self, parts: tuple[Any, ...] | None, now: float) -> None:

@@ -317,7 +317,8 @@ class Synchroniser:
         if image.stamp <= 0:
             return True  # its time does not go on
         now = max(s.newest for s in (self._lead, *self._partners) if s.newest is not None)
-        return now - image.stamp >= self._limits.patience_ns
+        # At least two periods: callbacks of a busy executor come in any order, so the next picture may overtake a depth.
+        return now - image.stamp >= max(self._limits.patience_ns, 2 * self._lead.spacing)
 
     def _is_silent(self, stream: _Stream, image: _Held) -> bool:
         """Whether a partner has stopped, so that waiting for it only costs time."""

@@ -1,0 +1,259 @@
+"""The node as a process: pictures in, estimates, objects, poses and answers out."""
+
+from __future__ import annotations
+
+import array
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("torch")
+
+from geometry_msgs.msg import PoseStamped, TransformStamped  # noqa: E402
+from rcl_interfaces.srv import DescribeParameters, SetParameters  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from ros_processes import GraphProcess, command_of  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
+from std_msgs.msg import Float64  # noqa: E402
+from visualization_msgs.msg import MarkerArray  # noqa: E402
+
+from spatialvlm_ros.bags.images import image_fields  # noqa: E402
+from spatialvlm_ros.msg import EstimateArray, LocatedObjectArray, Query, Reward  # noqa: E402
+from spatialvlm_ros.srv import Ask, Locate, Measure, SetQueries, SetTarget, SetTask  # noqa: E402
+
+# Regions are measured in any picture, whatever the model makes of it; the wall is 1.5 m away.
+LEFT_BOX, RIGHT_BOX = "[100, 180, 180, 300]", "[460, 180, 540, 300]"
+QUERIES = [f"distance: camera | {LEFT_BOX}", f"left_diff: {LEFT_BOX} | {RIGHT_BOX}", "height: unicorn"]
+FOCAL, DEPTH_M = 525.0, 1.5
+
+
+class FakeDriver:
+    """Publishes one picture with depth, 10 times a second, from a thread of its own."""
+
+    def __init__(self, node: Any) -> None:
+        rng = np.random.default_rng(0)
+        rgb = np.kron(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8), np.ones((10, 10, 1), np.uint8))
+        self._image = self._message(rgb, "rgb8")
+        self._depth = self._message(np.full((480, 640), int(1000 * DEPTH_M), np.uint16), "16UC1")
+        self._info = CameraInfo(width=640, height=480, k=[FOCAL, 0.0, 319.5, 0.0, FOCAL, 239.5, 0.0, 0.0, 1.0])
+        self._node = node
+        self._topics = {
+            "image": node.create_publisher(Image, "image", 2),
+            "camera_info": node.create_publisher(CameraInfo, "camera_info", 2),
+            "depth": node.create_publisher(Image, "depth", 2),
+        }
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    @staticmethod
+    def _message(pixels: Any, encoding: str) -> Any:
+        fields = image_fields(pixels, encoding)
+        data = array.array("B", memoryview(fields.pop("data")).tobytes())
+        message = Image(**fields)
+        message.data = data
+        return message
+
+    @property
+    def image(self) -> Any:
+        return self._image
+
+    @property
+    def info(self) -> Any:
+        return self._info
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.1):
+            stamp = self._node.get_clock().now().to_msg()
+            for message in (self._info, self._depth, self._image):
+                message.header.stamp, message.header.frame_id = stamp, "cam"
+            for name, message in (("camera_info", self._info), ("depth", self._depth), ("image", self._image)):
+                self._topics[name].publish(message)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+@pytest.fixture(scope="module")
+def vlm(ros_domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphProcess]:
+    """The node, once for all tests here: loading torch and the weights takes a while."""
+    parameters = tmp_path_factory.mktemp("node") / "parameters.yaml"
+    lines = "".join(f"      - '{query}'\n" for query in QUERIES)
+    parameters.write_text(f"spatialvlm:\n  ros__parameters:\n    max_age_s: 10.0\n    queries:\n{lines}")
+    command = [*command_of("spatialvlm_node"), "--ros-args", "--params-file", str(parameters)]
+    process = GraphProcess(command, Path(parameters).with_name("node.log"), {"OMP_NUM_THREADS": "1"})
+    process.wait_for_output("active with the model", 120)
+    yield process
+    fault = process.end()
+    assert not fault, fault
+
+
+@pytest.fixture
+def driver(node: Any) -> Iterator[FakeDriver]:
+    made = FakeDriver(node)
+    yield made
+    made.close()
+
+
+class Heard:
+    """The messages of a topic."""
+
+    def __init__(self, node: Any, kind: Any, topic: str) -> None:
+        self.messages: list[Any] = []
+        self._subscription = node.create_subscription(kind, topic, self.messages.append, 10)
+
+
+@pytest.fixture
+def call(node: Any) -> Callable[..., Any]:
+    def called(kind: Any, name: str, seconds: float = 30.0, **fields: Any) -> Any:
+        client = node.create_client(kind, name)
+        assert client.wait_for_service(20), name
+        future = client.call_async(kind.Request(**fields))
+        end = time.monotonic() + seconds
+        while not future.done():
+            assert time.monotonic() < end, f"{name} did not answer within {seconds} s"
+            time.sleep(0.01)
+        node.destroy_client(client)
+        return future.result()
+
+    return called
+
+
+def test_standing_queries_are_answered_with_the_stamp_of_the_picture(vlm, node, driver, wait_until):
+    raw, filtered = (Heard(node, EstimateArray, f"/spatialvlm/{t}") for t in ("distances", "distances_filtered"))
+
+    def newest_with_depth() -> Any:
+        return next((m for m in raw.messages[::-1] if "depth_sensor" in m.estimates[0].sources), None)
+
+    wait_until(lambda: len(filtered.messages) > 4 and newest_with_depth(), 60, "five answers, one with depth")
+    message = newest_with_depth()
+    distance, left, unicorn = message.estimates
+    assert message.header.frame_id == "cam" and message.header.stamp.sec > 1_600_000_000
+    # A flat box 1.5 m before the camera: its middle is a little further away, and off the axis.
+    straight = DEPTH_M * np.hypot(1, (140 - 319.5) / FOCAL)
+    assert distance.valid and distance.value == pytest.approx(straight, rel=0.15)
+    assert distance.interval_low < distance.value < distance.interval_high and distance.unit == "m"
+    assert distance.header.frame_id == "cam"
+    assert left.valid and left.header.frame_id == "cam_spatial"
+    assert left.value == pytest.approx(360 / FOCAL * DEPTH_M, rel=0.2)  # the left box is left: positive
+    assert not unicorn.valid and unicorn.reason == "unknown_name" and np.isnan(unicorn.value) and unicorn.detail
+    stamps = [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in raw.messages]
+    assert stamps == sorted(set(stamps))
+    still = filtered.messages[-1].estimates[0]
+    assert still.valid and abs(still.rate) < 0.05 and still.rate_std > 0
+
+
+def test_services_answer_about_the_newest_picture(vlm, node, driver, call):
+    asked = [Query(subject=LEFT_BOX, reference=RIGHT_BOX, relation="distance"), Query(subject="unicorn")]
+    answer = call(Measure, "/spatialvlm/measure", queries=asked, deadline_s=20.0)
+    first, second = answer.estimates
+    assert answer.success and first.valid and first.value == pytest.approx(360 / FOCAL * DEPTH_M, rel=0.2)
+    assert (second.relation, second.reason) == ("height", "unknown_name") and first.header.frame_id == "cam"
+    bad = call(Measure, "/spatialvlm/measure", queries=[Query(subject="mug", relation="colour")])
+    assert not bad.success and "colour" in bad.message and not bad.estimates
+    found = call(Locate, "/spatialvlm/locate", names=[LEFT_BOX, "unicorn"], deadline_s=20.0)
+    box, unicorn = found.objects
+    assert box.valid and box.position.z == pytest.approx(DEPTH_M, rel=0.15) and box.position.x < 0
+    assert not unicorn.valid and unicorn.reason == "unknown_name"
+    answer = call(Ask, "/spatialvlm/ask", question="How far is the mug from the plate?", deadline_s=25.0).answer
+    assert answer.question and answer.header.frame_id == "cam" and answer.reason
+    assert call(Ask, "/spatialvlm/ask", question=" ").answer.reason == "model_error"
+
+
+def test_a_picture_that_is_sent_along_needs_its_camera_for_metres(vlm, driver, call):
+    question = "How far is the mug from the plate?"
+    without = call(Ask, "/spatialvlm/ask", question=question, image=driver.image, deadline_s=20.0).answer
+    assert not without.valid and without.reason == "no_camera_info"
+    whole = call(
+        Ask, "/spatialvlm/ask", question=question, image=driver.image, camera_info=driver.info, deadline_s=20.0
+    )
+    assert whole.answer.valid and whole.answer.text
+
+
+def test_a_deadline_that_cannot_be_kept_says_timeout(vlm, call, driver):
+    short = call(Measure, "/spatialvlm/measure", queries=[Query(subject=LEFT_BOX)], deadline_s=1e-6)
+    assert short.success and short.estimates[0].reason in ("timeout", "stale") and not short.estimates[0].valid
+
+
+def test_queries_target_and_task_are_set_while_it_runs(vlm, node, driver, call, wait_until):
+    heard = Heard(node, EstimateArray, "/spatialvlm/distances")
+    poses = Heard(node, PoseStamped, "/spatialvlm/target_pose")
+    objects = Heard(node, LocatedObjectArray, "/spatialvlm/objects")
+    markers = Heard(node, MarkerArray, "/spatialvlm/markers")
+    rewards, values = Heard(node, Reward, "/spatialvlm/reward"), Heard(node, Float64, "/spatialvlm/reward_value")
+    bad = call(SetQueries, "/spatialvlm/set_queries", queries=[Query(subject="a", relation="nearness")])
+    assert not bad.success and "nearness" in bad.message
+    new = [Query(subject=RIGHT_BOX, relation="height")]
+    assert call(SetQueries, "/spatialvlm/set_queries", queries=new, append=True).success
+    wait_until(lambda: heard.messages and len(heard.messages[-1].estimates) == 4, 30, "the fourth query")
+    assert not call(SetTarget, "/spatialvlm/set_target", target="do it").success
+    target = call(SetTarget, "/spatialvlm/set_target", target="drive to the unicorn")
+    assert target.success and target.name == "unicorn"
+    wait_until(lambda: any(o.label == "unicorn" for m in objects.messages for o in m.objects), 30, "the target")
+    assert not poses.messages  # never a pose of what is not seen
+    shown = {o.label: o for o in objects.messages[-1].objects}
+    assert shown["unicorn"].id == -1 and not shown["unicorn"].valid
+    assert any(o.valid and o.id > 0 for o in shown.values())
+    wait_until(lambda: markers.messages and rewards.messages and values.messages, 30, "markers and rewards")
+    assert not rewards.messages[-1].valid and rewards.messages[-1].reason == "not_configured"
+    assert np.isnan(values.messages[-1].data)
+    task = call(SetTask, "/spatialvlm/set_task", task="pick up the apple")
+    assert not task.success and "not_configured" in task.message
+    assert call(SetQueries, "/spatialvlm/set_queries", queries=[Query(subject=LEFT_BOX)]).success
+
+
+def test_parameters_are_described_and_checked(vlm, call):
+    described = call(DescribeParameters, "/spatialvlm/describe_parameters", names=["max_age_s", "reliability"])
+    assert all(d.description for d in described.descriptors)
+    assert described.descriptors[0].floating_point_range[0].from_value == pytest.approx(0.01)
+
+    def set_to(name: str, value: Any) -> Any:
+        parameters = [Parameter(name, value=value).to_parameter_msg()]
+        return call(SetParameters, "/spatialvlm/set_parameters", parameters=parameters).results[0]
+
+    assert set_to("max_rate_hz", 5.0).successful and set_to("max_rate_hz", 0.0).successful
+    assert "model" in set_to("model", "other").reason  # needs a new configure
+    assert not set_to("deadline_s", -1.0).successful
+    assert "nonsense" in set_to("queries", ["nonsense: a | b"]).reason
+    assert set_to("queries", QUERIES).successful
+
+
+def test_frames_level_the_camera_and_carry_the_target_frame(vlm, node, driver, wait_until, spawn, tmp_path):
+    messages = pytest.importorskip("tf2_msgs.msg")
+    link = TransformStamped()
+    link.header.frame_id, link.child_frame_id = "map", "cam"
+    link.transform.translation.z = 1.25
+    # Level, looking along the map's x axis.
+    q = link.transform.rotation
+    q.x, q.y, q.z, q.w = -0.5, 0.5, -0.5, 0.5
+    from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+
+    latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    node.create_publisher(messages.TFMessage, "/tf_static", latched).publish(messages.TFMessage(transforms=[link]))
+    frames = Heard(node, messages.TFMessage, "/tf")
+    second = spawn(
+        "spatialvlm_node", "-r", "__node:=second", "-p", "target_frame:=map", "-p", "max_age_s:=10.0",
+        "-p", f"queries:=['height: {LEFT_BOX}']",
+        environment={"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    second.wait_for_output("active with the model", 120)
+    objects = Heard(node, LocatedObjectArray, "/second/objects")
+    wait_until(lambda: objects.messages and objects.messages[-1].objects[0].valid, 60, "an object in the map")
+    thing = objects.messages[-1].objects[0]
+    assert objects.messages[-1].header.frame_id == thing.header.frame_id == "map"
+    assert thing.position.x == pytest.approx(DEPTH_M, rel=0.15) and thing.position.y > 0.3  # ahead, to the left
+    assert thing.position.z == pytest.approx(1.25, abs=0.25)
+    spatial = [t for m in frames.messages for t in m.transforms if t.child_frame_id == "cam_spatial"]
+    wait_until(lambda: spatial or any(t.child_frame_id == "cam_spatial" for m in frames.messages for t in m.transforms))
+    turn = [t for m in frames.messages for t in m.transforms if t.child_frame_id == "cam_spatial"][
+        -1
+    ].transform.rotation
+    # Optical to spatial: x forward is the optical z axis, z up is minus the optical y axis.
+    assert (abs(turn.x), abs(turn.y), abs(turn.z), abs(turn.w)) == pytest.approx((0.5,) * 4, abs=0.02)
