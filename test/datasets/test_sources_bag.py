@@ -104,13 +104,15 @@ def test_pictures_without_camera_info_or_calibration(tmp_path: Path) -> None:
     assert BagCaptures(tmp_path / "zero").capture(0).reason == reasons.NO_CAMERA
 
 
-def write_foreign_depth(path: Path, with_transform: bool, with_info: bool = True) -> Path:
+def write_foreign_depth(
+    path: Path, with_transform: bool, with_info: bool = True, at: tuple[float, float, float] = (0.05, 0, 0)
+) -> Path:
     """Depth of a smaller camera 5 cm to the right, looking at a wall 2 m away with a step in it."""
     depth = np.full((36, 48), 2000, np.uint16)
     depth[:, 24:] = 1500
     with BagWriter(path) as bag:
         if with_transform:
-            bag.transform("color", "depth", (0, 0, 0, 1), (0.05, 0, 0), START, static=True)
+            bag.transform("color", "depth", (0, 0, 0, 1), at, START, static=True)
         bag.image("/color/image_raw", rgb(0), "rgb8", START, "color")
         bag.camera_info("/color/camera_info", COLOUR, START, "color")
         bag.image("/depth/image_rect_raw", depth, "16UC1", START, "depth")
@@ -140,6 +142,11 @@ def test_foreign_depth_without_transform_or_info_is_skipped(tmp_path: Path) -> N
         )
         capture = BagCaptures(write_foreign_depth(tmp_path / name, **options), topics).capture(0)
         assert capture == SkippedView(f"{START:019d}", reasons.DEPTH_NOT_REGISTERED)
+
+
+def test_foreign_depth_that_a_wrong_transform_puts_behind_the_camera_is_skipped(tmp_path: Path) -> None:
+    path = write_foreign_depth(tmp_path / "bag", with_transform=True, at=(0, 0, -5.0))
+    assert BagCaptures(path).capture(0) == SkippedView(f"{START:019d}", reasons.DEPTH_NOT_REGISTERED)
 
 
 def test_up_from_an_imu_and_height_over_the_ground(tmp_path: Path) -> None:

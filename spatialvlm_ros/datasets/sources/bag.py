@@ -15,7 +15,6 @@ from spatialvlm_ros.bags import messages as types
 from spatialvlm_ros.bags.gravity import LEVEL_FRAMES, height_over, up_from_frames, up_from_imu
 from spatialvlm_ros.bags.images import depth_from_compressed, depth_from_image, rgb_from_compressed, rgb_from_image
 from spatialvlm_ros.bags.reader import BagReader, open_bag
-from spatialvlm_ros.bags.registration import register_depth
 from spatialvlm_ros.datasets.sources import captures as reasons
 from spatialvlm_ros.datasets.sources.bag_index import BagFrame, BagIndex, BagTopics, build_index, discover_topics
 from spatialvlm_ros.datasets.views import SkippedView
@@ -28,6 +27,7 @@ from spatialvlm_ros.errors import (
     TransformError,
 )
 from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.geometry.registration import register_depth
 from spatialvlm_ros.perception.capture import Capture
 
 _log = logging.getLogger(__name__)
@@ -161,7 +161,10 @@ class BagCaptures:
         if same_frame and depth_camera == camera:
             return depth
         transform = content.transforms.lookup(frame.frame_id, frame.depth.frame_id, frame.stamp_ns)
-        return register_depth(depth, depth_camera, camera, transform)
+        try:
+            return register_depth(depth, depth_camera, camera, transform)
+        except DepthError as error:  # nothing of it is before the colour camera: the transform is wrong
+            raise _NotRegistered from error
 
     def _up(self, frame: BagFrame) -> NDArray[np.float64] | None:
         content = self._index

@@ -1,4 +1,4 @@
-"""Depth moved into another camera, and the vertical from frames and IMU."""
+"""The vertical and the camera's height from frames and IMU."""
 
 from types import SimpleNamespace
 
@@ -6,51 +6,7 @@ import numpy as np
 import pytest
 
 from spatialvlm_ros.bags.gravity import height_over, up_from_frames, up_from_imu
-from spatialvlm_ros.bags.registration import register_depth
-from spatialvlm_ros.errors import DepthError
-from spatialvlm_ros.geometry.cameras import Camera
-from spatialvlm_ros.geometry.transforms import Transform, TransformBuffer
-
-COLOUR = Camera(160, 120, 150.0, 152.0, 82.0, 57.0)
-DEPTH = Camera(80, 60, 60.0, 61.0, 38.0, 31.0)
-
-
-def plane_depth(camera: Camera, normal: np.ndarray, offset: float) -> np.ndarray:
-    """Depth of the plane normal . p = offset seen by a camera."""
-    return (offset / (camera.pixel_rays() @ normal)).astype(np.float32)
-
-
-def test_a_tilted_plane_is_where_the_other_camera_sees_it() -> None:
-    normal = np.array([0.15, -0.1, 1.0])
-    angle = 0.05
-    rotation = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
-    colour_from_depth = Transform(rotation, np.array([0.06, -0.02, 0.01]))
-    # In the colour frame: n' = R n, d' = d + n' . t
-    moved = rotation @ normal
-    truth = plane_depth(COLOUR, moved, 2.0 + moved @ colour_from_depth.translation)
-    got = register_depth(plane_depth(DEPTH, normal, 2.0), DEPTH, COLOUR, colour_from_depth)
-    assert got.shape == (120, 160) and got.dtype == np.float32
-    inner = np.isfinite(got[15:-15, 25:-25])
-    assert inner.mean() > 0.98  # footprints leave no holes
-    # A depth pixel is 2.5 colour pixels wide; the plane falls 0.3% a pixel.
-    assert np.nanmax(np.abs(got / truth - 1)) < 0.012
-
-
-def test_the_nearer_surface_wins_and_the_unseen_is_unknown() -> None:
-    depth = np.full((60, 80), 3.0, np.float32)
-    depth[20:40, 30:50] = 1.0
-    depth[:, :5] = np.nan
-    got = register_depth(depth, DEPTH, COLOUR, Transform(np.eye(3), np.array([0.2, 0.0, 0.0])))
-    # Point (0, 0, 1) moves to x = 0.2: pixel 150 * 0.2 + 82 = 112; the far plane behind it would be at 3.
-    assert got[57, 112] == pytest.approx(1.0, abs=1e-5)
-    assert np.isnan(got[60, 0])
-    assert set(np.round(got[np.isfinite(got)], 3)) == {1.0, 3.0}
-
-
-def test_depth_behind_the_camera_is_an_error() -> None:
-    depth = np.full((60, 80), 1.0, np.float32)
-    with pytest.raises(DepthError, match="before the colour camera"):
-        register_depth(depth, DEPTH, COLOUR, Transform(np.eye(3), np.array([0.0, 0.0, -5.0])))
+from spatialvlm_ros.geometry.transforms import TransformBuffer
 
 
 def camera_on_a_mast() -> TransformBuffer:
