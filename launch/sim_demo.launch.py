@@ -1,6 +1,8 @@
 """A simulated robot with a camera, the node that measures in its pictures, and a planner that uses the answers.
 
-ros2 launch spatialvlm_ros sim_demo.launch.py
+ros2 launch spatialvlm_ros sim_demo.launch.py sentence:="go to the apple"
+
+Where the robot goes later is said to the planner: a std_msgs/String on /spatialvlm_planner/sentence.
 """
 
 from pathlib import Path

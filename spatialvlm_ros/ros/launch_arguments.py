@@ -117,7 +117,8 @@ NODE_ARGUMENTS = (
 SIM_DEMO_ARGUMENTS = (
     *NODE_ARGUMENTS,
     LaunchArgument("sim_params_file", "", "Parameter file of the simulated robot; empty takes its defaults."),
-    LaunchArgument("planner", "true", "Whether the planner that drives to the target runs.", _SWITCH),
+    LaunchArgument("planner", "true", "Whether the planner runs, which drives to what a sentence names.", _SWITCH),
+    LaunchArgument("sentence", "", "Where to go at the start, e.g. 'go to the apple'; empty waits for ~/sentence."),
     LaunchArgument("planner_params_file", "", "Parameter file of the planner; empty takes its defaults."),
 )
 
@@ -190,8 +191,14 @@ def sim_demo_nodes(values: Values, share: Path) -> list[NodeProcess]:
         ConfigError: there is no such parameter file.
     """
 
-    robot = _beside("spatialvlm_sim", values["sim_params_file"], values, camera_remaps(values))
-    planner = _beside("spatialvlm_planner", values["planner_params_file"], values, {})
+    # The simulation publishes on a RealSense's topics.
+    usual = camera_remaps({a.name: a.default or "" for a in NODE_ARGUMENTS})
+    moved = {topic: now for topic, now in zip(usual.values(), camera_remaps(values).values(), strict=True)}
+    robot = _beside(
+        "spatialvlm_sim", values["sim_params_file"], values, _remaps({a: b for a, b in moved.items() if a != b})
+    )
+    sentence = {"sentence": json.dumps(values["sentence"], ensure_ascii=False)} if values["sentence"] else {}
+    planner = _beside("spatialvlm_planner", values["planner_params_file"], values, _parameters(sentence))
     return [robot, vlm_node(values, share), *([planner] if _is_true(values["planner"]) else [])]
 
 
@@ -249,10 +256,10 @@ def gazebo_arguments(values: Values, share: Path) -> str:
     return " ".join(["-r", *([] if _is_true(values["gui"]) else ["-s"]), str(world)])
 
 
-def _beside(executable: str, params_file: str, values: Values, remaps: Mapping[str, str]) -> NodeProcess:
+def _beside(executable: str, params_file: str, values: Values, more: Sequence[str]) -> NodeProcess:
     """Another node of ours, with the same clock, namespace and severity of the log."""
     file = _file(params_file, "parameter file") if params_file else None
-    given = (*_params_file(file), *_parameters(_time(values)), *_remaps(remaps), "--log-level", values["log_level"])
+    given = (*_params_file(file), *_parameters(_time(values)), *more, "--log-level", values["log_level"])
     return NodeProcess(PACKAGE, executable, namespace=values["namespace"], ros_arguments=given)
 
 

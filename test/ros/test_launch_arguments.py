@@ -26,6 +26,7 @@ from spatialvlm_ros.ros.launch_arguments import (
     vlm_node,
 )
 from spatialvlm_ros.ros.parameters import PARAMETERS, Settings
+from spatialvlm_ros.ros.sim_settings import SIM_INTERFACES
 from spatialvlm_ros.ros.topics import INTERFACES, Kind
 
 SHARE = Path(__file__).resolve().parents[2]
@@ -133,13 +134,22 @@ def test_a_server_as_model_survives_the_command_line(files: dict[str, str]) -> N
 
 def test_the_demo_runs_robot_node_and_planner_on_one_clock(files: dict[str, str]) -> None:
     values = values_of(SIM_DEMO_ARGUMENTS, files, use_sim_time="true", sim_params_file=files["sim_params_file"])
-    nodes = sim_demo_nodes(values, SHARE)
+    nodes = sim_demo_nodes({**values, "sentence": "go to the 'red' mug"}, SHARE)
     assert [n.executable for n in nodes] == ["spatialvlm_sim", "spatialvlm_node", "spatialvlm_planner"]
-    assert {rules(n.command("x"), "-p")["use_sim_time"] for n in nodes} == {"true"}
+    parameters = [rules(n.command("x"), "-p") for n in nodes]
+    assert {p["use_sim_time"] for p in parameters} == {"true"}
+    assert yaml.safe_load(parameters[2]["sentence"]) == "go to the 'red' mug"
     assert files["sim_params_file"] in nodes[0].ros_arguments and files["sim_params_file"] not in nodes[1].ros_arguments
-    robot, node = (rules(n.command("x"), "-r") for n in nodes[:2])
-    assert all(robot[name] == topic for name, topic in camera_remaps(values).items() if name in node)
     assert len(sim_demo_nodes({**values, "planner": "false"}, SHARE)) == 2
+
+
+def test_the_simulated_camera_publishes_where_the_node_listens(files: dict[str, str]) -> None:
+    pictures = ("image", "camera_info", "depth", "depth_camera_info")
+    offered = {e.name for e in SIM_INTERFACES.values()}
+    for given in ({}, {"image_topic": "/eye/image", "depth_topic": "/eye/depth"}):
+        robot, node, _ = sim_demo_nodes(values_of(SIM_DEMO_ARGUMENTS, files, **given), SHARE)
+        moved, heard = rules(robot.command("x"), "-r"), rules(node.command("x"), "-r")
+        assert {heard[name] for name in pictures} <= {moved.get(topic, topic) for topic in offered}
 
 
 def test_a_recording_is_played_with_its_clock(files: dict[str, str]) -> None:
