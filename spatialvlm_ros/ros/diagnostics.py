@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from spatialvlm_ros.ros.statistics import Summary
+from spatialvlm_ros.ros.synchroniser import SlotCounts
 from spatialvlm_ros.ros.worker import ModelState
 
 _SILENT_COUNTS = ("received", "published", "unasked", "throttled", "resets")  # nothing is wrong where these count
+# Fates of messages that no picture could be made of, though they arrived: what is wrong with them.
+_TROUBLES = {
+    "duplicate": "its stamp had come before",
+    "unstamped": "stamps of zero among others",
+    "far_ahead": "a stamp far in the future",
+    "unmatched": "what belongs to it did not come in time",
+}
 
 
 class Level(IntEnum):
@@ -49,14 +57,14 @@ class InputState:
         unheard: resolved topic -> publishers that are not heard because of their QoS.
         reliabilities: slot -> what it is subscribed with.
         dropped: pictures that were replaced by a newer one before the model had time.
-        fates: slot -> what became of its messages, only what is not zero.
+        messages: slot -> what became of its messages.
     """
 
     quiet_s: float
     unheard: Mapping[str, int]
     reliabilities: Mapping[str, str]
     dropped: int
-    fates: Mapping[str, str]
+    messages: Mapping[str, SlotCounts]
 
 
 @dataclass(frozen=True)
@@ -65,24 +73,43 @@ class Before:
 
     counts: Mapping[str, int]
 
+    @staticmethod
+    def of(summary: Summary, inputs: InputState) -> Before:
+        """What the next report is compared with."""
+        counts, _ = _faults(summary, inputs)
+        return Before(counts)
+
 
 def camera_status(name: str, summary: Summary, inputs: InputState, quiet_after_s: float, before: Before) -> Status:
     """Of a camera: the worst that holds now is the message."""
-    new = {
-        fault: count - before.counts.get(fault, 0)
-        for fault, count in summary.counts.items()
-        if fault not in _SILENT_COUNTS and count > before.counts.get(fault, 0)
-    }
+    counts, sentences = _faults(summary, inputs)
+    new = {f: n - before.counts.get(f, 0) for f, n in counts.items() if n > before.counts.get(f, 0)}
     level, message = Level.OK, f"{summary.rate_hz:.1f} pictures/s"
     if new:
         fault = max(new, key=lambda f: new[f])
-        level, message = Level.WARN, f"{fault}: {summary.faults.get(fault, '')}".rstrip(": ")
+        level, message = Level.WARN, f"{fault}: {sentences.get(fault, '')}".rstrip(": ")
     if inputs.unheard:
         topic, count = next(iter(inputs.unheard.items()))
         level, message = Level.WARN, f"{count} best-effort publisher(s) of {topic} are not heard: set reliability"
     if inputs.quiet_s > quiet_after_s:
         level, message = Level.ERROR, f"no frames for {inputs.quiet_s:.1f} s"
     return Status(name, level, message, _values(summary, inputs))
+
+
+def _faults(summary: Summary, inputs: InputState) -> tuple[dict[str, int], dict[str, str]]:
+    """Counts and sentences of all that went wrong, with pictures that were given on and with messages that were not."""
+    counts = {fault: count for fault, count in summary.counts.items() if fault not in _SILENT_COUNTS}
+    sentences = dict(summary.faults)
+    for slot, fates in inputs.messages.items():
+        for fate, sentence in _TROUBLES.items():
+            if count := getattr(fates, fate):
+                counts[f"{fate} {slot}"], sentences[f"{fate} {slot}"] = count, sentence
+    return counts, sentences
+
+
+def _fates(counts: SlotCounts) -> str:
+    """Only what is not zero."""
+    return ", ".join(f"{name} {number}" for name, number in vars(counts).items() if number)
 
 
 def _values(summary: Summary, inputs: InputState) -> dict[str, str]:
@@ -98,6 +125,6 @@ def _values(summary: Summary, inputs: InputState) -> dict[str, str]:
     values.update({name: str(count) for name, count in sorted(summary.counts.items())})
     values.update({f"last {name}": text for name, text in sorted(summary.faults.items())})
     values.update({f"QoS of {slot}": text for slot, text in inputs.reliabilities.items()})
-    values.update({f"messages of {slot}": text for slot, text in inputs.fates.items()})
+    values.update({f"messages of {slot}": _fates(counts) for slot, counts in inputs.messages.items()})
     values.update({f"not heard on {topic}": str(count) for topic, count in inputs.unheard.items()})
     return values

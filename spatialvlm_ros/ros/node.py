@@ -31,7 +31,6 @@ from spatialvlm_ros.ros.outputs import CameraOutputs
 from spatialvlm_ros.ros.parameters import PARAMETERS, Settings
 from spatialvlm_ros.ros.services import CameraServices, Turnstile
 from spatialvlm_ros.ros.shared_models import SHARED_MODELS, ModelSpec
-from spatialvlm_ros.ros.synchroniser import SlotCounts
 from spatialvlm_ros.ros.tf_link import TfLink
 from spatialvlm_ros.ros.topics import INTERFACES
 from spatialvlm_ros.ros.transform_store import TransformStore
@@ -276,35 +275,28 @@ class SpatialVLMNode(LifecycleNode):
         self._diagnostics.publish(message)
 
     def _statuses(self) -> list[Status]:
-        me = self.get_fully_qualified_name().lstrip("/")
-        if self._worker is None:
+        """A transition may run in another thread meanwhile: each thing is looked at once."""
+        me, worker, settings = self.get_fully_qualified_name().lstrip("/"), self._worker, self._settings
+        if worker is None or settings is None:
             return [Status(f"{me}: model", Level.STALE, "not configured", {})]
-        found = [model_status(me, self._worker.state, self._worker.fault, str(self.get_parameter("model").value))]
+        found = [model_status(me, worker.state, worker.fault, settings.model)]
         for name, camera in list(self._cameras.items()):
-            label = f"{me}: camera {name}".rstrip()
-            if camera.unit is None or camera.inputs is None:
+            label, unit, inputs = f"{me}: camera {name}".rstrip(), camera.unit, camera.inputs
+            if unit is None or inputs is None:
                 found.append(Status(label, Level.STALE, "not active", {}))
             else:
-                found.append(self._camera_status(label, camera, camera.unit, camera.inputs))
+                found.append(_camera_status(label, camera, unit, inputs, settings.quiet_after_s))
         return found
 
-    def _camera_status(self, label: str, camera: _Camera, unit: CameraUnit, inputs: CameraInputs) -> Status:
-        assert self._settings is not None
-        fates = {
-            slot: ", ".join(f"{k} {v}" for k, v in vars(counts).items() if v)
-            for slot, counts in inputs.counts().items()
-        }
-        state = InputState(
-            inputs.seconds_without_image(), inputs.unheard(), inputs.reliabilities(), unit.replaced(), fates
-        )
-        summary = unit.statistics.summary(time.monotonic())
-        status = camera_status(label, summary, state, self._settings.quiet_after_s, camera.reported)
-        camera.reported = Before(summary.counts)
-        return status
 
-
-def _fates(counts: SlotCounts) -> str:
-    return ", ".join(f"{name} {number}" for name, number in vars(counts).items() if number)
+def _camera_status(label: str, camera: _Camera, unit: CameraUnit, inputs: CameraInputs, quiet_after_s: float) -> Status:
+    state = InputState(
+        inputs.seconds_without_image(), inputs.unheard(), inputs.reliabilities(), unit.replaced(), inputs.counts()
+    )
+    summary = unit.statistics.summary(time.monotonic())
+    status = camera_status(label, summary, state, quiet_after_s, camera.reported)
+    camera.reported = Before.of(summary, state)
+    return status
 
 
 def _status_message(status: Status) -> Any:

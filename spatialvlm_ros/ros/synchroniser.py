@@ -317,7 +317,7 @@ class Synchroniser:
         if image.stamp <= 0:
             return True  # its time does not go on
         now = max(s.newest for s in (self._lead, *self._partners) if s.newest is not None)
-        # At least two periods: callbacks of a busy executor come in any order, so the next picture may overtake a depth.
+        # At least two periods: a busy executor calls back in any order, so the next picture may overtake a depth.
         return now - image.stamp >= max(self._limits.patience_ns, 2 * self._lead.spacing)
 
     def _is_silent(self, stream: _Stream, image: _Held) -> bool:

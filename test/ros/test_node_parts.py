@@ -12,6 +12,7 @@ from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.reliability import Reliability, unheard, wanted_reliability
 from spatialvlm_ros.ros.standing import Standing
 from spatialvlm_ros.ros.statistics import FrameTimes, Statistics
+from spatialvlm_ros.ros.synchroniser import SlotCounts
 from spatialvlm_ros.ros.topics import INTERFACES, Kind
 from spatialvlm_ros.ros.worker import ModelState
 
@@ -74,7 +75,7 @@ def test_statistics_count_and_give_medians():
 
 
 def inputs(**changes):
-    return InputState(**{"quiet_s": 0.0, "unheard": {}, "reliabilities": {}, "dropped": 0, "fates": {}, **changes})
+    return InputState(**{"quiet_s": 0.0, "unheard": {}, "reliabilities": {}, "dropped": 0, "messages": {}, **changes})
 
 
 def test_diagnostics_say_the_worst_that_holds_now():
@@ -91,6 +92,17 @@ def test_diagnostics_say_the_worst_that_holds_now():
     assert deaf.level is Level.WARN and "/image" in deaf.message
     quiet = camera_status("c", summary, inputs(quiet_s=7.5), 2.0, Before({}))
     assert quiet.level is Level.ERROR and quiet.message == "no frames for 7.5 s"
+
+
+def test_messages_that_no_picture_is_made_of_are_a_warning_while_they_come():
+    summary = Statistics().summary(1.0)
+    first = inputs(messages={"image": SlotCounts(received=9, delivered=2, duplicate=7)})
+    stuck = camera_status("c", summary, first, 2.0, Before({}))
+    assert stuck.level is Level.WARN and stuck.message == "duplicate image: its stamp had come before"
+    assert stuck.values["messages of image"] == "received 9, delivered 2, duplicate 7"
+    assert camera_status("c", summary, first, 2.0, Before.of(summary, first)).level is Level.OK
+    fine = inputs(messages={"image": SlotCounts(received=9, delivered=7, superseded=2, out_of_order=1)})
+    assert camera_status("c", summary, fine, 2.0, Before({})).level is Level.OK
 
 
 def test_the_model_says_why_it_is_not_there():
