@@ -20,7 +20,7 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
     """The files of a top-level folder, for share/spatialvlm_ros/<folder>."""
     tree: dict[str, list[str]] = {}
     for path in sorted((ROOT / folder).rglob("*")):
-        if path.is_file():
+        if path.is_file() and "__pycache__" not in path.parts:
             relative = path.relative_to(ROOT)
             tree.setdefault(f"share/{NAME}/{relative.parent}", []).append(str(relative))
     return sorted(tree.items())

@@ -14,8 +14,7 @@ cd "$(dirname "$0")/.."
 rm -rf "$workspace/src"
 mkdir -p "$workspace/src/spatialvlm_ros"
 parts=(CMakeLists.txt package.xml setup.py setup.cfg pyproject.toml)
-parts+=(scripts msg srv action config spatialvlm_ros test/ros_graph)
-if [ -d launch ]; then parts+=(launch); fi
+parts+=(scripts msg srv action config launch spatialvlm_ros test/ros_graph)
 tar --create --exclude=__pycache__ "${parts[@]}" | tar --extract --directory "$workspace/src/spatialvlm_ros"
 tar --create --directory test/ros_workspace tf2_msgs | tar --extract --directory "$workspace/src"
 
@@ -27,6 +26,6 @@ cd "$workspace"
 rm -rf build/*/test_results
 colcon --log-level error build --executor sequential --event-handlers console_stderr+ summary+ \
   --cmake-args -G Ninja "-DPython3_EXECUTABLE=$environment/bin/python" -Wno-dev
-colcon --log-level error test --executor sequential --event-handlers console_direct+ \
-  --packages-select spatialvlm_ros --ctest-args -R "$pattern" --no-tests=error
+colcon --log-level error test --executor sequential --event-handlers summary+ \
+  --packages-select spatialvlm_ros --ctest-args --parallel 2 -R "$pattern" --no-tests=error
 colcon test-result --verbose
