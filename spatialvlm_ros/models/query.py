@@ -10,6 +10,7 @@ from spatialvlm_ros.errors import QueryError
 from spatialvlm_ros.scenes.relations import RELATIONS, Relation, relation_spec
 
 MOST_WORDS = 12
+MOST_LETTERS = 200
 CAMERA_NAME = "camera"
 GRIPPER_NAME = "gripper"
 
@@ -27,7 +28,7 @@ class Region:
     name: str = ""
 
     def __post_init__(self) -> None:
-        values = tuple(float(p) for p in self.pixels)
+        values = _numbers(self.pixels)
         object.__setattr__(self, "pixels", values)
         if len(values) not in (2, 4) or not np.isfinite(values).all():
             raise QueryError("a region is a box of four numbers or a point of two", self.pixels, "Pass pixels.")
@@ -57,7 +58,7 @@ class Query:
         relation: a `Relation` or its name.
 
     Raises:
-        QueryError: a name is empty or longer than 12 words, or a reference is missing or too many.
+        QueryError: a name is empty or longer than 12 words or 200 letters, or a reference is missing or too many.
         RelationError: an unknown relation.
     """
 
@@ -105,7 +106,17 @@ def checked_object(given: object) -> ObjectRef:
             raise QueryError("an object has no name", given, "Name it, or give its box or point in pixels.")
         if len(words) > MOST_WORDS:
             raise QueryError(f"a name of {len(words)} words", given, f"Use at most {MOST_WORDS}.")
-        return " ".join(words)
+        name = " ".join(words)
+        if len(name) > MOST_LETTERS:
+            raise QueryError(f"a name of {len(name)} letters", given, f"Use at most {MOST_LETTERS}.")
+        return name
     if isinstance(given, (tuple, list, np.ndarray)):
-        return Region(tuple(np.asarray(given, dtype=np.float64).ravel().tolist()))
+        return Region(_numbers(given))
     raise QueryError("an object is a name, a box or a point", given, "Pass a string, four pixels or two pixels.")
+
+
+def _numbers(given: object) -> tuple[float, ...]:
+    try:
+        return tuple(np.asarray(given, dtype=np.float64).ravel().tolist())
+    except (TypeError, ValueError) as error:
+        raise QueryError("a region is not made of numbers", given, "Pass pixels.") from error

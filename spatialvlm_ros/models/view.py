@@ -146,7 +146,7 @@ class View:
         """Answer a question in words. Where it is one of the 43 families, the measurement is attached.
 
         Returns:
-            An invalid `Answer` with `Reason.MODEL_ERROR` (or TIMEOUT) if the model fails.
+            An invalid `Answer` with `Reason.MODEL_ERROR` (or TIMEOUT) if the model fails or says nothing.
         """
         return _last(self.ask_steps(question))
 
@@ -172,6 +172,9 @@ class View:
         except Exception as error:  # noqa: BLE001
             failure = failure_of(error)
             return Answer(text, reason=failure.reason, estimate=estimate, detail=failure.detail)
+        if not said.strip():
+            detail = "The model had no words for this."
+            return Answer(text, reason=Reason.MODEL_ERROR, estimate=estimate, detail=detail)
         return Answer(text, said, valid=True, reason=Reason.OK, estimate=estimate)
 
     # ---- the frame ----

@@ -50,6 +50,10 @@ class Observation:
                 "Use the camera model of this picture, or Camera.resized.",
             )
         if self.depth is not None:
+            if not isinstance(self.depth, np.ndarray):
+                raise ObservationError(
+                    "depth is not an array", type(self.depth).__name__, "Pass (H, W) float32 metres."
+                )
             if self.depth.shape != rgb.shape[:2]:
                 raise ObservationError(
                     "depth and picture differ in size",
@@ -61,12 +65,20 @@ class Observation:
                     "depth must be float32 metres", self.depth.dtype, "Use geometry.depth.depth_to_metres."
                 )
         if self.up is not None:
-            up = np.asarray(self.up, dtype=np.float64)
+            up = _as_numbers(self.up)
             norm = float(np.linalg.norm(up)) if up.shape == (3,) else float("nan")
             if not np.isfinite(norm) or norm < 1e-6:
                 raise ObservationError(
                     "the up vector is not a direction", self.up, "Pass (3,) finite numbers, or None."
                 )
             object.__setattr__(self, "up", up / norm)
-        if self.camera_height is not None and not np.isfinite(self.camera_height):
+        if self.camera_height is not None and not np.isfinite(_as_numbers(self.camera_height)).all():
             raise ObservationError("the camera height is not finite", self.camera_height, "Pass metres, or None.")
+
+
+def _as_numbers(value: object) -> NDArray[np.float64]:
+    """An array, of NaN where the value is not made of numbers."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.array(np.nan)

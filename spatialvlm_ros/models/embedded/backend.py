@@ -24,6 +24,7 @@ from spatialvlm_ros.models.embedded.picture import Canvas, pixel_values, place, 
 from spatialvlm_ros.models.embedded.position_code import add_position_code
 from spatialvlm_ros.models.embedded.prompts import PromptWriter, Row, read_directly
 from spatialvlm_ros.models.embedded.slots import frame_reading, locations
+from spatialvlm_ros.models.embedded.tokenizer import check_tokenizer
 from spatialvlm_ros.models.lean_import import lean_transformers
 from spatialvlm_ros.models.quantities import N_BINS, OVERFLOW_BIN, ZERO_BIN, bin_position
 from spatialvlm_ros.models.query import ObjectRef, Query, is_camera
@@ -34,6 +35,7 @@ from spatialvlm_ros.scenes.relations import RELATIONS
 Float = NDArray[np.float64]
 
 _MOST_ROWS = 64  # of one forward pass
+_MOST_ASKED = 512  # tokens of a question; memory grows with their square, and none in training had a hundred
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,7 @@ class EmbeddedBackend:
     """
 
     def __init__(self, vlm: Any, tokenizer: Any, data: ModelCardData, name: str) -> None:
-        if len(tokenizer) != vlm.get_input_embeddings().weight.shape[0]:
-            sizes = (len(tokenizer), vlm.get_input_embeddings().weight.shape[0])
-            raise ModelError("the tokenizer belongs to another model", sizes, "Take the one in the model's folder.")
+        check_tokenizer(tokenizer, vlm.get_input_embeddings().weight.shape[0], data.tokenizer)
         self._vlm, self._tokenizer, self.data, self._name = vlm.eval(), tokenizer, data, name
         self._writer = PromptWriter(tokenizer)
         self.vocabulary = self._writer.vocabulary
@@ -95,8 +95,9 @@ class EmbeddedBackend:
         where = pick_device(device)
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-            vlm: Any = transformers.AutoModelForImageTextToText.from_pretrained(
+            vlm, report = transformers.AutoModelForImageTextToText.from_pretrained(
                 str(folder),
+                output_loading_info=True,
                 dtype=pick_dtype(dtype, where),
                 use_safetensors=True,
                 local_files_only=True,
@@ -108,6 +109,10 @@ class EmbeddedBackend:
             raise ModelError(
                 "the embedded model cannot be loaded", str(folder), f"{type(error).__name__}: {error}"
             ) from error
+        # transformers fills what the files lack with random numbers, and drops what its model has no place for.
+        astray = sorted({*report["missing_keys"], *report["unexpected_keys"]})
+        if astray:
+            raise ModelError("the weights lack tensors, or belong to another shape", astray, "Copy the folder again.")
         return EmbeddedBackend(vlm, tokenizer, data, name or str(folder))
 
     @property
@@ -218,8 +223,11 @@ class EmbeddedBackend:
     def _asked(self, encoded: EncodedPicture, question: str) -> tuple[Any, list[int]]:
         """The cache behind a question and the groundings that the model chooses to make, and the tokens that follow."""
         ids = self.vocabulary
+        asked = self._writer.ask(question)
+        if len(asked) > _MOST_ASKED:
+            raise ModelError("a question of too many tokens", len(asked), f"Ask a shorter one, of {_MOST_ASKED}.")
         cache = copy.deepcopy(encoded.cache)
-        state = self._extend(cache, list(self._writer.ask(question)), encoded.length)
+        state = self._extend(cache, list(asked), encoded.length)
         if self._best(state, (ids[v.FIND], ids[v.ANSWER])) != ids[v.FIND]:
             return cache, [ids[v.ANSWER]]
         state = self._extend(cache, [ids[v.FIND]], cache.get_seq_length())

@@ -10,6 +10,7 @@ from typing import Any
 from spatialvlm_ros.errors import ModelError
 from spatialvlm_ros.models.embedded.architecture import ModelShape
 from spatialvlm_ros.models.embedded.picture import CAMERA_MODES, RAYS
+from spatialvlm_ros.models.embedded.tokenizer import tokenizer_digest
 from spatialvlm_ros.models.embedded.vocabulary import special_tokens
 
 MARKER = "spatialvlm.json"
@@ -27,6 +28,7 @@ class ModelCardData:
         ranges_m: least and largest range of the training views, metres: the trained range.
         pictures: shown during training.
         camera_mode: what it learnt of the camera, one of the `CAMERA_MODES`.
+        tokenizer: digest of its tokenizer, "" in folders that do not say; `save_model` computes it.
     """
 
     shape: ModelShape
@@ -34,6 +36,7 @@ class ModelCardData:
     ranges_m: tuple[float, float]
     pictures: int
     camera_mode: str = RAYS
+    tokenizer: str = ""
 
 
 def save_model(folder: str | Path, vlm: Any, tokenizer: Any, data: ModelCardData) -> None:
@@ -53,6 +56,7 @@ def save_model(folder: str | Path, vlm: Any, tokenizer: Any, data: ModelCardData
         "ranges_m": list(data.ranges_m),
         "pictures": data.pictures,
         "camera_mode": data.camera_mode,
+        "tokenizer": tokenizer_digest(tokenizer),
         "nouns": list(data.nouns),
     }
     (folder / MARKER).write_text(json.dumps(marker, indent=1), encoding="utf-8")
@@ -80,6 +84,7 @@ def read_marker(folder: str | Path) -> ModelCardData:
             (float(content["ranges_m"][0]), float(content["ranges_m"][1])),
             int(content["pictures"]),
             camera_mode,
+            str(content.get("tokenizer", "")),
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ModelError(
