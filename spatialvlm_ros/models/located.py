@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.models.calibration import DepthCalibration, LocationCalibration
 from spatialvlm_ros.models.known_sizes import log_sizes_of, ranges_from_sizes
-from spatialvlm_ros.models.readings import CAMERA, CLEAN, FIXED, THIN, DepthReadings, ViewReadings
+from spatialvlm_ros.models.readings import CAMERA, CLEAN, FIXED, NAMED, THIN, DepthReadings, ViewReadings
 from spatialvlm_ros.models.shared_scale import ScalePosterior, scale_posterior
 
 Float = NDArray[np.float64]
@@ -167,8 +167,8 @@ def believable(readings: ViewReadings, location: LocationCalibration) -> DepthRe
     """The depth readings without those that measured something else than the named object.
 
     Their range contradicts what the model says far beyond its error, while those of the other objects do not (all
-    contradicting alike is an error of the model's scale). An object's scale is at least half of what the model says;
-    one whose size contradicts the model counts as badly seen.
+    contradicting alike is an error of the model's scale). A region is where it was given, whatever the model says. An
+    object's scale is at least half of what the model says; one whose size contradicts the model counts as badly seen.
     """
     said, measured = readings.locations, readings.depth
     if not measured.known.any():
@@ -182,7 +182,7 @@ def believable(readings: ViewReadings, location: LocationCalibration) -> DepthRe
         surprise = np.log(np.linalg.norm(measured.centers, axis=1)) - (said.log_ranges - location.range_bias)
         common = float(np.nanmedian(surprise)) if np.isfinite(surprise).sum() >= _FEWEST_FOR_COMMON else 0.0
         limit = _MOST_SURPRISE * np.maximum(said.log_range_stds * location.range_factor, _LEAST_RANGE_STD)
-        wrong = np.minimum(np.abs(surprise), np.abs(surprise - common)) > limit
+        wrong = (np.minimum(np.abs(surprise), np.abs(surprise - common)) > limit) & (readings.kinds == NAMED)
     return replace(
         measured,
         scales=np.where(wrong, np.nan, scales),

@@ -100,3 +100,25 @@ def test_the_frame_of_a_view_is_the_one_that_the_robot_knows() -> None:
     assert known.level == 1 and np.allclose(known.up, up)
     said = model.look(picture(640, 480)).frame()  # the model's own
     assert said.level == 1 and np.isclose(np.linalg.norm(said.up), 1)
+
+
+def test_where_the_caller_points_the_depth_sensor_is_believed_and_not_the_picture() -> None:
+    """A picture of noise is like nothing that the model knows; a wall 1.5 m away is measured all the same."""
+    from dataclasses import replace
+
+    from spatialvlm_ros.models.query import Query, Region
+
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    rgb = np.kron(noise, np.ones((10, 10, 1), np.uint8))
+    wall = replace(picture(640, 480), rgb=rgb, depth=np.full((480, 640), 1.5, np.float32))
+    left, right = Region((100, 180, 180, 300)), Region((460, 180, 540, 300))
+    view = SpatialVLM.from_pretrained("embedded").look(wall)
+    range_, apart, order = view.measure_many(
+        [Query(left, "camera", "distance"), Query(left, right, "distance"), Query(left, right, "left")]
+    )
+    rays = wall.camera.rays([[139.5, 239.5], [499.5, 239.5]])
+    assert range_.value == pytest.approx(1.5 * np.linalg.norm(rays[0]), rel=0.1)
+    # A patch of a wall has no thickness to complete: what is usual for things shifts its middle a little.
+    assert apart.value == pytest.approx(1.5 * np.linalg.norm(rays[0] - rays[1]), rel=0.35)
+    assert order.value > 0.9
+    assert {str(s) for e in (range_, apart) for s in e.sources} == {"depth_sensor"}
