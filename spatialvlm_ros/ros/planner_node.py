@@ -1,4 +1,4 @@
-"""An example planner: it brings a robot above the object that a sentence names. Copy it, with Nav2 or MoveIt at the end.
+"""An example planner to copy: it brings a robot above the object that a sentence names.
 
 A sentence goes to the node's service ``set_target``; the node then publishes the pose of that object for each picture.
 Single poses may be wrong, so a few of them are compared, and only where they agree is their median made a goal.
@@ -33,7 +33,7 @@ PARAMETERS = (
     Parameter("stand_off_m", 0.15, "Metres above the middle of the object.", low=0.0, high=2.0),
     Parameter("poses", 5, "How many poses are compared.", low=1, high=100),
     Parameter("scatter_m", 0.05, "Most metres from one of them to their median.", low=0.001, high=1.0),
-    Parameter("arrived_m", 0.05, "Metres from the goal that count as arrived.", low=0.001, high=1.0),
+    Parameter("arrived_m", 0.02, "Metres from the goal that count as arrived.", low=0.001, high=1.0),
     Parameter("patience_s", 60.0, "Seconds without success after which it is said why.", low=1.0, high=3600.0),
 )
 _TICK_S = 0.5
@@ -46,8 +46,7 @@ class PlannerNode(Node):
         super().__init__(NAME)
         for parameter in PARAMETERS:
             self.declare_parameter(parameter.name, parameter.default, descriptor_of(parameter))
-        given = {p.name: p.validated(self.get_parameter(p.name).value) for p in PARAMETERS}
-        self._given: dict[str, Any] = given
+        self._given = given = {p.name: p.validated(self.get_parameter(p.name).value) for p in PARAMETERS}
         group = MutuallyExclusiveCallbackGroup()
         self._frames = TransformStore()
         self._tf = TfLink(self, self._frames, group)
@@ -80,8 +79,8 @@ class PlannerNode(Node):
 
     def _ask(self) -> None:
         self._asked, sentence = True, self._sentence
-        request = interfaces().srv.SetTarget.Request(target=sentence)
-        self._set_target.call_async(request).add_done_callback(lambda done: self._answered(sentence, done.result()))
+        answer = self._set_target.call_async(interfaces().srv.SetTarget.Request(target=sentence))
+        answer.add_done_callback(lambda done: self._answered(sentence, done.result()))
 
     def _answered(self, sentence: str, answer: Any) -> None:
         if sentence != self._sentence:
@@ -112,8 +111,7 @@ class PlannerNode(Node):
         middle = np.median(poses, axis=0)
         scatter = float(np.linalg.norm(poses - middle, axis=1).max())
         if scatter > self._given["scatter_m"]:
-            self.get_logger().warning(f"the poses scatter by {scatter:.2f} m: no goal yet", throttle_duration_sec=5.0)
-            return
+            return self.get_logger().warning(f"the poses scatter by {scatter:.2f} m", throttle_duration_sec=5.0)
         self._goal = middle + [0.0, 0.0, self._given["stand_off_m"]]
         goal = PoseStamped()
         goal.header.stamp, goal.header.frame_id = self.get_clock().now().to_msg(), self._given["fixed_frame"]
