@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
+_log = logging.getLogger(__name__)
+
 _JOIN_S = 1.5
+_AFTER_FAILURE_S = 0.05  # a callback that fails at once, again and again, is not to take all of the processor
 
 
 def run_until_signal(
@@ -16,6 +21,7 @@ def run_until_signal(
     """Spins a node in a thread of its own while this (the main) thread waits for a signal.
 
     rclpy's own handlers end the context at once, under the feet of whoever publishes; here the node is closed first.
+    A callback that raises is logged, and the node goes on.
 
     Args:
         make: the node; what it raises goes through.
@@ -38,12 +44,15 @@ def run_until_signal(
         executor.add_node(node)
 
         def spin() -> None:
-            try:
-                executor.spin()
-            except ExternalShutdownException:
-                pass
-            finally:
-                stop.set()
+            while rclpy.ok() and not stop.is_set():
+                try:
+                    executor.spin()
+                except ExternalShutdownException:
+                    break
+                except Exception:
+                    _log.exception("a callback failed")
+                    time.sleep(_AFTER_FAILURE_S)
+            stop.set()
 
         thread = threading.Thread(target=spin, name="executor", daemon=True)
         thread.start()
