@@ -1,0 +1,126 @@
+"""A chain of thought that was asked for: its steps as they come, its end, and how to stop it."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from spatialvlm_ros.models.estimate import Answer, Reason
+from spatialvlm_ros.ros.from_messages import ReasonedStep, answer_from, step_from
+
+_END_AFTER_CANCEL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Reasoning:
+    """What a chain of thought came to.
+
+    Attributes:
+        answer: in words, with the measurement behind it; invalid with the reason where there is none.
+        steps: all of them, in order.
+    """
+
+    answer: Answer
+    steps: tuple[ReasonedStep, ...] = ()
+
+
+class ReasoningGoal:
+    """One goal of the action ``reason``.
+
+        for step in goal.steps():
+            print(step.text)
+        print(goal.result().answer.text)
+
+    Steps are given to whoever iterates, in the iterating thread; nothing of the user runs in the executor.
+
+    Args:
+        question: that was asked.
+        send: sends the goal with this feedback callback and returns the future of its acceptance.
+        deadline_s: from now; after it the goal is cancelled and the answer is refused with `Reason.TIMEOUT`.
+    """
+
+    def __init__(self, question: str, send: Any, deadline_s: float) -> None:
+        self._question, self._end = question, time.monotonic() + deadline_s
+        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._handle: Any = None
+        self._cancelled = False
+        self._steps: dict[int, ReasonedStep] = {}
+        self._result: Reasoning | None = None
+        accepted = send(lambda message: self._events.put(("step", message.feedback.step)))
+        accepted.add_done_callback(lambda future: self._events.put(("accepted", future)))
+
+    def cancel(self) -> None:
+        """Asks the node to stop, from any thread; whoever waits has the result soon, whatever the node does."""
+        self._events.put(("cancel", None))
+
+    def steps(self) -> Iterator[ReasonedStep]:
+        """Each step as it comes, until there is a result or the time is over."""
+        given = 0
+        while self._result is None:
+            self._take(self._end - time.monotonic())
+            while given in self._steps:
+                yield self._steps[given]
+                given += 1
+        while given in self._steps:  # the last feedback may come after the result, which holds it too
+            yield self._steps[given]
+            given += 1
+
+    def result(self) -> Reasoning:
+        """Waits for the end, at most until the deadline."""
+        for _ in self.steps():
+            pass
+        assert self._result is not None
+        return self._result
+
+    # ---- parts ----
+
+    def _take(self, seconds: float) -> None:
+        """Waits for one event and takes it in."""
+        try:
+            kind, content = self._events.get(timeout=max(seconds, 0.0))
+        except queue.Empty:
+            return self._give_up()
+        if kind == "step":
+            self._note(step_from(content))
+        elif kind == "accepted":
+            self._accepted(content.result())
+        elif kind == "cancel":
+            self._stop()
+        else:
+            result = content.result().result
+            for message in result.steps:
+                self._note(step_from(message))
+            self._result = Reasoning(answer_from(result.answer), self._in_order())
+
+    def _note(self, step: ReasonedStep) -> None:
+        self._steps.setdefault(step.index, step)
+
+    def _accepted(self, handle: Any) -> None:
+        if not handle.accepted:
+            self._result = self._refused(Reason.NOT_CONFIGURED, "the node does not accept the question")
+            return
+        self._handle = handle
+        handle.get_result_async().add_done_callback(lambda future: self._events.put(("result", future)))
+        if self._cancelled:  # before it was accepted
+            handle.cancel_goal_async()
+
+    def _stop(self) -> None:
+        self._cancelled = True
+        self._end = min(self._end, time.monotonic()) + _END_AFTER_CANCEL_S  # the node may still say how far it came
+        if self._handle is not None:
+            self._handle.cancel_goal_async()
+
+    def _give_up(self) -> None:
+        if not self._cancelled:
+            self._stop()
+        else:
+            self._result = self._refused(Reason.TIMEOUT, "the chain of thought did not end in time")
+
+    def _refused(self, reason: Reason, detail: str) -> Reasoning:
+        return Reasoning(Answer(self._question, reason=reason, detail=detail), self._in_order())
+
+    def _in_order(self) -> tuple[ReasonedStep, ...]:
+        return tuple(self._steps[k] for k in sorted(self._steps))
