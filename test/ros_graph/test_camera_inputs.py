@@ -1,0 +1,75 @@
+"""The subscriptions of a camera, in one process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.context import Context
+from rclpy.node import Node
+
+from spatialvlm_ros.ros.camera_inputs import CameraInputs
+from spatialvlm_ros.ros.parameters import Settings
+
+
+class InterruptedNode(Node):
+    """Does something after the first subscription that is made."""
+
+    interruption: Callable[[], None] | None = None
+
+    def create_subscription(self, *args: Any, **options: Any) -> Any:
+        made = super().create_subscription(*args, **options)
+        interruption, self.interruption = self.interruption, None
+        if interruption is not None:
+            interruption()
+        return made
+
+
+@pytest.fixture
+def interrupted(ros_domain: int) -> Iterator[InterruptedNode]:
+    context = Context()
+    rclpy.init(context=context, domain_id=ros_domain)
+    node = InterruptedNode("inputs", context=context)
+    yield node
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def opened(node: Node) -> CameraInputs:
+    def ignore(*_: Any) -> None:
+        pass
+
+    return CameraInputs(node, Settings(), "", ignore, ignore, ignore, MutuallyExclusiveCallbackGroup())
+
+
+def of_pictures(node: Node) -> list[str]:
+    return [s.topic_name for s in node.subscriptions if "image" in s.topic_name or "depth" in s.topic_name]
+
+
+def test_inputs_that_are_closed_while_they_follow_a_publisher_leave_nothing_behind(
+    interrupted: InterruptedNode, wait_until: Callable[..., None]
+) -> None:
+    from sensor_msgs.msg import Image
+
+    inputs = opened(interrupted)
+    assert len(of_pictures(interrupted)) == 3
+    publisher = interrupted.create_publisher(Image, "image", 10)  # reliable: the subscription has to change
+    wait_until(lambda: interrupted.count_publishers("image"), what="discovery")
+    closing = threading.Thread(target=inputs.close)
+
+    def close_meanwhile() -> None:
+        closing.start()
+        closing.join(0.5)  # a deactivation in another thread; it may have to wait
+
+    interrupted.interruption = close_meanwhile
+    inputs._follow()  # as its timer does
+    closing.join()
+    assert interrupted.interruption is None, "nothing was subscribed again"
+    assert of_pictures(interrupted) == []
+    inputs._follow()  # a call of the timer that was under way
+    assert of_pictures(interrupted) == []
+    interrupted.destroy_publisher(publisher)
