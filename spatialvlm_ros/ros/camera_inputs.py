@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
@@ -40,6 +41,7 @@ class _Input:
     slot: str
     topic: str
     type: Any
+    group: CallbackGroup
     subscription: Any = None
     reliability: Reliability | None = None
     unheard: int = 0
@@ -56,7 +58,8 @@ class CameraInputs:
         give: called with each `CameraMessages`, in a callback of the node: it must return soon.
         imu: called with each Imu message.
         jumped: called when the stamps have started again (a recording plays once more).
-        group: callback group of everything here (mutually exclusive keeps the order of messages).
+        group: callback group of the timers. Each subscription has one of its own, so that the executor takes what is
+            there of all topics at once instead of one message of the first topic again and again.
     """
 
     def __init__(
@@ -86,6 +89,8 @@ class CameraInputs:
             slots += [Slot("depth"), Slot("depth_camera_info", "depth")]
         self._names = [slot.name for slot in slots]
         self._inputs = inputs
+        self._in_order = threading.Lock()
+        self._following, self._closed = threading.Lock(), False
         self._synchroniser = Synchroniser(slots, SyncLimits(slop_ns=int(settings.slop_s * 1e9)))
         self._last_image = 0.0
         self._follow()
@@ -130,10 +135,12 @@ class CameraInputs:
         """Ends all subscriptions."""
         for timer in self._timers:
             self._node.destroy_timer(timer)
-        for entry in self._inputs:
-            if entry.subscription is not None:
-                self._node.destroy_subscription(entry.subscription)
-                entry.subscription = None
+        with self._following:  # the timer may be subscribing in another thread
+            self._closed = True
+            for entry in self._inputs:
+                if entry.subscription is not None:
+                    self._node.destroy_subscription(entry.subscription)
+                    entry.subscription = None
         if self._imu is not None:
             self._node.destroy_subscription(self._imu)
 
@@ -142,16 +149,20 @@ class CameraInputs:
     def _follow(self) -> None:
         """Subscribes, or subscribes again where the publishers have changed their reliability."""
         self._last_image = self._last_image or time.monotonic()
-        for entry in self._inputs:
-            offered = self._offered(entry)
-            wanted = wanted_reliability(self._settings.reliability, offered)
-            if entry.reliability is None or (offered and wanted is not entry.reliability):
-                self._subscribe(entry, wanted)
-            before, entry.unheard = entry.unheard, unheard(entry.reliability or wanted, offered)
-            if entry.unheard > before:
-                self._node.get_logger().warning(
-                    f"{entry.unheard} best-effort publisher(s) of {entry.topic} are not heard: set reliability to auto"
-                )
+        with self._following:
+            for entry in () if self._closed else self._inputs:
+                self._follow_publishers_of(entry)
+
+    def _follow_publishers_of(self, entry: _Input) -> None:
+        offered = self._offered(entry)
+        wanted = wanted_reliability(self._settings.reliability, offered)
+        if entry.reliability is None or (offered and wanted is not entry.reliability):
+            self._subscribe(entry, wanted)
+        before, entry.unheard = entry.unheard, unheard(entry.reliability or wanted, offered)
+        if entry.unheard > before:
+            self._node.get_logger().warning(
+                f"{entry.unheard} best-effort publisher(s) of {entry.topic} are not heard: set reliability to auto"
+            )
 
     def _offered(self, entry: _Input) -> list[Reliability]:
         name = self._node.resolve_topic_name(entry.topic)
@@ -171,7 +182,7 @@ class CameraInputs:
             entry.topic,
             lambda m, slot=entry.slot: self._take(slot, m),
             profile,
-            callback_group=self._group,
+            callback_group=entry.group,
             **QUIET,
         )
         entry.restarts += old is not None
@@ -185,12 +196,14 @@ class CameraInputs:
         now = time.monotonic()
         if slot == "image":
             self._last_image = now
-        self._pass_on(self._synchroniser.add(slot, nanoseconds(message.header.stamp), message), now)
+        with self._in_order:
+            self._pass_on(self._synchroniser.add(slot, nanoseconds(message.header.stamp), message), now)
 
     def _flush(self) -> None:
         """When pictures stop, or depth stops, no stamp moves time on: what waits too long goes without."""
         if time.monotonic() - self._last_image > _QUIET_S:
-            self._pass_on(self._synchroniser.flush(), time.monotonic())
+            with self._in_order:
+                self._pass_on(self._synchroniser.flush(), time.monotonic())
 
     def _pass_on(self, parts: tuple[Any, ...] | None, now: float) -> None:
         if self._synchroniser.jumps_back != self._jumps:
@@ -214,7 +227,7 @@ _TYPES: dict[str, Any] = {
 
 def _input(slot: str, name: str, camera: str) -> _Input:
     entry = INTERFACES[name]
-    return _Input(slot, entry.topic(camera), _TYPES[entry.type])
+    return _Input(slot, entry.topic(camera), _TYPES[entry.type], MutuallyExclusiveCallbackGroup())
 
 
 def steady_timer(node: Node, seconds: float, call: Callable[[], None], group: CallbackGroup) -> Any:

@@ -126,6 +126,16 @@ def call(node: Any) -> Callable[..., Any]:
     return called
 
 
+def with_depth(ask: Callable[[], Any]) -> Any:
+    """An answer about a picture whose depth came in time; on a busy machine not all do."""
+    for _ in range(20):
+        answer = ask()
+        first = (getattr(answer, "estimates", None) or answer.objects)[0]
+        if "depth_sensor" in first.sources:
+            return answer
+    pytest.fail(f"none of 20 pictures came with its depth: {answer}")
+
+
 def test_standing_queries_are_answered_with_the_stamp_of_the_picture(vlm, node, driver, wait_until):
     raw, filtered = (Heard(node, EstimateArray, f"/spatialvlm/{t}") for t in ("distances", "distances_filtered"))
 
@@ -152,13 +162,13 @@ def test_standing_queries_are_answered_with_the_stamp_of_the_picture(vlm, node, 
 
 def test_services_answer_about_the_newest_picture(vlm, node, driver, call):
     asked = [Query(subject=LEFT_BOX, reference=RIGHT_BOX, relation="distance"), Query(subject="unicorn")]
-    answer = call(Measure, "/spatialvlm/measure", queries=asked, deadline_s=20.0)
+    answer = with_depth(lambda: call(Measure, "/spatialvlm/measure", queries=asked, deadline_s=20.0))
     first, second = answer.estimates
     assert answer.success and first.valid and first.value == pytest.approx(360 / FOCAL * DEPTH_M, rel=0.2)
     assert (second.relation, second.reason) == ("height", "unknown_name") and first.header.frame_id == "cam"
     bad = call(Measure, "/spatialvlm/measure", queries=[Query(subject="mug", relation="colour")])
     assert not bad.success and "colour" in bad.message and not bad.estimates
-    found = call(Locate, "/spatialvlm/locate", names=[LEFT_BOX, "unicorn"], deadline_s=20.0)
+    found = with_depth(lambda: call(Locate, "/spatialvlm/locate", names=[LEFT_BOX, "unicorn"], deadline_s=20.0))
     box, unicorn = found.objects
     assert box.valid and box.position.z == pytest.approx(DEPTH_M, rel=0.15) and box.position.x < 0
     assert not unicorn.valid and unicorn.reason == "unknown_name"
@@ -245,8 +255,12 @@ def test_frames_level_the_camera_and_carry_the_target_frame(vlm, node, driver, w
     )  # fmt: skip
     second.wait_for_output("active with the model", 120)
     objects = Heard(node, LocatedObjectArray, "/second/objects")
-    wait_until(lambda: objects.messages and objects.messages[-1].objects[0].valid, 60, "an object in the map")
-    thing = objects.messages[-1].objects[0]
+
+    def measured() -> list[Any]:
+        return [o for m in objects.messages for o in m.objects if o.valid and "depth_sensor" in o.sources]
+
+    wait_until(lambda: len(measured()) > 2, 60, "an object in the map")
+    thing = measured()[-1]
     assert objects.messages[-1].header.frame_id == thing.header.frame_id == "map"
     assert thing.position.x == pytest.approx(DEPTH_M, rel=0.15) and thing.position.y > 0.3  # ahead, to the left
     assert thing.position.z == pytest.approx(1.25, abs=0.25)
