@@ -1,4 +1,4 @@
-"""A node with the action ``/thinker/reason`` and nothing else: the question "4 steps of 0.2 s" is thought about so long.
+"""A node with the action ``/thinker/reason`` and nothing else: asked "4 steps of 0.2 s" it thinks for so long.
 
 It prints what became of each goal.
 """
