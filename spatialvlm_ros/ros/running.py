@@ -16,7 +16,7 @@ _AFTER_FAILURE_S = 0.05  # a callback that fails at once, again and again, is no
 
 
 def run_until_signal(
-    make: Callable[[], Any], close: Callable[[Any], None], args: list[str] | None, threads: int
+    make: Callable[[], Any], close: Callable[[Any], object], args: list[str] | None, threads: int
 ) -> None:
     """Spins a node in a thread of its own while this (the main) thread waits for a signal.
 
