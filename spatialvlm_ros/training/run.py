@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from spatialvlm_ros.errors import TrainingError
@@ -15,6 +16,7 @@ from spatialvlm_ros.models.embedded.architecture import build_config, build_mode
 from spatialvlm_ros.models.embedded.folder import ModelCardData, read_marker, save_model
 from spatialvlm_ros.models.embedded.tokenizer import train_tokenizer
 from spatialvlm_ros.models.embedded.vocabulary import END, IMAGE, PAD, Vocabulary
+from spatialvlm_ros.scenes.scene import SceneObject
 from spatialvlm_ros.training.augmentation import Augmentation
 from spatialvlm_ros.training.config import StoreConfig, TrainConfig
 from spatialvlm_ros.training.corpus import corpus
@@ -33,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 _TOKENIZER_SCENES = 200
 _TRAINED_RANGES_M = (0.3, 5.0)
+_SHOWN = (0.01, 0.99)  # quantiles of the ranges of a warm start's views; single ones beyond were hardly learnt
 _OF_DECODER = ("hidden", "layers", "heads", "kv_heads", "feedforward")
 
 
@@ -97,7 +100,17 @@ def export_checkpoint(config: TrainConfig, folder: str | Path) -> None:
 
 
 def _card(config: TrainConfig, lexicon: Lexicon, pictures: int) -> ModelCardData:
-    return ModelCardData(config.shape, lexicon.nouns, _TRAINED_RANGES_M, pictures, config.camera_mode)
+    return ModelCardData(config.shape, lexicon.nouns, _trained_ranges(config), pictures, config.camera_mode)
+
+
+def _trained_ranges(config: TrainConfig) -> tuple[float, float]:
+    """Metres within which the model answers: a warm start adds what its views show to what the model knew."""
+    if not config.start_from:
+        return _TRAINED_RANGES_M
+    low, high = read_marker(config.start_from).ranges_m
+    ranges = [np.linalg.norm(o.box3d.centers[0]) for o in _some_objects(config) if o.box3d is not None]
+    near, far = np.quantile(ranges, _SHOWN) if ranges else (low, high)
+    return min(low, round(float(near), 2)), max(high, round(float(far), 2))
 
 
 def render_stores(config: TrainConfig) -> None:
@@ -128,9 +141,14 @@ def _lexicon(config: TrainConfig) -> Lexicon:
     lexicon = simulated_lexicon()
     if not config.start_from:
         return lexicon
-    paths = sorted(Path(config.train.folder).rglob("*.npz"))[:_TOKENIZER_SCENES]
-    here = {o.noun for path in paths for view in read_scene(path) for o in view.scene.objects}
+    here = {o.noun for o in _some_objects(config)}
     return Lexicon(sorted({*read_marker(config.start_from).nouns, *here}), lexicon.attributes)
+
+
+def _some_objects(config: TrainConfig) -> list[SceneObject]:
+    """The objects in the views of the first scenes."""
+    paths = sorted(Path(config.train.folder).rglob("*.npz"))[:_TOKENIZER_SCENES]
+    return [o for path in paths for view in read_scene(path) for o in view.scene.objects]
 
 
 def _load_tokenizer(folder: Path) -> Any:

@@ -188,3 +188,42 @@ def test_the_command_fine_tunes_a_model_on_a_data_set(dataset: Path, tmp_path: P
     marker = json.loads((tmp_path / "out" / "model" / "spatialvlm.json").read_text())
     assert "pillar" in marker["nouns"] and "mug" in marker["nouns"]
     assert marker["shape"] == json.loads((model / "spatialvlm.json").read_text())["shape"]
+
+
+def test_a_fine_tuned_model_answers_as_far_as_its_recording_reaches(tmp_path: Path) -> None:
+    """What it was shown at eight metres and more it must not refuse as out of range."""
+    from tiny import save_tiny_model
+
+    source = SyntheticViews(scenes=6, views_per_scene=1, width=320, height=240, name="recorded")
+    generate(FarViews(**vars(source)), Questions(), tmp_path / "data", workers=0, per_view=2, show_progress=False)
+    start = save_tiny_model(tmp_path / "tiny")
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        f"out: {tmp_path / 'out'}\nstart_from: {start}\nweights: {{dense: 0.0}}\n"
+        "stages: [{name: finetune, steps: 1, batch: 2, warmup: 1}]\n"
+    )
+    assert main(["train", "--config", str(config), "--data", str(tmp_path / "data"), "--set", "dtype=float32"]) == 0
+    views = [v for p in (tmp_path / "out" / "store" / "train").rglob("*.npz") for v in read_scene(p)]
+    ranges = np.concatenate([np.linalg.norm(v.scene.boxes().centers, axis=1) for v in views])
+    low, high = json.loads((tmp_path / "out" / "model" / "spatialvlm.json").read_text())["ranges_m"]
+    assert low == 0.3 and 5.0 < np.median(ranges) < high <= ranges.max()
+
+
+class FarViews(SyntheticViews):
+    """The synthetic views six times as large."""
+
+    def views(self, scene_index: int) -> Iterator[SceneView | SkippedView]:
+        for view in super().views(scene_index):
+            yield enlarged(view, 6.0) if isinstance(view, SceneView) else view
+
+
+def enlarged(view: SceneView, factor: float) -> SceneView:
+    objects = tuple(
+        replace(o, box3d=replace(o.box3d, centers=o.box3d.centers * factor, sizes=o.box3d.sizes * factor))
+        for o in view.scene.objects
+        if o.box3d is not None
+    )
+    depth = view.observation.depth
+    assert depth is not None
+    observation = replace(view.observation, depth=depth * np.float32(factor))
+    return replace(view, scene=replace(view.scene, observation=observation, objects=objects, gaps=None, contacts=None))
