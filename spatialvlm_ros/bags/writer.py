@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from spatialvlm_ros.bags import messages
 from spatialvlm_ros.bags.camera_info import camera_info_fields
 from spatialvlm_ros.bags.images import image_fields
+from spatialvlm_ros.bags.own_messages import full_typestore
 from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.optional import require
@@ -66,11 +67,38 @@ class BagWriter:
         kind = message.__msgtype__
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(topic, kind, typestore=store)
+        self._check_kind(topic, kind)
+        self._writer.write(self._connections[topic], int(log_ns), store.serialize_cdr(message, kind))
+
+    def write_serialized(self, topic: str, kind: str, data: bytes, log_ns: int, latched: bool = False) -> None:
+        """A message as it came over the wire, of ROS or of this package.
+
+        Args:
+            topic: it came on.
+            kind: its type, e.g. "spatialvlm_ros/msg/EstimateArray".
+            data: CDR bytes with their header of 4 bytes.
+            log_ns: time of recording in nanoseconds.
+            latched: the topic keeps its last message for late subscribers; players then do so too.
+
+        Raises:
+            SourceError: an unknown type, or the topic already holds another one.
+        """
+        store = full_typestore()
+        if kind not in store.types:
+            raise SourceError("an unknown message type", kind, "Only those of ROS and of this package are known.")
+        if topic not in self._connections:
+            qos = (_latched(),) if latched else ()
+            self._connections[topic] = self._writer.add_connection(
+                topic, kind, typestore=store, offered_qos_profiles=qos
+            )
+        self._check_kind(topic, kind)
+        self._writer.write(self._connections[topic], int(log_ns), data)
+
+    def _check_kind(self, topic: str, kind: str) -> None:
         if self._connections[topic].msgtype != kind:
             raise SourceError(
                 f"topic {topic} already holds another type", (self._connections[topic].msgtype, kind), "Use two topics."
             )
-        self._writer.write(self._connections[topic], int(log_ns), store.serialize_cdr(message, kind))
 
     def image(
         self,
@@ -161,6 +189,23 @@ class BagWriter:
             linear_acceleration_covariance=covariance,
         )
         self.write(topic, message, _or(log_ns, stamp_ns))
+
+
+def _latched() -> Any:
+    """What a publisher of /tf_static offers."""
+    kinds = require("rosbags.interfaces", "bags")
+    for_ever = kinds.QosTime(0x7FFFFFFF, 0xFFFFFFFF)
+    return kinds.Qos(
+        kinds.QosHistory.KEEP_LAST,
+        1,
+        kinds.QosReliability.RELIABLE,
+        kinds.QosDurability.TRANSIENT_LOCAL,
+        deadline=for_ever,
+        lifespan=for_ever,
+        liveliness=kinds.QosLiveliness.AUTOMATIC,
+        liveliness_lease_duration=for_ever,
+        avoid_ros_namespace_conventions=False,
+    )
 
 
 def _or(log_ns: int | None, stamp_ns: int) -> int:
