@@ -2,6 +2,9 @@
 
 Callbacks never wait behind inference; they leave a picture or a job here and go on. A long job (an answer in words, a
 chain of thought) is a generator that yields between its tokens, and everything else is served in between.
+
+A camera that is quicker than the model always has a newer picture. So after each picture those who asked get as much
+time as it took, short and long jobs by turns.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from spatialvlm_ros.errors import SpatialVLMError
 _log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
+
+_LEAST_S = 1e-3  # less time than this is not worth a step
 
 
 class ModelState(str, Enum):
@@ -77,6 +82,8 @@ class ModelWorker:
         self._next_stream = 0
         self._short: deque[_Job] = deque()
         self._long: deque[_Job] = deque()
+        self._owed_s = 0.0  # to those who asked, before the next picture
+        self._long_next = False
         self._closing = False
         self.state = ModelState.LOADING
         self.fault = ""
@@ -188,19 +195,27 @@ class ModelWorker:
         """What to do next; waits for something to do. None when closing."""
         with self._wake:
             while not self._closing:
-                stream = self._waiting_stream()
+                stream = None if self._owed_s > 0 and (self._short or self._long) else self._waiting_stream()
                 if stream is not None:
                     picture, stream.picture, stream.waiting = stream.picture, None, False
                     stream.busy = True
                     return lambda: self._handle(stream, model, picture)
-                if self._short:
-                    job = self._short.popleft()
-                    return lambda: self._do(job, model)
-                if self._long:
-                    step = self._long.popleft()
-                    return lambda: self._step(step, model)
+                if self._short or self._long:
+                    return self._next_job(model)
                 self._wake.wait()
         return None
+
+    def _next_job(self, model: Any) -> Callable[[], None]:
+        take_long = bool(self._long) and (self._long_next or not self._short)
+        self._long_next = not take_long
+        job = (self._long if take_long else self._short).popleft()
+        return lambda: self._serve(self._step if take_long else self._do, job, model)
+
+    def _serve(self, work: Callable[[_Job, Any], None], job: _Job, model: Any) -> None:
+        began = self._clock()
+        work(job, model)
+        left = self._owed_s - (self._clock() - began)
+        self._owed_s = left if left > _LEAST_S else 0.0
 
     def _waiting_stream(self) -> _Stream | None:
         """A camera with a picture; the one that was served goes to the end, so that none starves."""
@@ -211,10 +226,12 @@ class ModelWorker:
         return None
 
     def _handle(self, stream: _Stream, model: Any, picture: Any) -> None:
+        began = self._clock()
         try:
             stream.handle(model, picture)
         except Exception:
             _log.exception("working on a picture failed")
+        self._owed_s = max(self._clock() - began, _LEAST_S)
         with self._wake:
             stream.busy = False
             self._wake.notify_all()

@@ -75,6 +75,32 @@ def test_a_picture_is_served_between_the_steps_of_a_long_job(worker: ModelWorker
     assert done == [0, "after 0", 1, "after 1", 2, "after 2", 3, "after 3"]
 
 
+def test_a_camera_quicker_than_the_model_leaves_as_much_time_to_those_who_ask(gate: threading.Event) -> None:
+    """There always is a newer picture: everybody else would wait for ever."""
+    now, done = [0.0], []
+    worker = ModelWorker(lambda: gate.wait(LONG), clock=lambda: now[0])
+
+    def handle(model: Any, picture: int) -> None:
+        done.append("picture")
+        now[0] += 10
+        worker.offer(stream, picture + 1)
+
+    def slow(model: Any) -> Generator[None, None, None]:
+        for k in range(4):
+            done.append(k)
+            now[0] += 4
+            yield
+
+    stream = worker.open_stream(handle)
+    worker.offer(stream, 0)
+    jobs = [worker.steps(slow, 1000.0), *(worker.call(lambda model: done.append("short"), 1000.0) for _ in range(2))]
+    gate.set()
+    for job in jobs:
+        job.result(LONG)
+    worker.close()
+    assert done[:8] == ["picture", "short", 0, "short", 1, 2, "picture", 3]
+
+
 def test_cameras_take_turns(worker: ModelWorker, gate: threading.Event) -> None:
     order: list[str] = []
     more = {"left": 3, "right": 3}
