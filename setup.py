@@ -49,9 +49,10 @@ EXTRAS = {
     "report": ["matplotlib>=3.8,<4", "tqdm>=4.60,<5"],
     "remote": ["httpx>=0.27,<1"],
     "bags": ["rosbags>=0.10,<0.12"],
+    "ros": ["transforms3d>=0.4,<1"],
     "ray": ["ray[data]>=2.40,<3"],
 }
-_ALL = ("sim", "data", "perception", "models", "train", "report", "remote", "bags")
+_ALL = ("sim", "data", "perception", "models", "train", "report", "remote", "bags", "ros")
 EXTRAS["demo"] = EXTRAS["sim"] + EXTRAS["data"] + EXTRAS["perception"]
 EXTRAS["all"] = [d for name in _ALL for d in EXTRAS[name]]
 EXTRAS["dev"] = [

@@ -13,7 +13,6 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, Header
 from visualization_msgs.msg import MarkerArray
@@ -27,6 +26,7 @@ from spatialvlm_ros.ros.drawing import annotated
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.markers import marker_array
 from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.rotations import quaternion_of
 from spatialvlm_ros.ros.to_messages import estimate_message, estimates_message, located_message
 from spatialvlm_ros.ros.topics import INTERFACES, Kind
 from spatialvlm_ros.ros.transform_store import TransformStore
@@ -230,7 +230,7 @@ def _pose(header: Any, position: np.ndarray, rotation: np.ndarray) -> Any:
     message.header = header
     message.pose.position.x, message.pose.position.y, message.pose.position.z = map(float, position)
     q = message.pose.orientation
-    q.x, q.y, q.z, q.w = map(float, Rotation.from_matrix(rotation).as_quat())
+    q.x, q.y, q.z, q.w = map(float, quaternion_of(rotation))
     return message
 
 
@@ -241,5 +241,5 @@ def _spatial_transform(result: FrameResult, spatial: Any) -> Any:
     message.header = _header(result, result.frame_id)
     message.child_frame_id = spatial.frame_id
     q = message.transform.rotation
-    q.x, q.y, q.z, q.w = map(float, Rotation.from_matrix(result.frame.rotation().T).as_quat())
+    q.x, q.y, q.z, q.w = map(float, quaternion_of(result.frame.rotation().T))
     return message

@@ -25,7 +25,7 @@ ROS_TOOLS = {
 ROS_PACKAGES = {
     "action_msgs", "builtin_interfaces", "cv_bridge", "diagnostic_msgs", "geometry_msgs", "launch", "launch_ros",
     "lifecycle_msgs", "rcl_interfaces", "rclpy", "rosgraph_msgs", "sensor_msgs", "std_msgs", "std_srvs", "tf2_msgs",
-    "visualization_msgs",
+    "tf_transformations", "visualization_msgs",
 }  # fmt: skip
 APT_PACKAGES = {
     "numpy": "python3-numpy",
@@ -33,6 +33,7 @@ APT_PACKAGES = {
     "scipy": "python3-scipy",
     "yaml": "python3-yaml",
     "PIL": "python3-pil",
+    "transforms3d": "python3-transforms3d",
 }
 NOT_IMPORTED = {
     "action_msgs",  # the generated actions need it
