@@ -214,6 +214,8 @@ class Renderer:
                 f"Make the renderer with max_width, max_height above {self._size}.",
             )
         self._gl.make_current()
+        # Which buffer is drawn into belongs to the thread: another renderer may have had it.
+        self._mj.mjr_setBuffer(self._mj.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
         self._option.geomgroup[:] = 0
         self._option.geomgroup[list(groups)] = 1
         self._mj.mjv_updateScene(

@@ -117,3 +117,16 @@ def test_misuse_is_named(scene) -> None:
         renderer.render(data, POSE, Camera.from_hfov(640, 480, 1.0))
     with pytest.raises(SimulationError, match="undistorted"):
         renderer.render(data, POSE, Camera(160, 120, 150, 150, 80, 60, "plumb_bob", (0.1, 0, 0, 0)))
+
+
+def test_two_renderers_in_one_process_do_not_disturb_each_other(scene) -> None:
+    renderer, model, data = scene
+    alone = renderer.render(data, POSE, CAMERA)
+    other_pose = CameraPose.look_at(np.array([-0.4, 0.3, 0.6]), np.zeros(3))
+    with Renderer(model, 200, 200) as other:
+        for _ in range(2):
+            other.render(data, other_pose, Camera(200, 200, 180.0, 180.0, 99.5, 99.5))
+            again = renderer.render(data, POSE, CAMERA)
+            np.testing.assert_array_equal(again.geom_ids, alone.geom_ids)
+            np.testing.assert_array_equal(again.depth, alone.depth)
+            np.testing.assert_array_equal(again.rgb, alone.rgb)
