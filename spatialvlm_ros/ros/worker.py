@@ -145,7 +145,7 @@ class ModelWorker:
             self._wake.wait_for(lambda: self.state is not ModelState.LOADING, timeout_s)
             return self.state
 
-    def close(self, timeout_s: float = 2.0) -> None:
+    def close(self, timeout_s: float = 1.0) -> None:
         """Ends the thread after the step at hand; what waits is refused."""
         with self._wake:
             self._closing = True

@@ -1,0 +1,144 @@
+"""Two nodes in one process share one model; one has two cameras, the other lives in simulated time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rclpy
+from node_probe import CameraProbe, NodeProbe, spinning_node, valid, wait_until
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.parameter import Parameter
+from ros_processes import GraphProcess, command_of
+
+pytest.importorskip("torch")
+
+from spatialvlm_ros.ros.node import SpatialVLMNode  # noqa: E402
+from spatialvlm_ros.ros.shared_models import SHARED_MODELS  # noqa: E402
+
+HERE = Path(__file__).parent
+QUERIES = ["distance: camera | [80, 80, 160, 160]"]
+
+
+@dataclass
+class Pair:
+    """Probes of the cameras and of what is said about them."""
+
+    front: NodeProbe
+    rear: NodeProbe
+    simulated: NodeProbe
+    rear_camera: CameraProbe
+    simulated_camera: CameraProbe
+    nodes: tuple[SpatialVLMNode, SpatialVLMNode]
+
+
+def made(name: str, context: Context, namespace: str = "", **parameters: Any) -> SpatialVLMNode:
+    given = {"queries": QUERIES, **parameters}
+    overrides = [Parameter(key, value=value) for key, value in given.items()]
+    return SpatialVLMNode(name, context=context, namespace=namespace, parameter_overrides=overrides)
+
+
+@pytest.fixture(scope="module")
+def nodes(ros_domain: int) -> Iterator[tuple[SpatialVLMNode, SpatialVLMNode]]:
+    context = Context()
+    rclpy.init(context=context, domain_id=ros_domain)
+    both = (
+        made("robot", context, cameras=["front", "rear"]),
+        made("simulated", context, "/sim", use_sim_time=True),
+    )
+    executor = MultiThreadedExecutor(8, context=context)
+    for node in both:
+        executor.add_node(node)
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            pass
+
+    thread = threading.Thread(target=spin, name="two nodes")
+    thread.start()
+    yield both
+    for node in both:
+        node.stop_work()
+    executor.shutdown()
+    thread.join()
+    for node in both:
+        node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+@pytest.fixture(scope="module")
+def pair(
+    ros_domain: int, nodes: tuple[SpatialVLMNode, SpatialVLMNode], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
+    folder = tmp_path_factory.mktemp("cameras")
+    script = command_of(HERE / "camera_process.py")
+    options = {"front": [], "rear": [], "sim": ["-p", "simulated_time:=true"]}
+    cameras = [
+        GraphProcess([*script, "--ros-args", "-r", f"__ns:=/{name}", *more], folder / f"{name}.log", {})
+        for name, more in options.items()
+    ]
+    with spinning_node(ros_domain) as probing:
+        seen = Pair(
+            NodeProbe(probing, "/robot", "front"),
+            NodeProbe(probing, "/robot", "rear"),
+            NodeProbe(probing, "/sim/simulated"),
+            CameraProbe(probing, "/rear"),
+            CameraProbe(probing, "/sim"),
+            nodes,
+        )
+        seen.front.wait_until_active()
+        seen.simulated.wait_until_active()
+        yield seen
+        faults = [fault for camera in cameras if (fault := camera.end())]
+    assert not faults, "\n\n".join(faults)
+
+
+def test_all_cameras_are_answered_by_one_model(pair: Pair) -> None:
+    workers = [node._worker for node in pair.nodes]
+    assert workers[0] is workers[1] and len(SHARED_MODELS._shared) == 1
+    for probe in (pair.front, pair.rear, pair.simulated):
+        assert len(probe.wait_for(valid)[0].message.estimates) == 1
+
+
+def test_cameras_fail_alone(pair: Pair) -> None:
+    pair.rear_camera.become({"depth": "encoding"})
+    wait_until(lambda: pair.rear.count("depth_unreadable") >= 1, "the fault of the rear camera to be counted")
+    pair.front.next_report()
+    assert pair.front.count("depth_unreadable") == 0
+    pair.rear_camera.become({"depth": "right", "paused": True})
+    wait_until(lambda: pair.rear.level == 2, "an error of the rear camera")
+    assert pair.front.level < 2
+    pair.front.wait_for(valid)
+    pair.rear_camera.become({"paused": False})
+    pair.rear.wait_for(valid)
+
+
+@pytest.mark.parametrize("shift", [-50.0, 0.0], ids=["back", "ahead"])
+def test_answers_go_on_when_the_clock_jumps(pair: Pair, shift: float) -> None:
+    probe = pair.simulated
+    before, resets = probe.wait_for(valid)[-1].stamp_ns, probe.count("resets")
+    pair.simulated_camera.become({"shift_s": shift})
+    heard = probe.wait_for(lambda h: valid(h) and abs(h.stamp_ns - before) > 20e9, 4)
+    assert (heard[-1].stamp_ns < before) == (shift < 0)
+    assert all(a.stamp_ns < b.stamp_ns for a, b in zip(heard, heard[1:], strict=False))
+    if shift < 0:
+        wait_until(lambda: probe.count("resets") > resets, "the reset to be counted")
+
+
+def test_one_node_may_go_while_the_other_works_on(pair: Pair) -> None:
+    worker = pair.nodes[0]._worker
+    assert pair.simulated.change("deactivate") and pair.simulated.change("cleanup")
+    assert pair.simulated.state() == "unconfigured"
+    pair.front.wait_for(valid)
+    assert worker is not None and worker.alive
+    # It comes back, and finds the weights where they are.
+    assert pair.simulated.change("configure") and pair.simulated.change("activate")
+    assert pair.nodes[1]._worker is worker
+    pair.simulated.wait_for(valid)
