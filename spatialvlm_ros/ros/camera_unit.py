@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -26,6 +27,8 @@ from spatialvlm_ros.ros.worker import DeadlineError, ModelWorker
 from spatialvlm_ros.scenes.relations import RELATIONS
 from spatialvlm_ros.tracking.object_tracks import ObjectTracks, TrackedObject, TrackSettings
 from spatialvlm_ros.tracking.quantity_filter import FilterBank, FilteredEstimate
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -124,7 +127,8 @@ class CameraUnit:
         age = self._age_ns(messages)
         if age > self._settings.max_age_s * 1e9:
             text = f"a picture is {age * 1e-9:.1f} s old; a recording needs use_sim_time and ros2 bag play --clock"
-            return self.statistics.count("stale", text)
+            self.statistics.count("stale", text)
+            return
         if age < -_FUTURE_NS:
             self.statistics.count("future", f"a picture is stamped {-age * 1e-9:.1f} s in the future")
         with self._arrived:
@@ -132,7 +136,8 @@ class CameraUnit:
             self._arrived.notify_all()
         rate = self._settings.max_rate_hz
         if rate and messages.received - self._last_offer < 1 / rate:
-            return self.statistics.count("throttled")
+            self.statistics.count("throttled")
+            return
         self._last_offer = messages.received
         self._worker.offer(self._stream, messages)
 
@@ -251,25 +256,33 @@ class CameraUnit:
         return Looked(messages, seen, model.look(seen.observation, self.standing.known_sizes, seen.gripper))
 
     def _handle(self, model: SpatialVLM, messages: CameraMessages) -> None:
-        started = time.monotonic()
+        started, waited = time.monotonic(), max(self._worker.free_since - messages.received, 0.0)
         if self._age_ns(messages) > self._settings.max_age_s * 1e9:
-            return self.statistics.count("stale", "a picture became too old while the model was busy")
+            self.statistics.count("stale", "a picture became too old while the model was busy")
+            return
         if self._reset:
             self._reset, self._looked = False, None
             self._bank.reset()
             self._tracks.reset()
         standing, locate = self.standing, self._wants_objects()
         if not standing.queries and not standing.target and not locate:
-            return self.statistics.count("unasked")
+            self.statistics.count("unasked")
+            return
         clock = _ModelClock()
         try:
             result = self._result(model, messages, standing, clock)
         except NoPictureError as error:
             result = self._refused(messages, standing, error)
-        self._publish(result)
+        except Exception as error:  # noqa: BLE001  whatever a model raises, those who listen hear why there is no answer
+            result = self._refused(messages, standing, self._fault_of_model(error))
+        try:
+            self._publish(result)
+        except Exception as error:
+            self.statistics.count("unpublished", f"{type(error).__name__}: {error}")
+            raise
         ended = time.monotonic()
         latency = max(self._age_ns(messages), 0) * 1e-9
-        self.statistics.frame(FrameTimes(messages.received, started, ended, clock.seconds, latency))
+        self.statistics.frame(FrameTimes(messages.received, started, ended, clock.seconds, latency, waited))
 
     def _result(
         self, model: SpatialVLM, messages: CameraMessages, standing: Standing, clock: _ModelClock
@@ -298,6 +311,12 @@ class CameraUnit:
             self._fixed_frame = seen.fixed_frame
             self._tracks.reset()  # positions of another frame
         return tuple(self._tracks.update(stamp_ns, located, seen.camera_pose))
+
+    def _fault_of_model(self, error: Exception) -> NoPictureError:
+        sentence = f"{type(error).__name__}: {error}"
+        if self.statistics.count("model_error", sentence):
+            _log.error("the model failed on a picture", exc_info=error)
+        return NoPictureError(Reason.MODEL_ERROR, sentence)
 
     def _refused(self, messages: CameraMessages, standing: Standing, error: NoPictureError) -> FrameResult:
         estimates = tuple(refusal_of(query, error.reason, str(error)) for query in standing.queries)

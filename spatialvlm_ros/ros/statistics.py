@@ -22,6 +22,7 @@ class FrameTimes:
         started, ended: the worker began with it; the last message was published.
         model: seconds in the model (resampling included).
         latency: seconds from the picture's stamp to the publication, by the node's clock.
+        waited: seconds for which it waited because the model was busy with something else.
     """
 
     received: float
@@ -29,11 +30,12 @@ class FrameTimes:
     ended: float
     model: float
     latency: float
+    waited: float = 0.0
 
     @property
     def overhead(self) -> float:
-        """The node's own seconds: all but the model."""
-        return self.ended - self.received - self.model
+        """The node's own seconds, from its callback to the end of the publication: all but the model."""
+        return self.ended - self.received - self.waited - self.model
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,18 @@ class Statistics:
         self._faults: dict[str, str] = {}
         self._frames: deque[FrameTimes] = deque(maxlen=_KEPT)
 
-    def count(self, name: str, detail: str = "") -> None:
-        """Something happened; ``detail`` is kept where it is a fault."""
+    def count(self, name: str, detail: str = "") -> bool:
+        """Something happened; ``detail`` is kept where it is a fault.
+
+        Returns:
+            Whether that is new: not the sentence that was kept last.
+        """
         with self._lock:
             self._counts[name] += 1
-            if detail:
+            new = bool(detail) and self._faults.get(name) != detail
+            if new:
                 self._faults[name] = detail
+            return new
 
     def frame(self, times: FrameTimes) -> None:
         """A picture was worked on."""

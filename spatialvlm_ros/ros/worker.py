@@ -85,6 +85,7 @@ class ModelWorker:
         self._owed_s = 0.0  # to those who asked, before the next picture
         self._long_next = False
         self._closing = False
+        self.free_since = 0.0  # when it was done with what it did last, by the clock
         self.state = ModelState.LOADING
         self.fault = ""
         self._thread = threading.Thread(target=self._run, name="spatialvlm-model", daemon=True)
@@ -177,6 +178,7 @@ class ModelWorker:
             if work is None:
                 break
             work()
+            self.free_since = self._clock()
         self._refuse_all()
 
     def _loaded(self) -> Any:

@@ -74,6 +74,10 @@ def test_statistics_count_and_give_medians():
     assert np.isnan(Statistics().summary(0.0).latency_s)
 
 
+def test_waiting_for_a_busy_model_is_not_the_overhead_of_the_node():
+    assert FrameTimes(10.0, 10.5, 10.75, 0.125, 1.0, waited=0.25).overhead == 0.375
+
+
 def inputs(**changes):
     return InputState(**{"quiet_s": 0.0, "unheard": {}, "reliabilities": {}, "dropped": 0, "messages": {}, **changes})
 

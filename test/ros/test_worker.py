@@ -101,6 +101,21 @@ def test_a_camera_quicker_than_the_model_leaves_as_much_time_to_those_who_ask(ga
     assert done[:8] == ["picture", "short", 0, "short", 1, 2, "picture", 3]
 
 
+def test_the_worker_says_since_when_it_is_free(gate: threading.Event) -> None:
+    now, seen = [0.0], []
+    worker = ModelWorker(lambda: gate.wait(LONG), clock=lambda: now[0])
+
+    def work(model: Any) -> None:
+        seen.append(worker.free_since)
+        now[0] += 3.0
+
+    gate.set()
+    worker.call(work, 1000.0).result(LONG)
+    worker.call(work, 1000.0).result(LONG)
+    worker.close()
+    assert seen == [0.0, 3.0] and worker.free_since == 6.0
+
+
 def test_cameras_take_turns(worker: ModelWorker, gate: threading.Event) -> None:
     order: list[str] = []
     more = {"left": 3, "right": 3}

@@ -1,0 +1,94 @@
+"""From messages to results without ROS: what is said when something goes wrong on the way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spatialvlm_ros.bags.camera_info import camera_info_fields
+from spatialvlm_ros.bags.images import image_fields
+from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.ros.camera_unit import CameraUnit, FrameResult
+from spatialvlm_ros.ros.observations import CameraMessages
+from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.transform_store import TransformStore
+from spatialvlm_ros.ros.worker import ModelWorker
+
+CAMERA = Camera(64, 48, 60.0, 58.0, 30.0, 25.0)
+S = 1_000_000_000
+
+
+def messages(stamp_s: int) -> CameraMessages:
+    header = SimpleNamespace(frame_id="cam", stamp=SimpleNamespace(sec=stamp_s, nanosec=0))
+    roi = SimpleNamespace(x_offset=0, y_offset=0, height=0, width=0)
+    info = SimpleNamespace(header=header, roi=roi, **camera_info_fields(CAMERA))
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    return CameraMessages(SimpleNamespace(header=header, **image_fields(pixels, "rgb8")), info)
+
+
+class Results:
+    """What a unit publishes."""
+
+    def __init__(self) -> None:
+        self._arrived = threading.Condition()
+        self.results: list[FrameResult] = []
+        self.fails = False
+
+    def __call__(self, result: FrameResult) -> None:
+        with self._arrived:
+            self.results.append(result)
+            self._arrived.notify_all()
+        if self.fails:
+            raise RuntimeError("the middleware refuses")
+
+    def wait_for(self, number: int) -> FrameResult:
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.results) >= number, 5.0)
+            return self.results[number - 1]
+
+
+class FailingModel:
+    """Raises as a model does that ran out of memory."""
+
+    def look(self, *_: Any) -> Any:
+        raise MemoryError("out of memory")
+
+
+@pytest.fixture
+def published() -> Results:
+    return Results()
+
+
+@pytest.fixture
+def unit(published: Results) -> Iterator[CameraUnit]:
+    worker = ModelWorker(FailingModel)
+    settings = Settings.of({"queries": ["distance: mug | bowl", "height: mug"]})
+    yield CameraUnit("", settings, worker, TransformStore(), lambda: 0, published, lambda: False)
+    worker.close()
+
+
+def test_a_model_that_raises_is_counted_and_every_query_says_so(unit: CameraUnit, published: Results) -> None:
+    for number in (1, 2):
+        unit.offer(messages(number))
+        result = published.wait_for(number)
+        assert [e.reason for e in result.estimates] == [Reason.MODEL_ERROR] * 2
+        assert [f.estimate.reason for f in result.filtered] == [Reason.MODEL_ERROR] * 2
+        assert "out of memory" in result.estimates[0].detail
+    unit.close()
+    summary = unit.statistics.summary(0.0)
+    assert summary.counts["model_error"] == 2 and "out of memory" in summary.faults["model_error"]
+
+
+def test_what_cannot_be_published_is_counted(unit: CameraUnit, published: Results) -> None:
+    published.fails = True
+    unit.offer(messages(1))
+    published.wait_for(1)
+    unit.close()
+    summary = unit.statistics.summary(0.0)
+    assert summary.counts["unpublished"] == 1 and "the middleware refuses" in summary.faults["unpublished"]
