@@ -1,0 +1,1 @@
+"""A benchmark of questions that take several steps, with exact truth."""
