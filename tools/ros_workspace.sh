@@ -20,12 +20,12 @@ tar --create --directory test/ros_workspace tf2_msgs | tar --extract --directory
 
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE PYTHONPATH
 export PATH="$environment/bin:$PATH" CMAKE_PREFIX_PATH="$environment" AMENT_PREFIX_PATH="$environment"
-export OMP_NUM_THREADS=1
+export OMP_NUM_THREADS=1 CTEST_PARALLEL_LEVEL=2
 cd "$workspace"
 # Results of an earlier run would be reported again.
 rm -rf build/*/test_results
 colcon --log-level error build --executor sequential --event-handlers console_stderr+ summary+ \
   --cmake-args -G Ninja "-DPython3_EXECUTABLE=$environment/bin/python" -Wno-dev
 colcon --log-level error test --executor sequential --event-handlers summary+ \
-  --packages-select spatialvlm_ros --ctest-args --parallel 2 -R "$pattern" --no-tests=error
+  --packages-select spatialvlm_ros --ctest-args -R "$pattern" --no-tests=error
 colcon test-result --verbose
