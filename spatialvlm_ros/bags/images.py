@@ -6,6 +6,7 @@ Works on anything with the fields of the message: objects of `rosbags`, of rclpy
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -80,16 +81,17 @@ def image_view(message: ImageMessage) -> Pixels:
     The view has the byte order of the message and the row stride ``step``; it is read-only where the buffer is.
 
     Raises:
-        ObservationError: unknown encoding, impossible step, or fewer bytes than the size says.
+        ObservationError: unknown encoding, impossible step, fewer bytes than the size says, or fields of other types
+            than the message has.
     """
-    layout = _LAYOUTS.get(message.encoding)
+    layout = _LAYOUTS.get(str(message.encoding))
     if layout is None:
         raise ObservationError(
             "an image message has an encoding that cannot be read",
             message.encoding,
             f"Known are {', '.join(sorted(_LAYOUTS))}; convert the topic first.",
         )
-    height, width, step = int(message.height), int(message.width), int(message.step)
+    height, width, step = (_whole(message, name) for name in ("height", "width", "step"))
     if height <= 0 or width <= 0:
         raise ObservationError("an image message has no pixels", (width, height), "Skip this message.")
     dtype = layout.dtype.newbyteorder(">" if message.is_bigendian else "<")
@@ -100,7 +102,7 @@ def image_view(message: ImageMessage) -> Pixels:
             step,
             "The publisher fills Image.step wrongly.",
         )
-    buffer = memoryview(message.data).cast("B")  # type: ignore[arg-type]
+    buffer = _bytes(message.data)
     # The last row may lack its padding.
     needed = step * (height - 1) + row_bytes
     if len(buffer) < needed:
@@ -116,20 +118,36 @@ def image_view(message: ImageMessage) -> Pixels:
     return np.ndarray(shape, dtype, buffer, 0, strides)
 
 
+def _whole(message: object, name: str) -> int:
+    try:
+        return operator.index(getattr(message, name))
+    except TypeError as error:
+        fault = f"{name} of an image message is no whole number"
+        raise ObservationError(fault, getattr(message, name), "Skip this message.") from error
+
+
+def _bytes(data: object) -> memoryview:
+    try:
+        return memoryview(data).cast("B")  # type: ignore[arg-type]
+    except TypeError as error:
+        fault = "the data of an image message are no bytes that lie side by side"
+        raise ObservationError(fault, type(data).__name__, "Skip this message.") from error
+
+
 def rgb_from_image(message: ImageMessage) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of an Image message; grey is repeated, alpha is dropped. At most one copy."""
-    if message.encoding not in _TO_RGB:
+    if str(message.encoding) not in _TO_RGB:
         raise ObservationError(
             "a colour picture has an encoding that is not a colour",
             message.encoding,
             f"Known are {', '.join(sorted(_TO_RGB))}; is this a depth topic?",
         )
-    return _TO_RGB[message.encoding](image_view(message))  # type: ignore[return-value]
+    return _TO_RGB[str(message.encoding)](image_view(message))  # type: ignore[return-value]
 
 
 def depth_from_image(message: ImageMessage) -> NDArray[np.float32]:
     """(H, W) float32 metres, NaN where invalid, of a 16UC1 (mm) or 32FC1 (m) Image message."""
-    if message.encoding not in DEPTH_ENCODINGS:
+    if str(message.encoding) not in DEPTH_ENCODINGS:
         raise DepthError(
             "a depth picture has an encoding without a unit",
             message.encoding,
@@ -158,20 +176,18 @@ def depth_from_compressed(message: CompressedImageMessage) -> NDArray[np.float32
     Two forms exist: a plain 16-bit PNG in mm, and the ``compressedDepth`` transport: a 12-byte header, then a
     PNG that holds mm (16UC1) or quantised inverse depth (32FC1: depth = a / (value - b), with a and b in the header).
     """
-    buffer = memoryview(message.data).cast("B")  # type: ignore[arg-type]
-    if "compressedDepth" not in message.format:
+    buffer, form = _bytes(message.data), str(message.format)
+    if "compressedDepth" not in form:
         return metres_from_raw(_single_channel(_decode(buffer, cv2.IMREAD_UNCHANGED)))
     if len(buffer) <= 12:
         raise DepthError("a compressedDepth message has no picture", len(buffer), "Skip this message.")
-    scale, offset = np.frombuffer(buffer, "<f4", 2, 4).astype(np.float64)
     raw = _single_channel(_decode(buffer[12:], cv2.IMREAD_UNCHANGED))
-    if not message.format.startswith("32FC1"):
+    if not form.startswith("32FC1"):
         return metres_from_raw(raw)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        metres = scale / (raw.astype(np.float64) - offset)
-    return np.where((raw.astype(np.float64) > 0) & (metres > 0) & np.isfinite(metres), metres, np.nan).astype(
-        np.float32
-    )
+    with np.errstate(all="ignore"):  # the header may hold anything
+        scale, offset = np.frombuffer(buffer, "<f4", 2, 4).astype(np.float64)
+        metres = (scale / (raw.astype(np.float64) - offset)).astype(np.float32)
+        return np.where((raw > 0) & (metres > 0) & np.isfinite(metres), metres, np.float32(np.nan))
 
 
 def _single_channel(raw: Pixels) -> Pixels:
@@ -185,7 +201,7 @@ def _single_channel(raw: Pixels) -> Pixels:
 
 
 def _decode(data: object, flags: int) -> Pixels:
-    encoded = np.frombuffer(memoryview(data).cast("B"), np.uint8)  # type: ignore[arg-type]
+    encoded = np.frombuffer(_bytes(data), np.uint8)
     try:
         decoded = cv2.imdecode(encoded, flags) if encoded.size else None
     except cv2.error as error:
