@@ -88,7 +88,7 @@ from model_speed import observation
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 model = SpatialVLM.from_pretrained({model!r}, device={device!r})
 estimate = model.look(observation()).measure("red mug", "plate", "distance")
-print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10))
+print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10), flush=True)
 """
 
 
@@ -98,8 +98,14 @@ def start_up(model: str, device: str, starts: int) -> tuple[float, float]:
     done = []
     for _ in range(starts):
         began = time.perf_counter()
-        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        done.append((time.perf_counter() - began, json.loads(out.splitlines()[-1])))
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            # The answer, not the end of the process: Python and torch take a second more to leave.
+            answer = next((line for line in process.stdout if line.strip().replace(".", "").isdigit()), None)
+            seconds = time.perf_counter() - began
+        if process.returncode or answer is None:
+            raise RuntimeError(f"the process gave no answer (exit status {process.returncode})")
+        done.append((seconds, float(answer)))
     return statistics.median(d[0] for d in done), statistics.median(d[1] for d in done)
 
 
