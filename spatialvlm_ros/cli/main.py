@@ -22,6 +22,7 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
+    "demo": Command("spatialvlm_ros.cli.demo", "a simulated robot and the ROS nodes, live in the terminal"),
     "demo-data": Command("spatialvlm_ros.cli.demo_data", "generate a small data set and show it as a page"),
     "assets": Command("spatialvlm_ros.cli.assets", "build the asset pack of the simulation"),
     "generate": Command("spatialvlm_ros.cli.generate", "make a data set: pictures -> scenes -> questions -> shards"),
