@@ -93,8 +93,9 @@ test-kilted: ros-kilted ## colcon build and colcon test on ROS 2 Kilted, then pi
 	tools/ros_workspace.sh $(VENV)-kilted build/ros-kilted
 	ROS_ENVIRONMENT=$(VENV)-kilted $(PY) -m pytest test/ros_install
 
-test-jazzy: ros-jazzy ## colcon build and colcon test on ROS 2 Jazzy
-	tools/ros_workspace.sh $(VENV)-jazzy build/ros-jazzy
+# The part that meets most of the API of ROS; Kilted runs everything.
+test-jazzy: ros-jazzy ## colcon build on ROS 2 Jazzy, and some of the graph tests
+	tools/ros_workspace.sh $(VENV)-jazzy build/ros-jazzy 'test_(interfaces|from_messages|markers|node|running)$$'
 
 bench: $(VENV)/.ready-all assets ## measure speed, memory and accuracy; rewrites docs/benchmarks.md
 	$(PY) bench/run.py --write docs/benchmarks.md

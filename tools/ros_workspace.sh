@@ -28,4 +28,4 @@ colcon --log-level error build --executor sequential --event-handlers console_st
   --cmake-args -G Ninja "-DPython3_EXECUTABLE=$environment/bin/python" -Wno-dev
 colcon --log-level error test --executor sequential --event-handlers summary+ \
   --packages-select spatialvlm_ros --ctest-args -R "$pattern" --no-tests=error
-colcon test-result --verbose
+colcon test-result --verbose --test-result-base build/spatialvlm_ros/test_results
