@@ -15,7 +15,7 @@ from spatialvlm_ros.errors import SpatialVLMError, TransformError
 from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason
-from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.models.query import ObjectRef, Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.models.view import View
 from spatialvlm_ros.ros.observations import CameraMessages, FrameRefusedError, ObservationBuilder, Seen
@@ -270,7 +270,7 @@ class CameraUnit:
             return
         clock = _ModelClock()
         try:
-            result = self._result(model, messages, standing, clock)
+            result = self._result(model, messages, standing, standing.objects() if locate else (), clock)
         except NoPictureError as error:
             result = self._refused(messages, standing, error)
         except Exception as error:  # noqa: BLE001  whatever a model raises, those who listen hear why there is no answer
@@ -285,7 +285,12 @@ class CameraUnit:
         self.statistics.frame(FrameTimes(messages.received, started, ended, clock.seconds, latency, waited))
 
     def _result(
-        self, model: SpatialVLM, messages: CameraMessages, standing: Standing, clock: _ModelClock
+        self,
+        model: SpatialVLM,
+        messages: CameraMessages,
+        standing: Standing,
+        objects_wanted: tuple[ObjectRef, ...],
+        clock: _ModelClock,
     ) -> FrameResult:
         try:
             seen = self.builder.build(messages)
@@ -297,7 +302,7 @@ class CameraUnit:
         with clock:
             view = model.look(seen.observation, standing.known_sizes, seen.gripper)
             estimates = tuple(view.measure_many(standing.queries))
-            located = tuple(view.locate_many(standing.objects())) if standing.objects() else ()
+            located = tuple(view.locate_many(objects_wanted)) if objects_wanted else ()
             frame = view.frame()
         self._looked = Looked(messages, seen, view)
         filtered = tuple(self._bank.update(messages.stamp_ns, estimates)) if self._settings.filter else ()

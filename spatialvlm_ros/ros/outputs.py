@@ -111,7 +111,8 @@ class CameraOutputs:
         spatial = _header(result, result.frame_id + SPATIAL)
         self._publish_estimates(result, optical, spatial)
         if result.seen is not None:
-            self._publish_places(result, optical)
+            if self.wants_objects():
+                self._publish_places(result, optical)
             if self.settings.publish_spatial_frame and self._broadcast is not None and result.frame is not None:
                 self._broadcast(_spatial_transform(result, spatial))
         self._publish_reward(optical)

@@ -13,8 +13,8 @@ import pytest
 from spatialvlm_ros.bags.camera_info import camera_info_fields
 from spatialvlm_ros.bags.images import image_fields
 from spatialvlm_ros.geometry.cameras import Camera
-from spatialvlm_ros.models.estimate import Reason
-from spatialvlm_ros.ros.camera_unit import CameraUnit, FrameResult
+from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason
+from spatialvlm_ros.ros.camera_unit import CameraUnit, FrameResult, refusal_of
 from spatialvlm_ros.ros.observations import CameraMessages
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.transform_store import TransformStore
@@ -92,3 +92,35 @@ def test_what_cannot_be_published_is_counted(unit: CameraUnit, published: Result
     unit.close()
     summary = unit.statistics.summary(0.0)
     assert summary.counts["unpublished"] == 1 and "the middleware refuses" in summary.faults["unpublished"]
+
+
+class CountingView:
+    """A view that notes what it is asked to locate."""
+
+    def __init__(self, located: list[list[str]]) -> None:
+        self._located = located
+
+    def measure_many(self, queries: Any) -> list[Estimate]:
+        return [refusal_of(query, Reason.NOT_VISIBLE, "") for query in queries]
+
+    def locate_many(self, names: Any) -> list[LocatedObject]:
+        self._located.append([str(name) for name in names])
+        return [LocatedObject(str(name), reason=Reason.NOT_VISIBLE) for name in names]
+
+    def frame(self) -> None:
+        return None
+
+
+def test_objects_are_looked_for_only_while_somebody_listens(published: Results) -> None:
+    located: list[list[str]] = []
+    listening = [False]
+    model = SimpleNamespace(look=lambda *_: CountingView(located))
+    worker = ModelWorker(lambda: model)
+    settings = Settings.of({"queries": ["distance: mug | bowl"]})
+    made = CameraUnit("", settings, worker, TransformStore(), lambda: 0, published, lambda: listening[0])
+    made.offer(messages(1))
+    assert published.wait_for(1).objects == () and located == []
+    listening[0] = True
+    made.offer(messages(2))
+    assert [o.name for o in published.wait_for(2).objects] == ["mug", "bowl"] and located == [["mug", "bowl"]]
+    worker.close()
