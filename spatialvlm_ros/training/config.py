@@ -50,6 +50,8 @@ class StageConfig:
         warmup: steps.
         language: whether the decoder is trained; else dense supervision alone.
         frozen_vision: whether the encoder is left as it is.
+        vision_share: of the learning rate that the encoder gets: one that has seen photographs forgets at the full one
+            what it knows of shapes that are not in the simulation.
         weights: of losses that differ from the run's in this stage.
     """
 
@@ -62,6 +64,7 @@ class StageConfig:
     warmup: int = 100
     language: bool = True
     frozen_vision: bool = False
+    vision_share: float = 1.0
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -160,7 +160,7 @@ class Trainer:
 
     def _step(self, batch: Prepared, stage: StageConfig, step: int, progress: float) -> None:
         rate = _learning_rate(stage, step, progress)
-        set_rate(self.optimizers, rate)
+        set_rate(self.optimizers, rate, stage.vision_share)
         questions = None if batch.packed is None else self._questions(batch)
         pixels = self._on_device(batch.pixels) if questions is None else questions.pixels
         with torch.autocast(self.accelerator.device.type, self.dtype, enabled=self.dtype != torch.float32):
