@@ -9,6 +9,7 @@ time as it took, short and long jobs by turns.
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -173,12 +174,16 @@ class ModelWorker:
 
     def _run(self) -> None:
         model = self._loaded()
+        if model is not None:
+            # A model brings along so many objects that a full collection stops all threads for tenths of a second.
+            gc.freeze()
         while model is not None:
             work = self._next(model)
             if work is None:
                 break
             work()
             self.free_since = self._clock()
+        gc.unfreeze()
         self._refuse_all()
 
     def _loaded(self) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -114,6 +115,14 @@ def test_the_worker_says_since_when_it_is_free(gate: threading.Event) -> None:
     worker.call(work, 1000.0).result(LONG)
     worker.close()
     assert seen == [0.0, 3.0] and worker.free_since == 6.0
+
+
+def test_what_the_model_brought_along_is_left_out_by_the_garbage_collector_while_it_is_used() -> None:
+    before = gc.get_freeze_count()
+    worker = ModelWorker(lambda: [[] for _ in range(10_000)])
+    assert worker.call(lambda model: gc.get_freeze_count(), LONG).result(LONG) >= before + 10_000
+    worker.close()
+    assert gc.get_freeze_count() == 0
 
 
 def test_cameras_take_turns(worker: ModelWorker, gate: threading.Event) -> None:
