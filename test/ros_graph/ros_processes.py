@@ -30,8 +30,9 @@ def command_of(program: str | Path) -> list[str]:
 class GraphProcess:
     """A running process; what it prints goes to a file."""
 
-    def __init__(self, command: list[str], log: Path, environment: dict[str, str]) -> None:
+    def __init__(self, command: list[str], log: Path, environment: dict[str, str], patience: float = _PATIENCE) -> None:
         self._log = log
+        self._patience = patience
         # Scripts start with `env python3`: that must be the Python of this test.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         everything = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **environment}
@@ -59,11 +60,11 @@ class GraphProcess:
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGINT)
         try:
-            return self.popen.wait(_PATIENCE)
+            return self.popen.wait(self._patience)
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
-            raise AssertionError(f"{self.name} ran on {_PATIENCE:g} s after SIGINT:\n{self.output}") from None
+            raise AssertionError(f"{self.name} ran on {self._patience:g} s after SIGINT:\n{self.output}") from None
 
     def end(self) -> str:
         """Stops it unless the test did, and says what went wrong; "" when it ended well."""
