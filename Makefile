@@ -5,6 +5,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 OUT ?= output
 VIEWS ?= 60
+DEMO ?= # e.g. make demo DEMO="--seconds 0 --seed 3"
 export SPATIALVLM_ASSETS ?= $(CURDIR)/assets
 export MUJOCO_GL ?= egl
 
@@ -42,7 +43,8 @@ $(SPATIALVLM_ASSETS)/manifest.json: | $(VENV)/.ready-demo
 
 assets: $(SPATIALVLM_ASSETS)/manifest.json ## the pack of simulated objects (downloads about 290 MB of packages once)
 
-demo: demo-data ## see it work
+demo: $(VENV)-kilted/.ready-interfaces assets ## a simulated robot, the node and a planner on a real ROS 2, live in this terminal
+	@env -u _ROS_WHEELS_BOOTSTRAP_COMPLETE $(VENV)-kilted/bin/python -m spatialvlm_ros.cli.main demo --out $(OUT)/demo $(DEMO)
 
 demo-data: $(VENV)/.ready-demo assets ## generate a small data set and a page that shows it
 	$(PY) -m spatialvlm_ros.cli.main demo-data --out $(OUT)/demo-data --views $(VIEWS)

@@ -166,6 +166,13 @@ def test_pipes_get_lines() -> None:
     assert printed[0] == "waiting ..." and len(printed) == 1 + len(lines) and "\x1b" not in out.getvalue()
 
 
+def test_a_hint_is_seen_before_and_after_the_first_answer() -> None:
+    hinted = replace(STATE, hint="No asset pack.")
+    assert any("No asset pack." in line for line in text(hinted))
+    assert any("No asset pack." in line for line in text(replace(hinted, waiting="waiting ...")))
+    assert summary_lines(replace(hinted, waiting="waiting ...")) == ["waiting ...", "No asset pack."]
+
+
 def test_the_terminal_is_given_back_with_the_last_view(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "84")
     monkeypatch.setenv("LINES", "24")

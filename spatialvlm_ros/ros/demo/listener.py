@@ -105,7 +105,7 @@ class Listener:
 
     @property
     def first_answer(self) -> float | None:
-        """Monotonic seconds of the first valid estimate; None before it."""
+        """Monotonic seconds of the first answers to standing queries; None before them."""
         return self._first_answer
 
     def labels(self) -> tuple[str, ...]:
@@ -185,14 +185,14 @@ class Listener:
         picture = estimates_from(message)
         with self._lock:
             self._filtered = picture
-            if self._first_answer is None and any(e.valid for e in picture.estimates):
+            if self._first_answer is None and picture.estimates:
                 self._first_answer = time.monotonic()
 
     def _on_objects(self, message: Any) -> None:
         stamp = stamp_from(message.header.stamp)
         with self._lock:
             colour, picture = self._colours.get(stamp), self._distances.get(stamp)
-            if colour is not None and picture is not None and any(e.valid for e in picture.estimates):
+            if colour is not None and picture is not None and picture.estimates:
                 self._answered = (stamp, colour, picture, message)
 
     def _on_diagnostics(self, message: Any) -> None:

@@ -25,12 +25,14 @@ from spatialvlm_ros.ros.launch_arguments import SIM_DEMO_ARGUMENTS, NodeProcess,
 from spatialvlm_ros.ros.sim_settings import SimSettings
 from spatialvlm_ros.ros.sim_world import BASE_FRAME, TOOL_FRAME, WORLD_FRAME
 from spatialvlm_ros.shared_files import shared_file
+from spatialvlm_ros.simulation.assets.pack import MANIFEST_NAME, default_pack_path
 
 SIM, NODE, PLANNER = "robot", "node", "planner"
 _DOMAINS = 100  # above 101 the ports overlap with those that Linux gives to anyone
 _DRAW_EVERY_S = 0.25
 _START_S = 300.0  # until the first answer: a slow machine draws the scene and loads the weights for a minute
 _MAX_AGE_S = 5.0  # of pictures: a busy machine answers late, and the view shows how late
+NO_PACK = "No asset pack: plain shapes, which the model cannot name. Build one: spatialvlm assets"
 _PARAMETER_FILE = "config/ros/spatialvlm.yaml"
 
 
@@ -113,6 +115,8 @@ class _Stage:
         self._sentences = self._node.node.create_publisher(String, SENTENCE, 10)
         self._client = SpatialClient(self._node.node, SERVER)
         self._story = Story(self._client, self._listener.labels, self._listener.scene, self._say)
+        packed = (default_pack_path() / MANIFEST_NAME).exists()
+        self._hint = "" if packed else NO_PACK
         values, share = _launch_values(options), shared_file(_PARAMETER_FILE).parents[2]
         robot, _, self._planner = sim_demo_nodes(values, share)
         self._first = {
@@ -163,6 +167,7 @@ class _Stage:
             elapsed_s=NAN if first is None else time.monotonic() - first,
             total_s=self._options.seconds,
             waiting=waiting,
+            hint=self._hint,
             domain=self._domain,
             processes=self._processes.states(),
             recorded=self.recorder.messages,

@@ -80,6 +80,7 @@ class DemoState:
         elapsed_s: since the first answer; NaN before it.
         total_s: after which the demo ends; 0 for never.
         waiting: what is awaited before the first answer; "" after it.
+        hint: what the user should know; "" for nothing.
         domain: ROS_DOMAIN_ID.
         processes: name -> "running", "ended", ...
         recorded: messages so far.
@@ -92,6 +93,7 @@ class DemoState:
     elapsed_s: float = NAN
     total_s: float = 0.0
     waiting: str = ""
+    hint: str = ""
     domain: int = 0
     processes: dict[str, str] = field(default_factory=dict)
     recorded: int = 0

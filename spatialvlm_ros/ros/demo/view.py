@@ -70,7 +70,7 @@ def render(state: DemoState, width: int = 80, height: int = 24, glyphs: Glyphs =
 def summary_lines(state: DemoState, glyphs: Glyphs = UNICODE) -> list[str]:
     """The same in lines that can be read one after the other, for a file or a pipe."""
     if state.waiting:
-        return [state.waiting]
+        return [state.waiting, *([state.hint] if state.hint else [])]
     speed = state.speed
     head = f"{state.elapsed_s:.0f} s: {speed.rate_hz:.1f} pictures/s, latency {speed.latency_ms:.0f} ms"
     lines = [f"{head}, warning: {speed.warning}" if speed.warning else head]
@@ -95,8 +95,7 @@ def _head(state: DemoState, width: int, glyphs: Glyphs) -> list[Line]:
         _sides(_processes(state), (Span(recorded, "dim"),), width),
         _speed(state),
     ]
-    if state.speed.warning:
-        lines.append((Span("          "), Span(state.speed.warning, "warn")))
+    lines += [(Span("          "), Span(text, "warn")) for text in (state.speed.warning, state.hint) if text]
     if state.sentence:
         lines.append(_task(state, glyphs))
     return lines
