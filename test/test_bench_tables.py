@@ -74,6 +74,14 @@ def test_worse_is_judged_in_the_direction_of_the_metric(run):
     assert slower.reached(80) == "yes" and slower.reached(81) == "**no**"
 
 
+def test_what_needs_ros_is_left_out_with_a_note_where_there_is_none(run, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(run, "ROS_PYTHON", tmp_path / "python")
+    monkeypatch.setattr(sys, "argv", ["run.py", "--only", "node"])
+    assert run.BENCHMARKS["node"].ros and run.main() == 0
+    assert capsys.readouterr().out == f"node: left out, there is no {tmp_path / 'python'} (make ros-kilted)\n"
+    assert run.BENCHMARKS["model"].interpreter() == Path(sys.executable)
+
+
 def test_every_benchmark_is_a_script(run):
     for benchmark in run.BENCHMARKS.values():
         assert (BENCH / benchmark.command[0]).is_file()
