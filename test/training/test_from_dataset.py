@@ -136,7 +136,7 @@ def test_sizes_of_small_things_are_only_taken_from_exact_sources(tmp_path: Path)
                 np.testing.assert_array_equal(a.box3d.centers, b.box3d.centers)
                 x0, y0, x1, y1 = a.box2d
                 is_thin = a.box3d.sizes.min() < 0.02 * np.linalg.norm(a.box3d.centers)
-                if is_thin or min(x1 - x0, y1 - y0) < 0.06 * 320:
+                if is_thin or min(x1 - x0, y1 - y0) < 0.1 * 320:
                     small += 1
                     assert np.isnan(b.box3d.sizes).all()
                 else:
