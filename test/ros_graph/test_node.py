@@ -157,7 +157,7 @@ def test_standing_queries_are_answered_with_the_stamp_of_the_picture(vlm, node, 
     stamps = [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in raw.messages]
     assert stamps == sorted(set(stamps))
     still = filtered.messages[-1].estimates[0]
-    assert still.valid and abs(still.rate) < 0.05 and still.rate_std > 0
+    assert still.valid and still.rate_std > 0 and abs(still.rate) < 3 * still.rate_std
 
 
 def test_services_answer_about_the_newest_picture(vlm, node, driver, call):
