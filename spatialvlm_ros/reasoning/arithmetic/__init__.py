@@ -1,0 +1,1 @@
+"""Sums over measurements that carry their errors along."""

@@ -1,0 +1,1 @@
+"""Language models that a chain of thought can be led by."""

@@ -1,0 +1,1 @@
+"""The forms of questions that the planner knows, one file per group."""

@@ -1,0 +1,80 @@
+"""Sums of lengths: the way along several places, things on top of each other."""
+
+from __future__ import annotations
+
+import re
+
+from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.reasoning.planner.cues import any_of, nearness
+from spatialvlm_ros.reasoning.planner.deciding import shown
+from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
+from spatialvlm_ros.reasoning.planner.sentence import Sentence
+from spatialvlm_ros.reasoning.steps import Conclusion
+from spatialvlm_ros.reasoning.texts import listed, the
+from spatialvlm_ros.scenes.relations import Relation
+
+_STACKS = any_of(
+    "stack, stacked, stacking, pile, piled, piling, tower, on top of, one on the other, sum, sums, add, adding, total, "
+    "together, combined, altogether, joint"
+)
+_HEIGHTS = any_of("tall, high, height, heights")
+_WAYS = any_of(
+    "paths?, ways?, route, trip, journey, tour, walk, travel, drive, via, by way of, through, string, rope, cable, "
+    "far, "
+    "distances?, visiting, passing, stops?, stopping, over, long, detour"
+)
+_ASKS_LENGTH = any_of(
+    "how (?:long|far|much|many), length, total, what distance, add, sum, overall, altogether, in all, distance"
+)
+
+
+@form("stack_height", 65, "How tall would a stack of the box and the book be?")
+def read_stack_height(sentence: Sentence) -> Plan | None:
+    """How high things are together."""
+    items = sentence.names
+    if len(items) < 2 or sentence.lengths or not sentence.has(_STACKS) or not sentence.has(_HEIGHTS):
+        return None
+    if sentence.has(r"\b(?:distance|path|way|route)\b"):
+        return None
+    queries = tuple(Query(item, relation=Relation.HEIGHT) for item in items)
+
+    def conclude(evidence: Evidence) -> Conclusion:
+        total = evidence.calculate(" + ".join(evidence.name(q) for q in queries), "Add the heights.")
+        parts = listed([f"{the(i)} {shown(evidence.drawn(q))}" for i, q in zip(items, queries, strict=True)])
+        return Conclusion(f"{shown(total)} together: {parts}.", (), total.value, total.std, total.unit)
+
+    return Plan("stack_height", "I need the height of each of them.", queries, conclude)
+
+
+@form("path_length", 80, "How long is the path from the mug via the bowl to the tray?")
+def read_path_length(sentence: Sentence) -> Plan | None:
+    """How long the way along several places is."""
+    if sentence.lengths or not sentence.has(_WAYS) or not sentence.has(_ASKS_LENGTH) or nearness(sentence):
+        return None
+    stops = _stops(sentence)
+    if len(stops) < 3 or sentence.has(r"\b(?:than|or|ratio|times)\b"):
+        return None
+    queries = tuple(Query(a, b) for a, b in zip(stops, stops[1:], strict=False))
+
+    def conclude(evidence: Evidence) -> Conclusion:
+        total = evidence.calculate(" + ".join(evidence.name(q) for q in queries), "Add the parts of the way.")
+        parts = listed([shown(evidence.drawn(q)) for q in queries])
+        route = ", ".join(the(s) for s in stops)
+        return Conclusion(f"{shown(total)}, along {route}: {parts}.", (), total.value, total.std, total.unit)
+
+    return Plan("path_length", f"I need the distances along {listed([the(s) for s in stops])}.", queries, conclude)
+
+
+def _stops(sentence: Sentence) -> list[str]:
+    """The places in the order in which they are visited; a place that is named twice in a row counts once."""
+    late = re.search(
+        r"\bfrom <(\d+)> (?:\w+ ){0,3}?to <(\d+)>,? [^<]*\b(?:via|by way of|through|over|past|passing|at|visiting|"
+        r"stopping at|stop at|stops at|including|around|across) <(\d+)>",
+        sentence.skeleton,
+    )
+    if late is not None and len(sentence.groups) == 3:
+        start, end, middle = (sentence.groups[int(k)].names for k in late.groups())
+        ordered = [*start, *middle, *end]
+    else:
+        ordered = list(sentence.names)
+    return [name for k, name in enumerate(ordered) if k == 0 or name != ordered[k - 1]]

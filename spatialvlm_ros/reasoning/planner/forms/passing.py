@@ -1,0 +1,74 @@
+"""Does it fit, can it pass: widths against the free passage between two things."""
+
+from __future__ import annotations
+
+from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.reasoning.arithmetic.draws import Drawn
+from spatialvlm_ros.reasoning.planner.cues import any_of, pair_of_lists
+from spatialvlm_ros.reasoning.planner.deciding import shown, yes_or_no
+from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
+from spatialvlm_ros.reasoning.planner.sentence import Sentence
+from spatialvlm_ros.reasoning.steps import Conclusion
+from spatialvlm_ros.reasoning.texts import the, with_error
+from spatialvlm_ros.scenes.relations import Relation
+
+_TOO_WIDE = any_of("too (?:wide|big|large|broad|thick|narrow|tight|small)")
+_PASSES = any_of(
+    "wide, width, pass, passes, passage, through, drive, gap, opening, space, room, fit, fits, get past, "
+    "get between, go, "
+    "across, clearance, squeeze, narrow, past, broad"
+)
+_FITS = any_of(
+    "fit, fits, fitting, room, squeeze, squeezed, enough, narrow, slim, too wide, too big, too large, too broad, "
+    "space, "
+    "gap, slide, slides, slip, slips, push, insert, take, hold, "
+    r"(?:can|could|may|would|will|to) (?:i |you |we )?(?:be )?(?:<\d+> )?(?:be )?(?:put|placed?|set|park|stand|go)"
+)
+
+
+@form("robot_passes", 40, "Can a robot that is 0.6 m wide pass between the sofa and the table?")
+def read_robot_passes(sentence: Sentence) -> Plan | None:
+    """Whether something of a width that is told gets through between two things."""
+    if len(sentence.lengths) != 1 or len(sentence.names) != 2 or not sentence.has(_PASSES):
+        return None
+    if not sentence.lists and not sentence.has(r"\bbetween <\d+>.*<\d+>|\bpast <"):
+        return None
+    width = sentence.lengths[0]
+    a, b = sentence.names
+    query = Query(a, b, Relation.FREE_WIDTH)
+
+    def conclude(evidence: Evidence) -> Conclusion:
+        free = evidence.drawn(query)
+        truth = evidence.calculate(
+            f"{evidence.name(query)} > {width:.6g} m", "Compare it with the width that is needed."
+        )
+        why = f"the passage between {the(a)} and {the(b)} is {shown(free)} wide, {with_error(width)} are needed"
+        return _fitting(truth, why, sentence)
+
+    return Plan("robot_passes", f"I need the free width between {the(a)} and {the(b)}.", (query,), conclude)
+
+
+@form("fits_between", 90, "Does the box fit between the sofa and the table?")
+def read_fits_between(sentence: Sentence) -> Plan | None:
+    """Whether one thing fits between two others, as wide as the camera sees it."""
+    roles = pair_of_lists(sentence)
+    if sentence.lengths or roles is None or not sentence.has(_FITS):
+        return None
+    thing, (a, b) = roles
+    width, passage = Query(thing, relation=Relation.WIDTH), Query(a, b, Relation.FREE_WIDTH)
+
+    def conclude(evidence: Evidence) -> Conclusion:
+        truth = evidence.calculate(f"{evidence.name(width)} < {evidence.name(passage)}", "Compare width and passage.")
+        free, wide = evidence.drawn(passage), evidence.drawn(width)
+        why = f"{the(thing)} is {shown(wide)} wide, the passage between {the(a)} and {the(b)} {shown(free)}"
+        return _fitting(truth, why, sentence)
+
+    thought = f"I need the width of {the(thing)}, and the free width between {the(a)} and {the(b)}."
+    return Plan("fits_between", thought, (width, passage), conclude)
+
+
+def _fitting(truth: Drawn, why: str, sentence: Sentence) -> Conclusion:
+    if sentence.has(_TOO_WIDE):
+        truth = Drawn(1.0 - truth.draws, None, truth=True)
+    text, label, probability = yes_or_no(truth, why)
+    return Conclusion(text, (label,), probability=probability)
