@@ -65,14 +65,19 @@ def _stored(folder: Path) -> Iterator[ViewWithTruth]:
 
 
 def _of_dataset(folder: Path) -> Iterator[ViewWithTruth]:
+    """Truth that was lifted from a view's depth agrees with that depth whatever it is: such views come without it."""
     from spatialvlm_ros.datasets.reader import open_dataset
+    from spatialvlm_ros.training.from_dataset import EXACT_SOURCES, with_known_metres
 
     dataset = open_dataset(folder)
     if SPLIT in dataset.splits:
         dataset = dataset.split(SPLIT)
     for index in range(len(dataset)):
         view = dataset.view(index, masks=False)
-        yield view.observation, view.scene
+        if view.source in EXACT_SOURCES:
+            yield view.observation, view.scene
+        else:
+            yield replace(view.observation, depth=None), with_known_metres(view).scene
 
 
 def _simulated(split: str, views: int, simulation: dict[str, Any], pack: str) -> Iterator[ViewWithTruth]:

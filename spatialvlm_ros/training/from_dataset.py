@@ -29,7 +29,7 @@ _VIEWS_PER_FILE = 16
 _HELD_OUT = 10  # one file in ten is for validation
 _EDGE_POINTS = 9  # along each side of a box that a lens has bent
 _LEAST_SEEN = 0.1  # share of a box that must be left in the straightened picture
-_EXACT = ("simulation", "synthetic")  # sources that know metres; those of all others were lifted from depth
+EXACT_SOURCES = ("simulation", "synthetic")  # sources that know metres; those of all others were lifted from depth
 _MEASURED_SIDE = 0.1  # of the picture's width: smaller things come out of depth 5 to 30% too small
 _MEASURED_EXTENT = 0.02  # of the range: thinner things are lost in the depth's noise
 
@@ -57,7 +57,7 @@ def store_dataset(dataset: str | Path, folder: str | Path, width: int = WIDTH) -
     blocks: list[list[SceneView]] = [[]]
     count = 0
     for view, _ in data.views(masks=False):
-        small = _usable(_resized(_straightened(view), width))
+        small = with_known_metres(_resized(_straightened(view), width))
         if not small.scene.objects:
             continue
         if len(blocks[-1]) == _VIEWS_PER_FILE:
@@ -92,12 +92,12 @@ def _write(folder: Path, views: list[SceneView], number: int) -> int:
     return number + 1
 
 
-def _usable(view: SceneView) -> SceneView:
+def with_known_metres(view: SceneView) -> SceneView:
     """Without objects that have no place in 3D, and without sizes that depth cannot tell."""
     kept = [k for k, o in enumerate(view.scene.objects) if o.box3d is not None and 0 <= o.instance_id < 256]
     gaps = None if view.scene.gaps is None else view.scene.gaps[np.ix_(kept, kept)]
     objects = tuple(view.scene.objects[k] for k in kept)
-    if view.source not in _EXACT:
+    if view.source not in EXACT_SOURCES:
         objects = tuple(_measured(o, view.observation.camera.width) for o in objects)
     return replace(view, scene=replace(view.scene, objects=objects, gaps=gaps, contacts=None))
 

@@ -162,6 +162,19 @@ def test_held_out_views_serve_for_calibration(dataset: Path, tmp_path: Path) -> 
     assert all(observation.depth is None and scene.objects for observation, scene in views)
 
 
+@pytest.mark.parametrize(("name", "lifted"), [("synthetic", False), ("recorded", True)])
+def test_a_data_set_serves_for_calibration_without_what_was_lifted_from_its_depth(
+    tmp_path: Path, name: str, lifted: bool
+) -> None:
+    source = SyntheticViews(scenes=6, views_per_scene=1, width=320, height=240, seed=5, name=name)
+    generate(source, Questions(), tmp_path, workers=0, per_view=2, show_progress=False)
+    views = list(calibration_views(str(tmp_path), 100))
+    assert len(views) > 3
+    assert {observation.depth is None for observation, _ in views} == {lifted}
+    small = [o for _, s in views for o in s.objects if np.minimum(*(o.box2d[2:] - o.box2d[:2])) < 0.1 * 320]
+    assert len(small) > 5 and all(np.isnan(o.box3d.sizes).all() == lifted for o in small if o.box3d is not None)
+
+
 def test_a_data_set_without_3d_is_refused(tmp_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from spatialvlm_ros.training import from_dataset
 
