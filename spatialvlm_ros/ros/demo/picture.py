@@ -20,9 +20,9 @@ from spatialvlm_ros.ros.text_drawing import Colour, TextStyle, paste, text_mask
 UInt8 = NDArray[np.uint8]
 
 _LEAST_WIDTH = 1000  # pixels: smaller pictures are enlarged before they are written on
-_STYLE = TextStyle(0.5)
+_STYLE = TextStyle(0.55)
 _COLUMNS = (0.02, 0.38, 0.60, 0.78)  # shares of the width
-_HEAD = ("one picture, no filter", "measured", "90% interval", "true")
+_HEAD = ("one picture, not filtered", "measured", "90% interval", "true (green: inside)")
 _BACKGROUND, _GREY, _WHITE, _GREEN, _RED = (
     (24, 24, 28),
     (170, 170, 170),
