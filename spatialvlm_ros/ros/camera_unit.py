@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 from spatialvlm_ros.errors import SpatialVLMError, TransformError
 from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.geometry.transforms import Transform
-from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason
+from spatialvlm_ros.models.estimate import PROBABILITY, Estimate, LocatedObject, Reason
 from spatialvlm_ros.models.query import ObjectRef, Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.models.view import View
+from spatialvlm_ros.rewards.frames import RewardFrame
 from spatialvlm_ros.ros.observations import CameraMessages, FrameRefusedError, ObservationBuilder, Seen
 from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.reward_work import RewardWork
 from spatialvlm_ros.ros.standing import Standing
 from spatialvlm_ros.ros.statistics import FrameTimes, Statistics
 from spatialvlm_ros.ros.transform_store import TransformStore
@@ -32,6 +34,13 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# Which parameters a part of `Standing` comes from.
+_OF_PARAMETERS = {
+    "queries": ("queries",),
+    "target": ("target",),
+    "known_sizes": ("known_sizes",),
+    "reward": ("reward_task", "reward_gamma", "reward_mode", "reward_step_s", "filter"),
+}
 _FUTURE_NS = 500_000_000  # a stamp that is further ahead of the clock is no jitter
 
 
@@ -59,6 +68,7 @@ class FrameResult:
         objects: the located objects, tracked.
         target: the one of them that planners want.
         frame: the canonical frame of the view.
+        reward: of the reward task, None without one.
     """
 
     messages: CameraMessages
@@ -69,6 +79,7 @@ class FrameResult:
     objects: tuple[TrackedObject, ...] = ()
     target: TrackedObject | None = None
     frame: CanonicalFrame | None = None
+    reward: RewardFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,7 @@ class CameraUnit:
         self._publish, self._wants_objects = publish, wants_objects
         self.builder = ObservationBuilder(settings, transforms, image_topic)
         self._bank, self._tracks = FilterBank(), ObjectTracks(TrackSettings(max_gap_s=settings.track_gap_s))
+        self._reward: RewardWork | None = None
         self._fixed_frame = ""
         self._newest: CameraMessages | None = None
         self._arrived = threading.Condition()
@@ -118,6 +130,11 @@ class CameraUnit:
         self._last_offer = 0.0
         self._reset = False
         self._stream = worker.open_stream(self._handle)
+
+    @property
+    def settings(self) -> Settings:
+        """Of the node, as they are now."""
+        return self._settings
 
     # ---- called by callbacks ----
 
@@ -143,11 +160,11 @@ class CameraUnit:
 
     def apply(self, settings: Settings) -> None:
         """Live parameters have changed. Standing queries that a service set stay, unless their parameter changed."""
-        before, self._settings = self._settings, settings
         fresh = Standing.of(settings)
-        for name in ("queries", "target", "known_sizes"):
-            if getattr(before, name) != getattr(settings, name):
-                self.standing = replace(self.standing, **{name: getattr(fresh, name)})
+        before, self._settings = self._settings, settings
+        for field, parameters in _OF_PARAMETERS.items():
+            if any(getattr(before, name) != getattr(settings, name) for name in parameters):
+                self.standing = replace(self.standing, **{field: getattr(fresh, field)})
         if before.track_gap_s != settings.track_gap_s:
             self._tracks = ObjectTracks(TrackSettings(max_gap_s=settings.track_gap_s))
 
@@ -264,8 +281,9 @@ class CameraUnit:
             self._reset, self._looked = False, None
             self._bank.reset()
             self._tracks.reset()
+            self._reward = None
         standing, locate = self.standing, self._wants_objects()
-        if not standing.queries and not standing.target and not locate:
+        if not standing.all_queries() and not standing.target and not locate:
             self.statistics.count("unasked")
             return
         clock = _ModelClock()
@@ -301,15 +319,29 @@ class CameraUnit:
             self.statistics.count(name, detail)
         with clock:
             view = model.look(seen.observation, standing.known_sizes, seen.gripper)
-            estimates = tuple(view.measure_many(standing.queries))
+            queries = standing.all_queries()
+            answers = dict(zip(queries, view.measure_many(queries), strict=True))
             located = tuple(view.locate_many(objects_wanted)) if objects_wanted else ()
             frame = view.frame()
         self._looked = Looked(messages, seen, view)
-        filtered = tuple(self._bank.update(messages.stamp_ns, estimates)) if self._settings.filter else ()
+        estimates, filtered, reward = self._over_time(messages.stamp_ns, standing, answers)
         objects = self._tracked(messages.stamp_ns, seen, located)
         target = next((o for o in objects if o.name == standing.target), None) if standing.target else None
         frame_id = seen.observation.frame_id
-        return FrameResult(messages, frame_id, seen, estimates, filtered, objects, target, frame)
+        return FrameResult(messages, frame_id, seen, estimates, filtered, objects, target, frame, reward)
+
+    def _over_time(
+        self, stamp_ns: int, standing: Standing, answers: Mapping[Query, Estimate]
+    ) -> tuple[tuple[Estimate, ...], tuple[FilteredEstimate, ...], RewardFrame | None]:
+        """The standing queries as they are and filtered, and the reward."""
+        estimates = tuple(answers[query] for query in standing.queries)
+        filtered = tuple(self._bank.update(stamp_ns, estimates)) if self._settings.filter else ()
+        if standing.reward is None:
+            self._reward = None
+            return estimates, filtered, None
+        if self._reward is None or self._reward.request is not standing.reward:
+            self._reward = RewardWork(standing.reward)
+        return estimates, filtered, self._reward.step(stamp_ns, answers)
 
     def _tracked(self, stamp_ns: int, seen: Seen, located: tuple[LocatedObject, ...]) -> tuple[TrackedObject, ...]:
         if seen.fixed_frame != self._fixed_frame:
@@ -324,9 +356,10 @@ class CameraUnit:
         return NoPictureError(Reason.MODEL_ERROR, sentence)
 
     def _refused(self, messages: CameraMessages, standing: Standing, error: NoPictureError) -> FrameResult:
-        estimates = tuple(refusal_of(query, error.reason, str(error)) for query in standing.queries)
-        filtered = tuple(self._bank.update(messages.stamp_ns, estimates)) if self._settings.filter else ()
-        return FrameResult(messages, messages.image.header.frame_id, None, estimates, filtered)
+        answers = {query: refusal_of(query, error.reason, str(error)) for query in standing.all_queries()}
+        estimates, filtered, reward = self._over_time(messages.stamp_ns, standing, answers)
+        frame_id = messages.image.header.frame_id
+        return FrameResult(messages, frame_id, None, estimates, filtered, reward=reward)
 
 
 class _ModelClock:
@@ -344,7 +377,7 @@ class _ModelClock:
 
 def refusal_of(query: Query, reason: Reason, detail: str) -> Estimate:
     """The invalid answer to a query."""
-    unit = RELATIONS[query.kind].unit
+    unit = PROBABILITY if RELATIONS[query.kind].predicate else RELATIONS[query.kind].unit
     reference = "" if query.reference is None else str(query.reference)
     return Estimate.invalid(query.kind, str(query.subject), reference, reason, unit, detail)
 

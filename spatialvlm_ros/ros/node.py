@@ -31,6 +31,7 @@ from spatialvlm_ros.ros.outputs import CameraOutputs
 from spatialvlm_ros.ros.parameters import PARAMETERS, Settings
 from spatialvlm_ros.ros.services import CameraServices, Turnstile
 from spatialvlm_ros.ros.shared_models import SHARED_MODELS, ModelSpec
+from spatialvlm_ros.ros.standing import Standing
 from spatialvlm_ros.ros.tf_link import TfLink
 from spatialvlm_ros.ros.topics import INTERFACES
 from spatialvlm_ros.ros.transform_store import TransformStore
@@ -97,6 +98,7 @@ class SpatialVLMNode(LifecycleNode):
         """Parameters, publishers, servers; the weights are loaded behind this."""
         try:
             self._settings = read(self)
+            Standing.of(self._settings)  # what is wrong in it is said now, not when pictures come
             self._spec = ModelSpec.of(self._settings)
             self._worker = SHARED_MODELS.acquire(self._spec)
             self._tf = TfLink(self, self._transforms, self._frames)
@@ -243,6 +245,7 @@ class SpatialVLMNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _apply(self, settings: Settings) -> None:
+        Standing.of(settings)  # all or nothing
         self._settings = settings
         for camera in self._cameras.values():
             camera.outputs.settings = settings

@@ -27,7 +27,7 @@ from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.markers import marker_array
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.rotations import quaternion_of
-from spatialvlm_ros.ros.to_messages import estimate_message, estimates_message, located_message
+from spatialvlm_ros.ros.to_messages import estimate_message, estimates_message, located_message, reward_message
 from spatialvlm_ros.ros.topics import INTERFACES, Kind
 from spatialvlm_ros.ros.transform_store import TransformStore
 from spatialvlm_ros.scenes.relations import RELATIONS
@@ -77,6 +77,7 @@ class CameraOutputs:
         self._transforms, self._broadcast = transforms, broadcast
         types, best_effort = message_types(), QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         self._node = node
+        self._now_ns = lambda: int(node.get_clock().now().nanoseconds)
         self._publishers = {
             name: node.create_publisher(
                 types[entry.type],
@@ -115,7 +116,7 @@ class CameraOutputs:
                 self._publish_places(result, optical)
             if self.settings.publish_spatial_frame and self._broadcast is not None and result.frame is not None:
                 self._broadcast(_spatial_transform(result, spatial))
-        self._publish_reward(optical)
+        self._publish_reward(result, optical)
         if self.settings.publish_image and result.seen is not None and self._heard("annotated"):
             self._publish_picture(result, optical)
 
@@ -169,16 +170,15 @@ class CameraOutputs:
         message.objects = [located_message(thing, header, number) for thing, number in objects]
         self._publishers["objects"].publish(message)
 
-    def _publish_reward(self, header: Any) -> None:
-        """There is no task: RL code hears so instead of nothing."""
+    def _publish_reward(self, result: FrameResult, header: Any) -> None:
+        """Without a task those who listen hear so instead of nothing."""
+        reward = result.reward
         if self._heard("reward"):
-            message = interfaces().msg.Reward()
-            message.header, message.valid, message.reason = header, False, Reason.NOT_CONFIGURED.value
-            message.detail = "No reward task is set."
-            message.reward = message.reward_std = message.potential = message.success_probability = float("nan")
-            self._publishers["reward"].publish(message)
+            latency = (self._now_ns() - result.messages.stamp_ns) * 1e-9
+            self._publishers["reward"].publish(reward_message(reward, header, latency))
         if self._heard("reward_value"):
-            self._publishers["reward_value"].publish(Float64(data=float("nan")))
+            value = reward.reward if reward is not None and reward.valid else float("nan")
+            self._publishers["reward_value"].publish(Float64(data=value))
 
     def _publish_picture(self, result: FrameResult, header: Any) -> None:
         assert result.seen is not None

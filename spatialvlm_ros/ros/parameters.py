@@ -75,6 +75,13 @@ def _sizes(lines: Sequence[str]) -> None:
     read_known_sizes(lines)
 
 
+def _task(text: str) -> None:
+    if text.strip():
+        from spatialvlm_ros.rewards.templates import task_of
+
+        task_of(text)
+
+
 def _camera_names(names: Sequence[str]) -> None:
     for name in names:
         if not _NAME.fullmatch(name):
@@ -165,7 +172,21 @@ class Settings:
     quiet_after_s: float = _declared(
         2.0, "Seconds without pictures after which diagnostics warn.", low=0.1, high=600.0, live=True
     )
-    reward_task: str = _declared("", "Reward task: a name, a sentence or a file; empty for none.")
+    reward_task: str = _declared(
+        "", "Reward task: a name, a sentence, a file or YAML; empty for none.", live=True, check=_task
+    )
+    reward_gamma: float = _declared(
+        0.0, "Discount of the learner per control step; a reward task needs it.", low=0.0, high=1.0, live=True
+    )
+    reward_mode: str = _declared(
+        "potential",
+        "Potential-based shaping beside the sparse reward, or the potential itself.",
+        choices=("potential", "absolute"),
+        live=True,
+    )
+    reward_step_s: float = _declared(
+        0.0, "Seconds of a control step of the learner; 0: every picture is one.", low=0.0, high=60.0, live=True
+    )
     llm: str = _declared("", "Language model of the chain of thought; empty takes the embedded planner.")
 
     @staticmethod

@@ -15,15 +15,17 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from spatialvlm_ros.errors import ConfigError, SpatialVLMError
+from spatialvlm_ros.errors import SpatialVLMError
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
 from spatialvlm_ros.models.query import ObjectRef, Query
 from spatialvlm_ros.models.question_reading import read_question
+from spatialvlm_ros.rewards.task_file import to_yaml
 from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked, NoPictureError, refusal_of
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.observations import CameraMessages
 from spatialvlm_ros.ros.outputs import SPATIAL
 from spatialvlm_ros.ros.query_text import make_query, read_object
+from spatialvlm_ros.ros.reward_work import RewardRequest
 from spatialvlm_ros.ros.target_text import target_of
 from spatialvlm_ros.ros.to_messages import answer_message, estimate_message, located_message
 from spatialvlm_ros.ros.topics import INTERFACES
@@ -163,8 +165,11 @@ class CameraServices:
         response.message = f"The target is {name!r}." if name else "There is no target."
 
     def _set_task(self, request: Any, response: Any) -> None:
-        self._active()
-        raise ConfigError("this node computes no rewards", request.task, str(Reason.NOT_CONFIGURED))
+        unit = self._active()
+        reward = RewardRequest.of(request.task, unit.settings) if request.task.strip() else None
+        unit.standing = unit.standing.with_reward(reward)
+        response.task = "" if reward is None else to_yaml(reward.task)
+        response.message = "There is no task." if reward is None else f"The task is {reward.task.name}."
 
     # ---- parts ----
 

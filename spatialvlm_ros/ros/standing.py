@@ -8,33 +8,38 @@ from dataclasses import dataclass, field, replace
 from spatialvlm_ros.models.query import CAMERA_NAME, GRIPPER_NAME, ObjectRef, Query
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.query_text import read_known_sizes, read_query
+from spatialvlm_ros.ros.reward_work import RewardRequest
 from spatialvlm_ros.ros.target_text import target_of
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Standing queries, target and known sizes of one camera.
+    """Standing queries, target, known sizes and reward task of one camera.
 
     Attributes:
         queries: asked of every picture.
         target: name of the object whose pose is published, "" for none.
         known_sizes: name -> (width, depth, height), metres.
+        reward: the reward task, None for none.
     """
 
     queries: tuple[Query, ...] = ()
     target: str = ""
     known_sizes: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    reward: RewardRequest | None = None
 
     @staticmethod
     def of(settings: Settings) -> Standing:
         """As the parameters say.
 
         Raises:
-            ConfigError: the target is no name and no sentence that names one.
+            ConfigError: the target is no name and no sentence that names one, or there is no such reward task.
         """
         queries = tuple(dict.fromkeys(read_query(line) for line in settings.queries))
         target = target_of(settings.target) if settings.target.strip() else ""
-        return Standing(queries, target, read_known_sizes(settings.known_sizes))
+        task = settings.reward_task.strip()
+        reward = RewardRequest.of(task, settings) if task else None
+        return Standing(queries, target, read_known_sizes(settings.known_sizes), reward)
 
     def with_queries(self, queries: Sequence[Query], append: bool) -> Standing:
         """Other queries, or these besides."""
@@ -44,9 +49,17 @@ class Standing:
         """Another target, "" for none."""
         return replace(self, target=name)
 
+    def with_reward(self, reward: RewardRequest | None) -> Standing:
+        """Another reward task, or none."""
+        return replace(self, reward=reward)
+
+    def all_queries(self) -> tuple[Query, ...]:
+        """The standing queries, and behind them those that only the reward needs."""
+        return tuple(dict.fromkeys([*self.queries, *(self.reward.task.queries if self.reward else ())]))
+
     def objects(self) -> tuple[ObjectRef, ...]:
-        """The distinct objects to be located: those of the queries and the target."""
-        named = [o for q in self.queries for o in (q.subject, q.reference) if o is not None]
+        """The distinct objects to be located: those of all queries and the target."""
+        named = [o for q in self.all_queries() for o in (q.subject, q.reference) if o is not None]
         if self.target:
             named.append(self.target)
         robot = (CAMERA_NAME, GRIPPER_NAME)

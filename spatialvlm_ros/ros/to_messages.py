@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject
+from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
+from spatialvlm_ros.rewards.frames import RewardFrame, RewardTerm
 from spatialvlm_ros.ros.interfaces import interfaces
 
 Float = NDArray[np.float64]
@@ -67,6 +68,35 @@ def answer_message(answer: Answer, header: Any) -> Any:
     if answer.estimate is not None:
         message.estimates = [estimate_message(answer.estimate, header)]
     message.valid, message.reason, message.detail = bool(answer.valid), answer.reason.value, answer.detail
+    return message
+
+
+def reward_message(reward: RewardFrame | None, header: Any, latency_s: float) -> Any:
+    """``spatialvlm_ros/msg/Reward``; None for no task: invalid with `not_configured`.
+
+    An invalid reward is NaN: whoever learns leaves the frame out, and the next valid one closes the gap.
+    """
+    message = interfaces().msg.Reward()
+    message.header, message.latency = header, float(latency_s)
+    message.reward = message.reward_std = message.potential = message.success_probability = float("nan")
+    if reward is None:
+        message.reason, message.detail = Reason.NOT_CONFIGURED.value, "No reward task is set."
+        return message
+    message.task, message.phase = reward.task, reward.phase
+    message.success, message.success_probability = bool(reward.success), float(reward.success_probability)
+    message.terms = [_term_message(term) for term in reward.terms]
+    message.valid, message.reason, message.detail = bool(reward.valid), reward.reason.value, reward.detail
+    if reward.valid:
+        message.reward, message.reward_std, message.potential = _floats(
+            reward.reward, reward.reward_std, reward.potential
+        )
+    return message
+
+
+def _term_message(term: RewardTerm) -> Any:
+    message = interfaces().msg.RewardTerm()
+    message.name, message.unit, message.valid = term.name, term.unit, bool(term.valid)
+    message.value, message.std, message.weight = _floats(term.value, term.std, term.weight)
     return message
 
 

@@ -214,9 +214,26 @@ def test_queries_target_and_task_are_set_while_it_runs(vlm, node, driver, call, 
     wait_until(lambda: markers.messages and rewards.messages and values.messages, 30, "markers and rewards")
     assert not rewards.messages[-1].valid and rewards.messages[-1].reason == "not_configured"
     assert np.isnan(values.messages[-1].data)
-    task = call(SetTask, "/spatialvlm/set_task", task="pick up the apple")
-    assert not task.success and "not_configured" in task.message
+    without_gamma = call(SetTask, "/spatialvlm/set_task", task="pick up the apple")
+    assert not without_gamma.success and "reward_gamma" in without_gamma.message
     assert call(SetQueries, "/spatialvlm/set_queries", queries=[Query(subject=LEFT_BOX)]).success
+
+
+def test_a_reward_task_is_set_and_rewarded_picture_by_picture(vlm, node, driver, call, wait_until):
+    rewards, values = Heard(node, Reward, "/spatialvlm/reward"), Heard(node, Float64, "/spatialvlm/reward_value")
+    gamma = [Parameter("reward_gamma", value=0.9).to_parameter_msg()]
+    assert call(SetParameters, "/spatialvlm/set_parameters", parameters=gamma).results[0].successful
+    nonsense = call(SetTask, "/spatialvlm/set_task", task="sing a song")
+    assert not nonsense.success and nonsense.message
+    done = call(SetTask, "/spatialvlm/set_task", task="pick up the apple")
+    assert done.success and "apple" in done.task
+    wait_until(lambda: rewards.messages and rewards.messages[-1].task, 30, "the reward of a task")
+    last = rewards.messages[-1]
+    assert not last.valid and np.isnan(last.reward) and last.reason != "ok" and last.terms and last.phase
+    wait_until(lambda: values.messages and np.isnan(values.messages[-1].data), 10, "NaN")
+    again = call(SetTask, "/spatialvlm/set_task", task="")
+    assert again.success and not again.task
+    wait_until(lambda: rewards.messages[-1].reason == "not_configured", 30, "the end of the task")
 
 
 def test_parameters_are_described_and_checked(vlm, call):
