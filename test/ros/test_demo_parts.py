@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -160,3 +162,18 @@ def test_the_standing_queries_are_about_the_target_and_show_every_kind(target: s
 def test_the_questions_in_words_are_understood() -> None:
     kinds = {read_question(question).kind for question in questions_for(LABELS, "apple")}  # type: ignore[union-attr]
     assert kinds == {Relation.DISTANCE, Relation.HEIGHT}
+
+
+# ---- where there is no ROS ----
+
+
+def test_without_ros_one_line_says_what_to_do(tmp_path: Path) -> None:
+    hidden = tmp_path / "rclpy"
+    hidden.mkdir()
+    (hidden / "__init__.py").write_text("raise ImportError('hidden')", encoding="utf-8")
+    command = [sys.executable, "-m", "spatialvlm_ros.cli.main", "demo", "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{SHARE}"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 1 and not (tmp_path / "out").exists()
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("spatialvlm: the demo needs ROS 2") and "make demo" in line
