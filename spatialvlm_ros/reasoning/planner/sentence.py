@@ -21,6 +21,7 @@ from spatialvlm_ros.reasoning.planner.vocabulary import (
     FUNCTION_WORDS,
     JOINERS,
     OTHER_WORDS,
+    PLAIN_ADJECTIVES,
     TWO_FACED,
     VERB_FOLLOWS,
 )
@@ -199,6 +200,8 @@ def _name_end(words: Sequence[str], start: int, sure: bool) -> int:
         end = _describing_end(words, start)
     while end < len(words) and end - start < MOST_WORDS:
         if words[end] == "of" and _goes_on_after_of(words, start, end):
+            end += 1
+        elif words[end] in PLAIN_ADJECTIVES and end > start and _is_content(words, end + 1):
             end += 1
         elif not (_is_content(words, end) or _is_noun(words, end, inside=end > start or sure)):
             break

@@ -79,6 +79,11 @@ DESCRIBING = _words(
     "horizontally vertically long-armed good sure certain actually really likely"
 )
 
+# Adjectives that may stand inside a name: "baby high chair".
+PLAIN_ADJECTIVES = _words(
+    "tall high low short long wide narrow thin thick big large small great little tiny huge broad slim open empty free "
+    "straight round flat upright"
+)
 CUES = VERBS | NOUNS | DESCRIBING
 OTHER_WORDS = FUNCTION_WORDS | CUES
 
@@ -88,11 +93,11 @@ CONTAINERS = _words(
     "tube slice loaf bar basket bucket crate deck stick tub vase block sheet bundle heap chest pitcher jug"
 )
 # Nouns that are also auxiliaries or verbs: names unless what follows makes them verbs.
-TWO_FACED = _words("can stand rest place watch set")
+TWO_FACED = _words("can stand rest place watch set measure")
 _PERSONS = _words("i you we it he she they") | DETERMINERS
 _PLACING = _words(
     "between in on at within near next closest nearest farthest furthest taller closer nearer farther as behind not "
     "no how first left right"
 )
 # What follows them when they are verbs.
-VERB_FOLLOWS = {word: _PERSONS | (frozenset() if word == "can" else _PLACING) for word in TWO_FACED}
+VERB_FOLLOWS = {word: _PERSONS | (_PLACING if word in ("stand", "rest") else frozenset()) for word in TWO_FACED}

@@ -62,7 +62,7 @@ def trait_of(sentence: Sentence) -> tuple[Trait, int] | None:
     return None
 
 
-@form("nearest", 140, "Which of the mug, the bowl and the tray is nearest to the lamp?")
+@form("nearest", 85, "Which of the mug, the bowl and the tray is nearest to the lamp?")
 def read_nearest(sentence: Sentence) -> Plan | None:
     """Which is nearest to something, or farthest from it; of two also by how much."""
     near, roles = nearness(sentence), items_and_reference(sentence)

@@ -42,7 +42,13 @@ _DEPTH = r"\b(?:front|back|foreground|background)\b"
 @form("order", 20, "Sort the mug, the bowl and the tray by their distance to the lamp.")
 def read_order(sentence: Sentence) -> Plan | None:
     """Things in order, by what the words say."""
-    if not sentence.has(_CUE) or sentence.lengths or len(sentence.lists) != 1 or len(sentence.singles) > 1:
+    if (
+        not sentence.has(_CUE)
+        or sentence.has(r"\bin order(?: to\b|[ ?.]*$)")
+        or sentence.lengths
+        or len(sentence.lists) != 1
+        or len(sentence.singles) > 1
+    ):
         return None
     items = sentence.groups[sentence.lists[0]].names
     reference = sentence.name(sentence.singles[0]) if sentence.singles else ""

@@ -22,7 +22,8 @@ from spatialvlm_ros.scenes.relations import Relation, relation_values
 ROUGHLY_EQUAL = 0.1  # of the longer of two sides
 _KINDS = ("scalene", "isosceles", "equilateral")
 _BETWEEN = any_of(
-    "between, in the middle, middle, opposite sides?, either side, both sides, one side, past, by, separate, "
+    "between, in the middle, middle, opposite sides?, either side, both sides, one side, "
+    "(?:come|go|pass|get|run|walk|move) (?:past|by), past, separate, "
     "separates, "
     "flank, flanked, halfway, along the way"
 )
@@ -74,7 +75,7 @@ def read_between(sentence: Sentence) -> Plan | None:
     if roles is None or sentence.lengths or not sentence.has(_BETWEEN) or sentence.has(rf"^{_NOT_PLAIN_BETWEEN}"):
         return None
     thing, (a, b) = roles
-    if len({thing, a, b}) < 3:
+    if len({thing, a, b}) < 3 or "or" in {g.joiner for g in sentence.groups}:
         return None
 
     def conclude(evidence: Evidence) -> Conclusion:
