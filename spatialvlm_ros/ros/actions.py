@@ -1,19 +1,33 @@
-"""The action servers of one camera. Goals are accepted and answered `not_configured` until a chain of thought and
-rewards are set up for the node."""
+"""The action servers of one camera: chain of thought, and (not yet) rewards for recordings."""
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
-from rclpy.action import ActionServer
+from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from std_msgs.msg import Header
 
+from spatialvlm_ros.errors import SpatialVLMError
 from spatialvlm_ros.models.estimate import Answer, Reason
+from spatialvlm_ros.reasoning.limits import Limits
+from spatialvlm_ros.reasoning.loading import PLANNER, load_thinker
+from spatialvlm_ros.reasoning.reasoner import Reasoner
+from spatialvlm_ros.reasoning.steps import ReasoningStep, Solution
+from spatialvlm_ros.reasoning.task import Thinker
+from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked, NoPictureError
 from spatialvlm_ros.ros.interfaces import interfaces
-from spatialvlm_ros.ros.to_messages import answer_message
+from spatialvlm_ros.ros.services import Turnstile, reason_of
+from spatialvlm_ros.ros.to_messages import answer_message, step_message
 from spatialvlm_ros.ros.topics import INTERFACES
+from spatialvlm_ros.ros.worker_friend import WorkerFriend
+
+_log = logging.getLogger(__name__)
 
 
 class CameraActions:
@@ -23,29 +37,101 @@ class CameraActions:
     Args:
         node: their owner.
         camera: prefix of the names.
+        unit: gives the camera's unit while the node is active, else None.
+        turnstile: shared with the services.
         group: reentrant callback group.
     """
 
-    def __init__(self, node: Node, camera: str, group: CallbackGroup) -> None:
+    def __init__(
+        self,
+        node: Node,
+        camera: str,
+        unit: Callable[[], CameraUnit | None],
+        turnstile: Turnstile,
+        group: CallbackGroup,
+    ) -> None:
+        self._unit, self._turnstile = unit, turnstile
+        self._thinkers: dict[str, Thinker] = {}
+        self._loading = threading.Lock()
         action = interfaces().action
         self._servers = [
-            ActionServer(node, kind, INTERFACES[name].topic(camera), run, callback_group=group)
+            ActionServer(
+                node,
+                kind,
+                INTERFACES[name].topic(camera),
+                run,
+                callback_group=group,
+                cancel_callback=lambda _: CancelResponse.ACCEPT,
+            )
             for name, kind, run in (
                 ("reason", action.Reason, self._reason),
                 ("annotate_bag", action.AnnotateBag, self._annotate),
             )
         ]
 
+    # ---- chain of thought ----
+
     def _reason(self, goal: Any) -> Any:
-        result = interfaces().action.Reason.Result()
-        detail = "This node has no chain of thought."
-        answer = Answer(goal.request.question, reason=Reason.NOT_CONFIGURED, detail=detail)
-        result.answer = answer_message(answer, Header())
-        goal.abort()
+        header, steps = Header(), []
+
+        def told(step: ReasoningStep, of: Any) -> None:
+            steps.append(step_message(step, of))
+            goal.publish_feedback(interfaces().action.Reason.Feedback(step=steps[-1]))
+
+        solution: Answer
+        try:
+            with self._turnstile:
+                header, solution = self._solved(goal, told)
+        except SpatialVLMError as error:
+            solution = Answer(goal.request.question, reason=reason_of(error), detail=str(error))
+        except Exception as error:  # noqa: BLE001
+            _log.exception("a chain of thought failed")
+            detail = f"{type(error).__name__}: {error}"
+            solution = Answer(goal.request.question, reason=Reason.MODEL_ERROR, detail=detail)
+        result = interfaces().action.Reason.Result(answer=answer_message(solution, header), steps=steps)
+        _finish(goal, solution)
         return result
+
+    def _solved(self, goal: Any, told: Callable[[ReasoningStep, Any], None]) -> tuple[Any, Solution]:
+        """Thinks in this thread; what it asks of the picture is answered in the model's thread, between pictures."""
+        unit = self._unit()
+        if unit is None:
+            raise NoPictureError(Reason.NOT_CONFIGURED, "the node is not active", "Configure and activate it.")
+        thinker = self._thinker(unit.settings.llm or PLANNER)
+        request = goal.request
+        seconds = request.deadline_s if request.deadline_s > 0 else unit.settings.reason_deadline_s
+        end = time.monotonic() + seconds
+        looked: Looked = unit.with_view(lambda found: found, seconds)
+        header = looked.messages.image.header
+        limits = Limits(seconds=seconds) if not request.max_steps else Limits(request.max_steps, seconds=seconds)
+        reasoner = Reasoner(thinker, WorkerFriend(unit, looked, end), limits)
+        solution = reasoner.solve(
+            request.question,
+            on_step=lambda step: told(step, header),
+            cancelled=lambda: bool(goal.is_cancel_requested),
+        )
+        return header, solution
+
+    def _thinker(self, spec: str) -> Thinker:
+        with self._loading:
+            if spec not in self._thinkers:
+                self._thinkers = {spec: load_thinker(spec)}  # one at a time: language models are large
+            return self._thinkers[spec]
+
+    # ---- recordings ----
 
     def _annotate(self, goal: Any) -> Any:
         result = interfaces().action.AnnotateBag.Result()
-        result.success, result.message = False, f"{Reason.NOT_CONFIGURED}: this node computes no rewards."
+        result.success, result.message = False, f"{Reason.NOT_CONFIGURED}: use `spatialvlm reward annotate`."
         goal.abort()
         return result
+
+
+def _finish(goal: Any, solution: Answer) -> None:
+    """An answer that says why there is none is a result too; only a goal that was cancelled or failed is none."""
+    if getattr(solution, "cancelled", False) or goal.is_cancel_requested:
+        goal.canceled()
+    elif solution.valid:
+        goal.succeed()
+    else:
+        goal.abort()

@@ -219,6 +219,16 @@ class CameraUnit:
 
         return self._waited(self._worker.steps(steps, s), end)
 
+    def call_on(self, looked: Looked, work: Callable[[Looked], T], end: float) -> T:
+        """Does ``work`` on a picture that was looked at before, until ``end`` (monotonic seconds)."""
+        left = end - time.monotonic()
+        return self._waited(self._worker.call(lambda _: work(looked), left), end)
+
+    def steps_on(self, looked: Looked, work: Callable[[Looked], Generator[Any, None, T]], end: float) -> T:
+        """The same in steps, which give way to standing queries."""
+        left = end - time.monotonic()
+        return self._waited(self._worker.steps(lambda _: work(looked), left), end)
+
     def wait_for_picture(self, end: float) -> None:
         """Until there is one that is young enough.
 

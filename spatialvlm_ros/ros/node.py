@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -166,10 +167,11 @@ class SpatialVLMNode(LifecycleNode):
         assert self._tf is not None
         outputs = CameraOutputs(self, name, settings, self._transforms, self._tf.broadcast, self._frames)
         services = CameraServices(
-            self, name, lambda: self._unit_of(name), self._deadline_s, self._turnstile, self._waiting
+            self, name, partial(self._unit_of, name), self._deadline_s, self._turnstile, self._waiting
         )
         if name not in self._actions:
-            self._actions[name] = CameraActions(self, name, self._waiting)
+            unit = partial(self._unit_of, name)
+            self._actions[name] = CameraActions(self, name, unit, self._turnstile, self._waiting)
         return _Camera(outputs, services)
 
     def _open(self, name: str, camera: _Camera, settings: Settings, worker: ModelWorker) -> None:

@@ -187,7 +187,14 @@ class Settings:
     reward_step_s: float = _declared(
         0.0, "Seconds of a control step of the learner; 0: every picture is one.", low=0.0, high=60.0, live=True
     )
-    llm: str = _declared("", "Language model of the chain of thought; empty takes the embedded planner.")
+    llm: str = _declared(
+        "",
+        "Who leads a chain of thought: openai:URL#model, a hub id or folder; empty takes the embedded planner.",
+        live=True,
+    )
+    reason_deadline_s: float = _declared(
+        30.0, "Seconds a chain of thought may take where the goal names none.", low=0.1, high=3600.0, live=True
+    )
 
     @staticmethod
     def of(values: Mapping[str, Any]) -> Settings:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
+from spatialvlm_ros.reasoning.steps import ReasoningStep
 from spatialvlm_ros.rewards.frames import RewardFrame, RewardTerm
 from spatialvlm_ros.ros.interfaces import interfaces
 
@@ -68,6 +69,16 @@ def answer_message(answer: Answer, header: Any) -> Any:
     if answer.estimate is not None:
         message.estimates = [estimate_message(answer.estimate, header)]
     message.valid, message.reason, message.detail = bool(answer.valid), answer.reason.value, answer.detail
+    return message
+
+
+def step_message(step: ReasoningStep, header: Any) -> Any:
+    """``spatialvlm_ros/msg/ReasoningStep``."""
+    message = interfaces().msg.ReasoningStep()
+    message.index, message.kind, message.text = int(step.index), str(step.kind), step.text
+    message.tool_input, message.tool_output = step.tool_input, step.tool_output
+    message.estimates = [estimate_message(e, header) for e in step.estimates]
+    message.seconds = float(step.seconds)
     return message
 
 

@@ -236,6 +236,22 @@ def test_a_reward_task_is_set_and_rewarded_picture_by_picture(vlm, node, driver,
     wait_until(lambda: rewards.messages[-1].reason == "not_configured", 30, "the end of the task")
 
 
+def test_a_chain_of_thought_tells_its_steps_and_can_be_cancelled(vlm, node, driver):
+    from spatialvlm_ros.ros.client import SpatialClient
+
+    told = []
+    with SpatialClient(timeout_s=30) as client:
+        question = "Which is nearer to the camera, the mug or the plate?"
+        found = client.reason(question, on_step=told.append, timeout_s=30)
+        # The picture shows neither: the answer is a refusal with a reason, after the measurements that failed.
+        assert not found.answer.valid and found.answer.detail and str(found.answer.reason) != "not_configured"
+        assert [s.index for s in told] == list(range(len(told))) and told
+        goal = client.start_reason(question, timeout_s=30)
+        goal.cancel()
+        assert not goal.result().answer.valid
+        assert str(client.reason(" ", timeout_s=10).answer.reason) == "model_error"
+
+
 def test_parameters_are_described_and_checked(vlm, call):
     described = call(DescribeParameters, "/spatialvlm/describe_parameters", names=["max_age_s", "reliability"])
     assert all(d.description for d in described.descriptors)
