@@ -36,7 +36,7 @@ CONDITIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "rate_hz": (10.0, ()),
     "width": (320, ()),
     "height": (240, ()),
-    "clip": ("", ()),  # .npz with rgb (N,H,W,3) uint8 and depth (N,H,W) uint16 millimetres; empty: drawn here
+    "clip": ("", ()),  # .npz with the fields of `Clip`, and k (3,3) for its camera; empty: drawn here
     "paused": (False, ()),
     "best_effort": (False, ()),
     "colour": ("right", ("right", "truncated", "encoding", "step", "size")),
@@ -50,16 +50,18 @@ CONDITIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
 
 @dataclass(frozen=True)
 class Clip:
-    """What is played: pictures (N,H,W,3) uint8 and their depth (N,H,W) uint16 millimetres."""
+    """What is played: pictures (N,H,W,3) uint8, their depth (N,H,W) uint16 millimetres, and their camera."""
 
     rgb: NDArray[np.uint8]
     depth: NDArray[np.uint16]
+    camera: Camera
 
     @staticmethod
     def read(path: str) -> Clip:
         """Of an .npz file."""
         with np.load(path) as found:
-            return Clip(found["rgb"], found["depth"])
+            height, width = found["depth"].shape[1:]
+            return Clip(found["rgb"], found["depth"], Camera.from_K(found["k"], width, height))
 
     @staticmethod
     def drawn(width: int, height: int) -> Clip:
@@ -69,12 +71,8 @@ class Clip:
         board = slice(height // 3, 2 * height // 3), slice(width // 4, width // 2)
         grey[board], rows[board] = (180, 40, 30), 900
         rgb = np.stack([grey * (0.7 + 0.1 * number) for number in range(PICTURES)])
-        return Clip(rgb.astype(np.uint8), np.repeat(rows[None], PICTURES, 0).astype(np.uint16))
-
-
-def camera_of(width: int, height: int) -> Camera:
-    """The camera that the pictures are said to be of: 60 degrees wide."""
-    return Camera.from_hfov(width, height, np.radians(60.0))
+        camera = Camera.from_hfov(width, height, np.radians(60.0))
+        return Clip(rgb.astype(np.uint8), np.repeat(rows[None], PICTURES, 0).astype(np.uint16), camera)
 
 
 class CameraNode(Node):
@@ -134,8 +132,7 @@ class CameraNode(Node):
     def _load(self) -> None:
         """All messages of the clip, made once: only their stamps change."""
         clip = Clip.read(self._is["clip"]) if self._is["clip"] else Clip.drawn(self._is["width"], self._is["height"])
-        height, width = clip.depth.shape[1:]
-        self._info = CameraInfo(**_plain(camera_info_fields(camera_of(width, height))))
+        self._info = CameraInfo(**_plain(camera_info_fields(clip.camera)))
         self._colour = [_image(picture, "rgb8") for picture in clip.rgb]
         self._depth = [_image(depth, "16UC1") for depth in clip.depth]
         self._half_depth = [_image(depth[::2, ::2], "16UC1") for depth in clip.depth]

@@ -88,10 +88,11 @@ class Services:
 
 @dataclass(frozen=True)
 class Heard:
-    """One EstimateArray: monotonic seconds when it came, and the message."""
+    """One EstimateArray: monotonic seconds when it came, the message, and its age then in seconds of the wall clock."""
 
     at: float
     message: Any
+    age_s: float
 
     @property
     def stamp_ns(self) -> int:
@@ -144,7 +145,8 @@ class NodeProbe:
         node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnose, 100)
 
     def _hear(self, message: Any) -> None:
-        self.heard.append(Heard(time.monotonic(), message))
+        stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
+        self.heard.append(Heard(time.monotonic(), message, time.time() - stamp))
 
     def _diagnose(self, message: Any) -> None:
         for status in message.status:
