@@ -5,6 +5,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 OUT ?= output
 VIEWS ?= 60
+MINUTES ?= 10
 DEMO ?= # e.g. make demo DEMO="--seconds 0 --seed 3"
 export SPATIALVLM_ASSETS ?= $(CURDIR)/assets
 export MUJOCO_GL ?= egl
@@ -14,7 +15,7 @@ SETUP_FILES := setup.py constraints.txt tools/system_packages.sh
 ROS_FILES := constraints.txt tools/ros_environment.sh
 INTERFACE_FILES := CMakeLists.txt package.xml setup.py tools/ros_interfaces.sh $(wildcard msg/* srv/* action/*)
 
-.PHONY: gpu-bundle help setup demo demo-data assets test test-fast test-slow lint types test-numpy1 bench clean \
+.PHONY: gpu-bundle help setup demo demo-data assets test test-fast test-slow lint types test-numpy1 bench soak clean \
 	interfaces ros-kilted ros-jazzy test-kilted test-jazzy
 
 help:
@@ -101,6 +102,9 @@ test-jazzy: ros-jazzy ## colcon build on ROS 2 Jazzy, and some of the graph test
 
 bench: $(VENV)/.ready-all assets ## measure speed, memory and accuracy; rewrites docs/benchmarks.md
 	$(PY) bench/run.py --write docs/benchmarks.md
+
+soak: ros-kilted ## the ROS node before a camera for MINUTES=10: memory, times, order, counts
+	env -u _ROS_WHEELS_BOOTSTRAP_COMPLETE OMP_NUM_THREADS=1 $(VENV)-kilted/bin/python bench/soak.py --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) $(VENV)-numpy1 $(VENV)-kilted $(VENV)-jazzy $(OUT) build dist *.egg-info
