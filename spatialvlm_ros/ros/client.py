@@ -37,11 +37,11 @@ from spatialvlm_ros.errors import RemoteError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
 from spatialvlm_ros.models.query import ObjectRef, Query
-from spatialvlm_ros.ros.client_goals import Reasoning, ReasoningGoal
+from spatialvlm_ros.reasoning.steps import ReasoningStep, Solution
+from spatialvlm_ros.ros.client_goals import ReasoningGoal, solution_of
 from spatialvlm_ros.ros.client_node import ClientNode
 from spatialvlm_ros.ros.from_messages import (
     PictureEstimates,
-    ReasonedStep,
     answer_from,
     estimate_from,
     estimates_from,
@@ -214,11 +214,13 @@ class SpatialClient:
     def reason(
         self,
         question: str,
-        on_step: Callable[[ReasonedStep], None] | None = None,
+        on_step: Callable[[ReasoningStep], None] | None = None,
         timeout_s: float = REASONING_S,
         max_steps: int = 0,
-    ) -> Reasoning:
-        """A question that takes several steps. Ctrl-C, and whatever ``on_step`` raises, cancel it in the node.
+    ) -> Solution:
+        """A question that takes several steps: an answer that holds them.
+
+        Ctrl-C, and whatever ``on_step`` raises, cancel it in the node.
 
         Args:
             question: in words.
@@ -232,7 +234,7 @@ class SpatialClient:
         try:
             goal = self.start_reason(question, timeout_s, max_steps)
         except DeadlineError as error:
-            return Reasoning(Answer(question, reason=Reason.TIMEOUT, detail=str(error)))
+            return solution_of(Answer(question, reason=Reason.TIMEOUT, detail=str(error)))
         try:
             for step in goal.steps():
                 if on_step is not None:

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from spatialvlm_ros.models.estimate import Answer, Reason
-from spatialvlm_ros.ros.from_messages import ReasonedStep, answer_from, step_from
+from spatialvlm_ros.reasoning.steps import ReasoningStep, Solution
+from spatialvlm_ros.ros.from_messages import answer_from, step_from
 
 _END_AFTER_CANCEL_S = 1.0
-
-
-@dataclass(frozen=True)
-class Reasoning:
-    """What a chain of thought came to.
-
-    Attributes:
-        answer: in words, with the measurement behind it; invalid with the reason where there is none.
-        steps: all of them, in order.
-    """
-
-    answer: Answer
-    steps: tuple[ReasonedStep, ...] = ()
 
 
 class ReasoningGoal:
@@ -32,7 +19,7 @@ class ReasoningGoal:
 
         for step in goal.steps():
             print(step.text)
-        print(goal.result().answer.text)
+        print(goal.result().text)
 
     Steps are given to whoever iterates, in the iterating thread; nothing of the user runs in the executor.
 
@@ -47,8 +34,8 @@ class ReasoningGoal:
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._handle: Any = None
         self._cancelled = False
-        self._steps: dict[int, ReasonedStep] = {}
-        self._result: Reasoning | None = None
+        self._steps: dict[int, ReasoningStep] = {}
+        self._result: Solution | None = None
         accepted = send(lambda message: self._events.put(("step", message.feedback.step)))
         accepted.add_done_callback(lambda future: self._events.put(("accepted", future)))
 
@@ -56,7 +43,7 @@ class ReasoningGoal:
         """Asks the node to stop, from any thread; whoever waits has the result soon, whatever the node does."""
         self._events.put(("cancel", None))
 
-    def steps(self) -> Iterator[ReasonedStep]:
+    def steps(self) -> Iterator[ReasoningStep]:
         """Each step as it comes, until there is a result or the time is over."""
         given = 0
         while self._result is None:
@@ -68,7 +55,7 @@ class ReasoningGoal:
             yield self._steps[given]
             given += 1
 
-    def result(self) -> Reasoning:
+    def result(self) -> Solution:
         """Waits for the end, at most until the deadline."""
         for _ in self.steps():
             pass
@@ -93,9 +80,9 @@ class ReasoningGoal:
             result = content.result().result
             for message in result.steps:
                 self._note(step_from(message))
-            self._result = Reasoning(answer_from(result.answer), self._in_order())
+            self._result = solution_of(answer_from(result.answer), self._in_order())
 
-    def _note(self, step: ReasonedStep) -> None:
+    def _note(self, step: ReasoningStep) -> None:
         self._steps.setdefault(step.index, step)
 
     def _accepted(self, handle: Any) -> None:
@@ -119,8 +106,15 @@ class ReasoningGoal:
         else:
             self._result = self._refused(Reason.TIMEOUT, "the chain of thought did not end in time")
 
-    def _refused(self, reason: Reason, detail: str) -> Reasoning:
-        return Reasoning(Answer(self._question, reason=reason, detail=detail), self._in_order())
+    def _refused(self, reason: Reason, detail: str) -> Solution:
+        refused = Answer(self._question, reason=reason, detail=detail)
+        return solution_of(refused, self._in_order(), self._cancelled)
 
-    def _in_order(self) -> tuple[ReasonedStep, ...]:
+    def _in_order(self) -> tuple[ReasoningStep, ...]:
         return tuple(self._steps[k] for k in sorted(self._steps))
+
+
+def solution_of(answer: Answer, steps: Sequence[ReasoningStep] = (), cancelled: bool = False) -> Solution:
+    """An answer with its steps. The conclusion in numbers and labels does not come over the wire."""
+    fields = {name: getattr(answer, name) for name in answer.__dataclass_fields__}
+    return Solution(**fields, steps=tuple(steps), cancelled=cancelled)

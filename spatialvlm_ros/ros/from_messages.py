@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.errors import RemoteError
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason, Source
+from spatialvlm_ros.reasoning.steps import ReasoningStep, StepKind
 from spatialvlm_ros.scenes.relations import Relation
 
 Float = NDArray[np.float64]
@@ -46,28 +47,6 @@ class PictureEstimates:
         unknown = (float("nan"),) * len(self.estimates)
         refused = tuple(e.refused(Reason.TIMEOUT, detail) for e in self.estimates)
         return PictureEstimates(self.stamp_ns, self.frame_id, refused, unknown, unknown, Reason.TIMEOUT)
-
-
-@dataclass(frozen=True)
-class ReasonedStep:
-    """One step of a chain of thought.
-
-    Attributes:
-        index: from 0.
-        kind: "think", "measure", "locate", "ask", "calculate" or "answer".
-        text: what was thought or said.
-        tool_input, tool_output: "" where no tool was used.
-        estimates: measured in this step.
-        seconds: it took.
-    """
-
-    index: int
-    kind: str
-    text: str
-    tool_input: str = ""
-    tool_output: str = ""
-    estimates: tuple[Estimate, ...] = ()
-    seconds: float = 0.0
 
 
 def stamp_from(stamp: Any) -> int:
@@ -149,15 +128,15 @@ def answer_from(message: Any) -> Answer:
     )
 
 
-def step_from(message: Any) -> ReasonedStep:
+def step_from(message: Any) -> ReasoningStep:
     """Of ``spatialvlm_ros/msg/ReasoningStep``.
 
     Raises:
         RemoteError: as `estimate_from`.
     """
-    return ReasonedStep(
+    return ReasoningStep(
         int(message.index),
-        str(message.kind),
+        _word(StepKind, message.kind),
         str(message.text),
         str(message.tool_input),
         str(message.tool_output),

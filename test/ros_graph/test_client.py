@@ -137,6 +137,15 @@ def test_the_target_is_understood_or_refused(vlm: SpatialClient) -> None:
         vlm.set_task("qwertz: [1, 2")
 
 
+def test_a_chain_of_thought_of_the_node_comes_step_by_step(vlm: SpatialClient) -> None:
+    seen: list[Any] = []
+    question = "Which is closer to the camera, the mug or the bowl?"
+    solution = vlm.reason(question, seen.append)
+    assert solution.question == question and solution.reason not in (Reason.TIMEOUT, Reason.NOT_CONFIGURED)
+    assert solution.steps == tuple(seen) and [s.index for s in seen] == list(range(len(seen))) and seen
+    assert solution.valid == bool(solution.text)
+
+
 def test_a_node_of_ones_own_works_from_another_thread_and_lives_on(graph: None, node: Any) -> None:
     clients = [SpatialClient(node=node, timeout_s=PATIENT) for _ in range(2)]
     found: dict[int, Any] = {}
@@ -171,7 +180,7 @@ def test_where_no_node_is_everything_times_out_and_says_so(ros_domain: int) -> N
         assert {estimate.reason, thing.reason, answer.reason} == {Reason.TIMEOUT}
         assert "/nobody/measure" in estimate.detail and "ROS_DOMAIN_ID" in estimate.detail
         assert (estimate.relation, estimate.subject, estimate.reference) == (Relation.DISTANCE, "mug", "bowl")
-        assert nobody.reason("Why?", timeout_s=0.2).answer.reason is Reason.TIMEOUT
+        assert nobody.reason("Why?", timeout_s=0.2).reason is Reason.TIMEOUT
         assert next(nobody.estimates()).reason is Reason.TIMEOUT and nobody.latest_estimates() is None
         with pytest.raises(DeadlineError, match="/nobody/set_target"):
             nobody.set_target("mug")
@@ -209,7 +218,7 @@ def test_steps_come_in_this_thread_while_it_thinks(thinker: tuple[SpatialClient,
 
     times: list[float] = []
     reasoning = client.reason("4 steps of 0.4 s", on_step)
-    assert reasoning.answer.valid and reasoning.answer.text == "so it is"
+    assert reasoning.valid and reasoning.text == "so it is"
     assert seen == [(k, f"step {k}", float(k), True) for k in range(4)]
     assert [s.text for s in reasoning.steps] == [f"step {k}" for k in range(4)]
     assert times[-1] - times[0] > 0.8  # one by one, not all at the end
@@ -232,10 +241,10 @@ def test_a_goal_is_cancelled_by_hand_or_by_its_deadline(thinker: tuple[SpatialCl
     assert next(goal.steps()).index == 0
     goal.cancel()
     stopped = goal.result()
-    assert not stopped.answer.valid and 1 <= len(stopped.steps) < 100
+    assert not stopped.valid and 1 <= len(stopped.steps) < 100
     process.wait_for_output("cancelled", 10)
     late = client.reason("100 steps of 0.2 s", timeout_s=2.0)
-    assert late.answer.reason is Reason.TIMEOUT and late.answer.question == "100 steps of 0.2 s"
+    assert late.reason is Reason.TIMEOUT and late.question == "100 steps of 0.2 s"
     assert 1 <= len(late.steps) < 100
 
 
