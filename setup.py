@@ -49,10 +49,11 @@ EXTRAS = {
     "report": ["matplotlib>=3.8,<4", "tqdm>=4.60,<5"],
     "remote": ["httpx>=0.27,<1"],
     "bags": ["rosbags>=0.10,<0.12"],
+    "recordings": ["h5py>=3.8,<4", "av>=12,<19", "pyarrow>=17,<27", "tqdm>=4.60,<5"],
     "ros": ["transforms3d>=0.4,<1"],
     "ray": ["ray[data]>=2.40,<3"],
 }
-_ALL = ("sim", "data", "perception", "models", "train", "report", "remote", "bags", "ros")
+_ALL = ("sim", "data", "perception", "models", "train", "report", "remote", "bags", "recordings", "ros")
 EXTRAS["demo"] = EXTRAS["sim"] + EXTRAS["data"] + EXTRAS["perception"]
 EXTRAS["all"] = [d for name in _ALL for d in EXTRAS[name]]
 EXTRAS["dev"] = [

@@ -34,6 +34,7 @@ COMMANDS: dict[str, Command] = {
     "train": Command("spatialvlm_ros.cli.train", "train the embedded model; resumable"),
     "finetune": Command("spatialvlm_ros.cli.finetune", "fine-tune a hub model with LoRA; resumable"),
     "ablate": Command("spatialvlm_ros.cli.ablate", "short training runs that differ in one thing each; resumable"),
+    "reward": Command("spatialvlm_ros.cli.reward", "rewards for recordings: MCAP, LeRobot, robomimic; resumable"),
     "doctor": Command("spatialvlm_ros.cli.doctor", "say what is installed, what is missing and how to get it"),
 }
 

@@ -1,0 +1,201 @@
+"""`spatialvlm reward annotate`: a reward for every picture of a recording; run again, it goes on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialvlm_ros.errors import ConfigError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from spatialvlm_ros.rewards.recordings.annotate import Outcome
+    from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
+    from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Provenance, Recording
+
+ANNOTATE = "annotate"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the subcommand and of what it can do."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, help="what is to be done")
+    annotate = actions.add_parser(
+        ANNOTATE,
+        help="write a reward for every picture of a recording",
+        description="Rewards for an MCAP/rosbag2 recording, a LeRobot data set or a robomimic file, in its own format. "
+        "The original is not changed. Run the same command again to resume.",
+    )
+    annotate.add_argument("recording", type=Path, metavar="PATH", help="bag, LeRobot folder or robomimic HDF5 file")
+    annotate.add_argument(
+        "--task", default=None, help="a name, a sentence or a YAML file; by default what each episode says it is"
+    )
+    annotate.add_argument("--gamma", type=float, required=True, help="discount of the learner per control step")
+    annotate.add_argument("--out", type=Path, default=None, help="what is written; PATH_rewards beside it by default")
+    annotate.add_argument(
+        "--into", choices=("copy", "beside"), default="copy", help="a copy, or a file of rewards only"
+    )
+    annotate.add_argument(
+        "--view", default=None, metavar="CAMERA", help="topic, feature or observation of the pictures"
+    )
+    annotate.add_argument("--model", default="embedded", help='"embedded", a folder, a hub id, or "openai:URL#model"')
+    annotate.add_argument("--batch", type=int, default=16, help="pictures that the model looks at together")
+    annotate.add_argument("--known-size", action="append", default=[], metavar="NAME=W,D,H", help="metres; repeatable")
+    _add_camera(annotate)
+    _add_learner(annotate)
+    annotate.add_argument("--no-pages", action="store_true", help="no episode pages (they need matplotlib)")
+    annotate.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+
+def _add_camera(parser: argparse.ArgumentParser) -> None:
+    camera = parser.add_argument_group("camera, where the recording does not hold it (or a camera.yaml beside it)")
+    camera.add_argument("--hfov", type=float, default=None, help="horizontal field of view in degrees")
+    camera.add_argument("--camera", default=None, metavar="fx,fy,cx,cy", help="in pixels")
+
+
+def _add_learner(parser: argparse.ArgumentParser) -> None:
+    learner = parser.add_argument_group("what the learner does (docs/rewards.md)")
+    learner.add_argument("--mode", choices=("potential", "absolute"), default="potential", help="shaping, or potential")
+    learner.add_argument("--every", type=int, default=1, help="control steps from one picture to the next")
+    learner.add_argument("--unseen", choices=("kept", "dropped"), default="kept", help="pictures without a potential")
+    learner.add_argument(
+        "--end",
+        choices=("truncated", "terminated"),
+        default="truncated",
+        help="the recording stops and the task could go on, or each episode ends the task",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the arguments say; 1 where an episode could not be read."""
+    return _ACTIONS[args.action](args)
+
+
+def _annotate(args: argparse.Namespace) -> int:
+    from spatialvlm_ros.models.loading import fingerprint_of
+    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+    from spatialvlm_ros.rewards.recordings.annotate import annotate
+    from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
+    from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
+
+    recording = open_recording(args.recording, args.view, args.hfov, args.camera)
+    tasks = _tasks(args, recording)
+    target = args.out or output_path(recording, args.into)
+    sizes = dict(_known_size(text) for text in args.known_size)
+    model = SpatialVLM.from_pretrained(args.model)
+    provenance = _provenance(args, recording, tasks, fingerprint_of(model.backend))
+    writer = RecordingWriter(recording, _report_folder(target), target, args.into, provenance)
+    episodes = recording.episodes()
+    with _progress(sum(e.frames for e in episodes), not args.no_progress) as report:
+        outcome = annotate(
+            recording, writer, _engines(args, tasks), model, args.batch, args.end, sizes or None, progress=report
+        )
+    written = writer.finish()
+    if not args.no_pages:
+        _write_pages(writer, recording, provenance, outcome)
+    return _say(outcome, written, writer.folder)
+
+
+def _report_folder(target: Path) -> Path:
+    return target.with_name(f"{target.stem if target.suffix else target.name}_report")
+
+
+def _tasks(args: argparse.Namespace, recording: Recording) -> Mapping[int, Any]:
+    """Number of an episode -> its task; all are found out before any work is done."""
+    from spatialvlm_ros.rewards.templates import task_of
+
+    if args.task is not None:
+        task = task_of(args.task)
+        return {episode.number: task for episode in recording.episodes()}
+    episodes = [episode for episode in recording.episodes() if episode.frames]
+    silent = [episode.name for episode in episodes if not episode.instruction]
+    if silent:
+        raise ConfigError("the recording does not say what was to be done", silent[0], "Give --task.")
+    return {episode.number: task_of(episode.instruction) for episode in episodes}
+
+
+def _engines(args: argparse.Namespace, tasks: Mapping[int, Any]) -> Callable[[EpisodeInfo], Any]:
+    from spatialvlm_ros.rewards.reward import RewardEngine
+
+    def make(episode: EpisodeInfo) -> RewardEngine:
+        task = tasks[episode.number]
+        return RewardEngine(task, gamma=args.gamma, mode=args.mode, every=args.every, unseen=args.unseen)
+
+    return make
+
+
+def _provenance(
+    args: argparse.Namespace, recording: Recording, tasks: Mapping[int, Any], fingerprint: str
+) -> Provenance:
+    from spatialvlm_ros.rewards.recordings.episode import Provenance
+    from spatialvlm_ros.rewards.task_file import to_plain
+    from spatialvlm_ros.version import __version__
+
+    different = {task.name: to_plain(task) for task in tasks.values()}
+    settings = {
+        "mode": args.mode,
+        "every": args.every,
+        "unseen": args.unseen,
+        "end": args.end,
+        "batch": args.batch,
+        "intrinsics": recording.intrinsics.source,
+        "model_fingerprint": fingerprint,
+        "known_sizes": sorted(args.known_size),
+        "version": __version__,
+    }
+    task = next(iter(different.values())) if len(different) == 1 else different
+    return Provenance(task, args.gamma, args.model, recording.camera_name, settings)
+
+
+def _known_size(text: str) -> tuple[str, tuple[float, ...]]:
+    name, _, numbers = text.partition("=")
+    try:
+        size = tuple(float(part) for part in numbers.split(","))
+    except ValueError:
+        size = ()
+    if not name.strip() or len(size) != 3:
+        raise ConfigError("a known size is a name and three lengths", text, 'Write --known-size "mug=0.08,0.08,0.1".')
+    return name.strip(), size
+
+
+@contextmanager
+def _progress(total: int, show: bool) -> Iterator[Callable[[int], None]]:
+    from spatialvlm_ros.evaluation.evaluate import progress_bar
+
+    with progress_bar(total, "annotate", show) as report:
+        yield report
+
+
+def _write_pages(writer: RecordingWriter, recording: Recording, provenance: Provenance, outcome: Outcome) -> None:
+    from spatialvlm_ros.rewards.recordings.page import write_episode_page, write_index
+
+    judged = []
+    try:
+        for episode in recording.episodes():
+            if episode.frames == 0 or not writer.done(episode):
+                continue
+            annotations, path = writer.read(episode), writer.page(episode)
+            write_episode_page(path, recording, episode, annotations, provenance)
+            judged.append((episode, annotations, path.name))
+        write_index(writer.folder, recording, judged, " ".join(_problems(outcome)))
+    except MissingDependencyError as error:  # the rewards are written; only their pages are not
+        sys.stderr.write(f"No pages: {error}\n")
+
+
+def _problems(outcome: Outcome) -> list[str]:
+    lines = [f"{name}: {count} pictures could not be read." for name, count in sorted(outcome.unreadable.items())]
+    lines += [f"{name} is empty." for name in outcome.empty]
+    return lines + [f"{name} is left out: {error}" for name, error in sorted(outcome.failed.items())]
+
+
+def _say(outcome: Outcome, written: Path, report: Path) -> int:
+    for line in _problems(outcome):
+        sys.stderr.write(f"{line}\n")
+    share = f"{outcome.valid:,} of {outcome.frames:,} pictures"
+    print(f"{written}: {outcome.episodes} episodes, {share} with a valid reward. How it came about: {report}")
+    return 1 if outcome.failed else 0
+
+
+_ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {ANNOTATE: _annotate}

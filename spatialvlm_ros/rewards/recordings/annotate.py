@@ -1,0 +1,289 @@
+"""Judging recordings: pictures in batches through the model, then one reward for each, episode by episode."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+
+from spatialvlm_ros.errors import ConfigError, DatasetError, ModelError, ObservationError, SourceError
+from spatialvlm_ros.models.estimate import Estimate, Reason
+from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.models.view import View
+from spatialvlm_ros.rewards.frames import RewardFrame, RewardTerm
+from spatialvlm_ros.rewards.recordings.episode import (
+    AnnotationWriter,
+    EpisodeAnnotations,
+    EpisodeInfo,
+    Frame,
+    Recording,
+)
+from spatialvlm_ros.rewards.recordings.journal import Measured
+from spatialvlm_ros.scenes.observation import Observation
+
+_log = logging.getLogger(__name__)
+
+TRUNCATED, TERMINATED = "truncated", "terminated"
+ENDS = (TRUNCATED, TERMINATED)
+KnownSizes = Mapping[str, Sequence[float]]
+
+
+class Engine(Protocol):
+    """Turns the measurements of one picture after the other into rewards (`rewards.reward.RewardEngine`)."""
+
+    def queries(self) -> Sequence[Query]:
+        """What has to be measured in every picture."""
+        ...
+
+    def step(
+        self,
+        estimates: Sequence[Estimate],
+        terminated: bool = False,
+        truncated: bool = False,
+        *,
+        stamp_ns: int | None = None,
+    ) -> RewardFrame:
+        """Judge the next picture."""
+        ...
+
+
+class Looker(Protocol):
+    """A model that looks at many pictures at once (`models.spatial_vlm.SpatialVLM`)."""
+
+    def look_many(self, observations: Sequence[Observation], known_sizes: KnownSizes | None = None) -> list[View]:
+        """One view of each picture."""
+        ...
+
+
+EngineFactory = Callable[[EpisodeInfo], Engine]
+
+
+@dataclass
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        episodes, frames, valid: judged in this run or an earlier one; ``valid`` have a reward.
+        unreadable: pictures that could not be read, by episode.
+        empty: names of episodes without pictures.
+        failed: name of an episode -> the error that kept it from being judged.
+    """
+
+    episodes: int = 0
+    frames: int = 0
+    valid: int = 0
+    unreadable: dict[str, int] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)
+    failed: dict[str, Exception] = field(default_factory=dict)
+
+
+def annotate(
+    recording: Recording,
+    writer: AnnotationWriter,
+    engine_factory: EngineFactory,
+    model: Looker,
+    batch: int = 16,
+    end: str = TRUNCATED,
+    known_sizes: KnownSizes | None = None,
+    progress: Callable[[int], None] = lambda pictures: None,
+) -> Outcome:
+    """Judge all episodes of a recording that are not judged yet.
+
+    What is measured is kept batch by batch, and each episode when it is finished, so that a run that was interrupted
+    goes on there, with the same numbers as one that was not. A damaged picture keeps its place and gets no reward; an
+    episode that cannot be read is reported and left out.
+
+    Args:
+        recording: where the pictures come from.
+        writer: where the annotations go; call its ``finish`` afterwards.
+        engine_factory: makes the engine of an episode.
+        model: that measures.
+        batch: pictures that the model looks at together.
+        end: "truncated": the recording stops, the task could go on; "terminated": the end of each episode is one of the
+            task, after which there is nothing more to earn (its potential is 0 by definition).
+        known_sizes: name -> (width, depth, height) in metres of objects whose size is known.
+        progress: called with the number of pictures done.
+
+    Raises:
+        ConfigError: a setting out of its range.
+        SourceError: the recording has no episode with pictures, or none can be read.
+        CameraModelError, QueryError, MissingDependencyError: what would go wrong in every episode.
+    """
+    if isinstance(batch, bool) or batch < 1:
+        raise ConfigError("a batch has at least one picture", batch, "Pass 1 or more.")
+    if end not in ENDS:
+        raise ConfigError("an episode is truncated or terminated", end, f"Pass one of {', '.join(ENDS)}.")
+    outcome = Outcome()
+    episodes = recording.episodes()
+    run = _Run(recording, writer, model, batch, end, known_sizes, progress)
+    for episode in episodes:
+        if episode.frames == 0:
+            outcome.empty.append(episode.name)
+            _log.warning("%s of %s is empty", episode.name, recording.path)
+            continue
+        try:
+            annotations = run.annotations(episode, engine_factory)
+        except (SourceError, DatasetError, ObservationError) as error:
+            outcome.failed[episode.name] = error
+            _log.warning("%s of %s is left out: %s", episode.name, recording.path, error)
+            continue
+        _count(outcome, episode, annotations)
+    if not outcome.episodes:
+        raise _nothing(recording, outcome)
+    return outcome
+
+
+def _nothing(recording: Recording, outcome: Outcome) -> SourceError:
+    if outcome.failed:
+        name, error = next(iter(outcome.failed.items()))
+        return SourceError(
+            f"no episode of {recording.path} can be read", f"{name}: {error}", "The original is as it was."
+        )
+    names = outcome.empty or "no episodes at all"
+    return SourceError(f"{recording.path} has no pictures to judge", names, "Its episodes are empty.")
+
+
+def _count(outcome: Outcome, episode: EpisodeInfo, annotations: EpisodeAnnotations) -> None:
+    outcome.episodes += 1
+    outcome.frames += episode.frames
+    outcome.valid += int(annotations.valid[: episode.frames].sum())
+    unreadable = sum(detail.startswith(UNREADABLE) for detail in annotations.detail)
+    if unreadable:
+        outcome.unreadable[episode.name] = unreadable
+
+
+UNREADABLE = "Unreadable: "
+_NOT_RECORDED = "The picture after the last action was not recorded."
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The settings of one call of `annotate`."""
+
+    recording: Recording
+    writer: AnnotationWriter
+    model: Looker
+    batch: int
+    end: str
+    known_sizes: KnownSizes | None
+    progress: Callable[[int], None]
+
+    def annotations(self, episode: EpisodeInfo, engine_factory: EngineFactory) -> EpisodeAnnotations:
+        """Those that are kept, or new ones."""
+        if self.writer.done(episode):
+            self.progress(episode.frames)
+            return self.writer.read(episode)
+        engine = engine_factory(episode)
+        judged: list[RewardFrame] = []
+        stamps: list[int] = []
+        for stamp, estimates in self._measured(episode, tuple(engine.queries())):
+            last = len(judged) == episode.steps
+            judged.append(self._step(engine, estimates, stamp, last))
+            stamps.append(stamp)
+        if len(judged) != episode.frames:
+            raise SourceError(
+                f"{episode.name} has {episode.frames} pictures, and so many came", len(judged), "It changed meanwhile."
+            )
+        if len(judged) == episode.steps:  # the picture after the last action is not there, but its reward is wanted
+            unseen = _refused(engine.queries(), Reason.TIMEOUT, _NOT_RECORDED)
+            judged.append(self._step(engine, unseen, stamps[-1], True))
+            stamps.append(stamps[-1])
+        annotations = _as_arrays(stamps, judged)
+        self.writer.write(episode, annotations)
+        return annotations
+
+    def _step(self, engine: Engine, estimates: Sequence[Estimate], stamp_ns: int, last: bool) -> RewardFrame:
+        return engine.step(
+            estimates, last and self.end == TERMINATED, last and self.end == TRUNCATED, stamp_ns=stamp_ns
+        )
+
+    def _measured(self, episode: EpisodeInfo, queries: Sequence[Query]) -> Iterator[Measured]:
+        journal = self.writer.journal(episode, queries)
+        kept = journal.read(self.batch)
+        self.progress(len(kept))
+        yield from kept
+        frames = self.recording.frames(episode, len(kept))
+        while part := list(islice(frames, self.batch)):
+            measured = list(zip((f.stamp_ns for f in part), self._look(part, queries), strict=True))
+            journal.append(measured)
+            self.progress(len(part))
+            yield from measured
+
+    def _look(self, frames: Sequence[Frame], queries: Sequence[Query]) -> list[list[Estimate]]:
+        """The estimates of each frame; refused ones where there is no picture or the model fails."""
+        seen = [frame.observation for frame in frames if frame.observation is not None]
+        views = iter(self._views(seen))
+        result = []
+        for frame in frames:
+            if frame.observation is None:
+                result.append(_refused(queries, frame.reason, f"{UNREADABLE}{frame.detail}"))
+                continue
+            view = next(views)
+            result.append(_refused(queries, *view) if isinstance(view, tuple) else view.measure_many(queries))
+        return result
+
+    def _views(self, observations: Sequence[Observation]) -> Sequence[View | tuple[Reason, str]]:
+        if not observations:
+            return []
+        try:
+            return self.model.look_many(observations, self.known_sizes)
+        except (ModelError, ObservationError) as error:
+            _log.debug("a batch failed, its pictures one by one: %s", error)
+        views: list[View | tuple[Reason, str]] = []
+        for observation in observations:  # one bad picture fails its batch, not the others
+            try:
+                views.append(self.model.look_many([observation], self.known_sizes)[0])
+            except (ModelError, ObservationError) as error:
+                views.append((Reason.MODEL_ERROR, str(error)))
+        return views
+
+
+def _refused(queries: Sequence[Query], reason: Reason, detail: str) -> list[Estimate]:
+    return [
+        Estimate.invalid(
+            q.kind, str(q.subject), "" if q.reference is None else str(q.reference), reason, q.unit, detail
+        )
+        for q in queries
+    ]
+
+
+def _as_arrays(stamps: Sequence[int], judged: Sequence[RewardFrame]) -> EpisodeAnnotations:
+    def numbers(name: str) -> np.ndarray:
+        return np.array([getattr(frame, name) for frame in judged], dtype=np.float64)
+
+    interval = np.array([frame.potential_interval for frame in judged], dtype=np.float64).reshape(-1, 2)
+    return EpisodeAnnotations(
+        stamp_ns=np.array(stamps, dtype=np.int64),
+        reward=numbers("reward"),
+        reward_std=numbers("reward_std"),
+        potential=numbers("progress"),
+        potential_std=numbers("potential_std"),
+        potential_low=interval[:, 0],
+        potential_high=interval[:, 1],
+        success=np.array([frame.success for frame in judged], dtype=bool),
+        success_probability=numbers("success_probability"),
+        valid=np.array([frame.valid for frame in judged], dtype=bool),
+        reason=tuple(str(frame.reason) for frame in judged),
+        phase=tuple(frame.phase for frame in judged),
+        terms=tuple(json.dumps([_term(term) for term in frame.terms]) for frame in judged),
+        detail=tuple(frame.detail for frame in judged),
+    )
+
+
+def _term(term: RewardTerm) -> dict[str, Any]:
+    """Plain values; what is not known is None."""
+    value, std = (number if math.isfinite(number) else None for number in (term.value, term.std))
+    return {
+        "name": term.name,
+        "value": value,
+        "std": std,
+        "unit": term.unit,
+        "weight": term.weight,
+        "valid": term.valid,
+    }

@@ -1,0 +1,26 @@
+"""Which of a recording's cameras is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from spatialvlm_ros.errors import SourceError
+
+
+def chosen_camera(cameras: Sequence[str], wanted: str | None, path: Path) -> str:
+    """The camera that is wanted, by its full name or its last part; the only one where none is named.
+
+    Raises:
+        SourceError: there are no pictures, the name fits none or several, or none is named and there are several.
+    """
+    if not cameras:
+        raise SourceError(f"{path} holds no colour pictures", remedy="Rewards are measured in pictures.")
+    if wanted is None:
+        if len(cameras) == 1:
+            return cameras[0]
+        raise SourceError(f"{path} has several cameras", list(cameras), "Choose one with --view.")
+    fitting = [name for name in cameras if wanted in (name, name.rsplit(".", 1)[-1])]
+    if len(fitting) != 1:
+        raise SourceError(f"no camera, or more than one, is called {wanted!r}", list(cameras), "Choose one of these.")
+    return fitting[0]

@@ -1,0 +1,95 @@
+"""From the folder of a run to the result in the recording's own format: in one step, the original untouched."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from spatialvlm_ros.errors import DatasetError
+from spatialvlm_ros.evaluation.bench import write_file
+from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations, EpisodeInfo, Provenance, Recording
+from spatialvlm_ros.rewards.recordings.registry import FORMATS, loaded
+from spatialvlm_ros.rewards.recordings.store import RunStore
+
+RESULT_FILE = "result.json"
+AnnotationsOf = Callable[[EpisodeInfo], EpisodeAnnotations]
+Compose = Callable[[Recording, AnnotationsOf, Provenance, Path], None]
+"""Writes the annotations of a recording to a path that does not exist yet."""
+
+
+class RecordingWriter(RunStore):
+    """Keeps annotations in the folder of the run and writes them out together (`AnnotationWriter`).
+
+    Args:
+        recording: that is annotated.
+        folder: of the run.
+        target: what is written in the end.
+        place: "copy" or "beside".
+        provenance: written with the rewards; a folder is resumed only with the same.
+
+    Raises:
+        DatasetError: the target exists and was not written by this run, or lies in the recording, or the folder is that
+            of another run.
+    """
+
+    def __init__(self, recording: Recording, folder: Path, target: Path, place: str, provenance: Provenance) -> None:
+        self._recording, self._target, self._provenance = recording, target.absolute(), provenance
+        self._compose: Compose = loaded(FORMATS[recording.format].composers[place])
+        self._check_target(folder)
+        settings = {
+            "recording": recording.path.name,
+            "fingerprint": recording.fingerprint(),
+            "out": str(self._target),
+            "into": place,
+            **provenance.as_dict(),
+        }
+        super().__init__(folder, settings)
+
+    def _check_target(self, folder: Path) -> None:
+        original = self._recording.path.resolve()
+        for path in (self._target.resolve(), folder.resolve()):
+            if path == original or original in path.parents:
+                raise DatasetError("rewards are never written into the original", str(path), "Choose another --out.")
+        if self._target.exists() and not (folder / RESULT_FILE).exists():
+            raise DatasetError("there is something already", str(self._target), "Remove it, or choose another --out.")
+
+    def finish(self) -> Path:
+        """Write the result, unless it is there and holds all finished episodes; returns its path."""
+        done = [episode.name for episode in self._recording.episodes() if self.done(episode)]
+        marker = self.folder / RESULT_FILE
+        if self._target.exists() and marker.exists():
+            if json.loads(marker.read_text(encoding="utf-8")) == {"episodes": done}:
+                return self._target
+        workshop = self._target.with_name(f".{self._target.name}.partial")
+        shutil.rmtree(workshop, ignore_errors=True)  # of a run that was killed while it wrote
+        workshop.mkdir(parents=True)
+        made = workshop / self._target.name
+        self._compose(self._recording, self._annotations, self._provenance, made)
+        _sync(made)
+        write_file(marker, json.dumps({"episodes": None}).encode())  # from here on the target is this run's
+        if self._target.exists():
+            self._target.rename(workshop / "before")
+        made.rename(self._target)
+        write_file(marker, json.dumps({"episodes": done}).encode())
+        shutil.rmtree(workshop)
+        return self._target
+
+    def _annotations(self, episode: EpisodeInfo) -> EpisodeAnnotations:
+        if self.done(episode):
+            return self.read(episode)
+        length = episode.steps + 1 if episode.frames else 0
+        return EpisodeAnnotations.refused(length, Reason.MODEL_ERROR, "The episode could not be read.")
+
+
+def _sync(path: Path) -> None:
+    """What is renamed into place is on the disk before."""
+    for file in [path] if path.is_file() else (p for p in path.rglob("*") if p.is_file()):
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,166 @@
+"""The curves of an episode over time: potential with its band, reward, and what was measured."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.evaluation.report.plots import ACCENT, EXTRA, INK, LINE, NONE, SECOND, SOFT
+from spatialvlm_ros.optional import require
+from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations
+
+LEFT, RIGHT = 0.07, 0.985  # edges of the axes as shares of the width; the strip of pictures keeps to them
+_SIZE, _HEIGHTS = (10.4, 5.6), (3, 1.7, 2)
+_GOOD = "#1d7a46"
+_COLORS = (ACCENT, SECOND, "#7a4fb5", "#2a9d8f", "#b0413e")
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "spatialvlm",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Inter", "Segoe UI", "Liberation Sans", "Arial", "DejaVu Sans"],
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": SOFT,
+    "axes.edgecolor": NONE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "axes.grid": True,
+    "grid.color": LINE,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One measured quantity: (T,) values and deviations, NaN where it was not measured."""
+
+    value: NDArray[np.float64]
+    std: NDArray[np.float64]
+    unit: str
+
+
+def seconds_of(annotations: EpisodeAnnotations, pictures: int) -> NDArray[np.float64]:
+    """(pictures,) seconds since the first picture."""
+    stamps = annotations.stamp_ns[:pictures]
+    return (stamps - stamps[0]) / 1e9 if pictures else np.zeros(0)
+
+
+def span_of(seconds: NDArray[np.float64]) -> tuple[float, float]:
+    """Ends of the time axis."""
+    if len(seconds) < 2:
+        return -0.5, 0.5
+    half = (seconds[-1] - seconds[0]) / (len(seconds) - 1) / 2
+    return float(seconds[0] - half), float(seconds[-1] + half)
+
+
+def curves(annotations: EpisodeAnnotations, pictures: int) -> str:
+    """One SVG.
+
+    Args:
+        annotations: of an episode.
+        pictures: so many of its pictures were recorded.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    require("matplotlib", EXTRA)
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    seconds = seconds_of(annotations, pictures)
+    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
+        figure = Figure(figsize=_SIZE)
+        FigureCanvasSVG(figure)
+        layout = {"height_ratios": _HEIGHTS, "left": LEFT, "right": RIGHT, "top": 0.96, "bottom": 0.08, "hspace": 0.28}
+        potential, reward, measured = figure.subplots(3, 1, sharex=True, gridspec_kw=layout)
+        _potential(potential, seconds, annotations)
+        _reward(reward, seconds, annotations)
+        _measured(measured, seconds, annotations)
+        for axis in (potential, reward, measured):
+            _mark_unknown(axis, seconds, annotations)
+        measured.set_xlim(*span_of(seconds))
+        measured.set_xlabel("seconds")
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _potential(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnnotations) -> None:
+    n = len(seconds)
+    low, high = annotations.potential_low[:n], annotations.potential_high[:n]
+    axis.fill_between(seconds, low, high, color=ACCENT, alpha=0.18, linewidth=0, label="90% interval")
+    axis.plot(seconds, annotations.potential[:n], color=ACCENT, linewidth=1.6, label="potential")
+    axis.plot(
+        seconds, annotations.success_probability[:n], color=_GOOD, linewidth=1.1, linestyle=(0, (4, 2)), label="P(done)"
+    )
+    _spans(axis, seconds, annotations.success[:n], _GOOD, 0.12, "done")
+    axis.set(ylim=(-0.02, 1.02), ylabel="potential")
+    axis.legend(loc="upper left", ncols=4, fontsize=8, handlelength=1.6, borderpad=0.1)
+
+
+def _reward(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnnotations) -> None:
+    n = len(seconds)
+    value, std = annotations.reward[:n], annotations.reward_std[:n]
+    axis.axhline(0, color=NONE, linewidth=0.8)
+    axis.fill_between(seconds, value - std, value + std, color=SECOND, alpha=0.2, linewidth=0, step="mid")
+    axis.step(seconds, value, where="mid", color=SECOND, linewidth=1.3)
+    axis.set_ylabel("reward")
+
+
+def _measured(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnnotations) -> None:
+    """Lengths on the left axis, probabilities on the right one."""
+    right = None
+    for number, (name, line) in enumerate(_lines(annotations, len(seconds)).items()):
+        target = axis
+        if line.unit == "probability":
+            right = right or axis.twinx()
+            target = right
+        color = _COLORS[number % len(_COLORS)]
+        target.fill_between(seconds, line.value - line.std, line.value + line.std, color=color, alpha=0.15, linewidth=0)
+        target.plot(seconds, line.value, color=color, linewidth=1.2)
+        axis.plot([], [], color=color, label=name)
+    if right is not None:
+        right.set(ylim=(-0.02, 1.02))
+        right.grid(False)
+        right.tick_params(axis="y", direction="in", pad=-18)
+    axis.set_ylabel("measured, m")
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(loc="upper right", ncols=3, fontsize=8, handlelength=1.4, borderpad=0.1)
+
+
+def _lines(annotations: EpisodeAnnotations, n: int) -> dict[str, _Line]:
+    found: dict[str, _Line] = {}
+    for index, text in enumerate(annotations.terms[:n]):
+        for term in json.loads(text):
+            line = found.setdefault(term["name"], _Line(np.full(n, np.nan), np.full(n, np.nan), term["unit"]))
+            if term["valid"]:
+                line.value[index], line.std[index] = term["value"], term["std"]
+    return found
+
+
+def _mark_unknown(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnnotations) -> None:
+    _spans(axis, seconds, ~annotations.valid[: len(seconds)], SOFT, 0.13, "not valid")
+
+
+def _spans(
+    axis: Any, seconds: NDArray[np.float64], where: NDArray[np.bool_], color: str, alpha: float, label: str
+) -> None:
+    """Shade the runs of pictures that are true."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(int)))
+    low, high = span_of(seconds)
+    half = (high - low) / max(len(seconds), 1) / 2
+    for number, (first, after) in enumerate(edges.reshape(-1, 2)):
+        text = label if number == 0 else None
+        axis.axvspan(
+            seconds[first] - half, seconds[after - 1] + half, color=color, alpha=alpha, linewidth=0, label=text
+        )

@@ -1,0 +1,132 @@
+"""What was measured in the pictures of one episode, kept line by line so that an interrupted run loses one batch.
+
+Measuring is what costs time. The reward itself is computed from these lines again after an interruption, from the first
+picture on, because it depends on what came before.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from spatialvlm_ros.errors import DatasetError
+from spatialvlm_ros.models.estimate import Estimate, Reason, Source
+from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.scenes.relations import Relation
+
+Measured = tuple[int, list[Estimate]]  # stamp in ns, one estimate for each query
+
+
+class Journal:
+    """The measurements of one episode.
+
+    Args:
+        path: of its file; it is made at the first batch.
+        queries: what is measured in each picture.
+
+    Raises:
+        DatasetError: the file holds the measurements of other queries.
+    """
+
+    def __init__(self, path: Path, queries: Sequence[Query]) -> None:
+        self._path = path
+        self._head = json.dumps({"queries": [_words(query) for query in queries]})
+
+    def read(self, batch: int) -> list[Measured]:
+        """The pictures of the whole batches of ``batch`` pictures that are kept, from the first picture on.
+
+        What a run that was killed left of a batch is cut off: batches are measured as a whole, so that the numbers are
+        the same as those of a run that was never interrupted.
+        """
+        if not self._path.exists():
+            return []
+        lines = self._path.read_bytes().splitlines(keepends=True)
+        if not lines or not lines[0].endswith(b"\n"):
+            self._path.unlink()
+            return []
+        if lines[0].decode().strip() != self._head:
+            raise DatasetError(
+                f"{self._path} holds other measurements",
+                lines[0][:200].decode(),
+                "Choose another --out.",
+            )
+        whole = [line for line in lines[1:] if line.endswith(b"\n")]
+        whole = whole[: len(whole) - len(whole) % batch]
+        os.truncate(self._path, sum(map(len, [lines[0], *whole])))
+        return [_measured(json.loads(line)) for line in whole]
+
+    def append(self, measured: Sequence[Measured]) -> None:
+        """Keep a batch; it is on the disk when this returns."""
+        first = not self._path.exists()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [self._head] if first else []
+        lines += [
+            json.dumps({"stamp_ns": stamp, "estimates": [_record(e) for e in estimates]})
+            for stamp, estimates in measured
+        ]
+        with self._path.open("ab") as file:
+            file.write("".join(f"{line}\n" for line in lines).encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _words(query: Query) -> list[str]:
+    return [str(query.kind), str(query.subject), "" if query.reference is None else str(query.reference)]
+
+
+def _record(estimate: Estimate) -> dict[str, Any]:
+    """Plain values; floats come back bit by bit, NaN as None."""
+    return {
+        "relation": str(estimate.relation.value),
+        "subject": estimate.subject,
+        "reference": estimate.reference,
+        "value": _number(estimate.value),
+        "std": _number(estimate.std),
+        "interval": [_number(end) for end in estimate.interval],
+        "unit": estimate.unit,
+        "sources": sorted(source.value for source in estimate.sources),
+        "valid": bool(estimate.valid),
+        "reason": estimate.reason.value,
+        "shared_std": _number(estimate.shared_std),
+        "support_id": estimate.support_id,
+        "detail": estimate.detail,
+        "quantiles": [_number(q) for q in estimate.quantiles],
+    }
+
+
+def _measured(record: dict[str, Any]) -> Measured:
+    return int(record["stamp_ns"]), [_estimate(entry) for entry in record["estimates"]]
+
+
+def _estimate(record: dict[str, Any]) -> Estimate:
+    low, high = record["interval"]
+    return Estimate(
+        relation=Relation(record["relation"]),
+        subject=record["subject"],
+        reference=record["reference"],
+        value=_float(record["value"]),
+        std=_float(record["std"]),
+        interval=(_float(low), _float(high)),
+        unit=record["unit"],
+        sources=frozenset(Source(source) for source in record["sources"]),
+        valid=record["valid"],
+        reason=Reason(record["reason"]),
+        shared_std=_float(record["shared_std"]),
+        support_id=record["support_id"],
+        detail=record["detail"],
+        quantiles=tuple(_float(q) for q in record["quantiles"]),
+    )
+
+
+def _number(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return float(value) if math.isfinite(value) else repr(float(value))
+
+
+def _float(value: float | str | None) -> float:
+    return math.nan if value is None else float(value)

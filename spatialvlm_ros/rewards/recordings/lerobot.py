@@ -1,0 +1,143 @@
+"""LeRobot data sets as recordings: rows in Parquet, pictures in MP4 or in the rows themselves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.errors import SourceError
+from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.optional import require
+from spatialvlm_ros.rewards.recordings.cameras import chosen_camera
+from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
+from spatialvlm_ros.rewards.recordings.intrinsics import Intrinsics
+from spatialvlm_ros.rewards.recordings.lerobot_metadata import (
+    EXTRA,
+    EpisodeEntry,
+    LeRobotMetadata,
+    read_metadata,
+)
+from spatialvlm_ros.rewards.recordings.videos import pictures_at
+from spatialvlm_ros.scenes.observation import Observation
+
+FORMAT = "lerobot"
+Picture = NDArray[np.uint8]
+
+
+class LeRobotRecording:
+    """A LeRobot data set of version 2.0, 2.1 or 3.0 (`Recording`).
+
+    Depth is not read: these data sets keep it, if at all, quantised in videos.
+
+    Args:
+        path: folder that holds ``meta/info.json``.
+        camera_name: feature with the pictures, e.g. "observation.images.front"; may be left out where there is one.
+        intrinsics: the camera; these data sets do not hold it.
+
+    Raises:
+        SourceError: no LeRobot data set, a damaged one, or one without that camera.
+    """
+
+    format = FORMAT
+
+    def __init__(self, path: Path, camera_name: str | None, intrinsics: Intrinsics) -> None:
+        self.path = path
+        self.metadata = read_metadata(path)
+        self.cameras = self.metadata.cameras()
+        self.camera_name = chosen_camera(self.cameras, camera_name, path)
+        self.intrinsics = intrinsics
+        self._entries = {entry.number: entry for entry in self.metadata.entries}
+
+    def episodes(self) -> Sequence[EpisodeInfo]:
+        """As the metadata lists them."""
+        return [
+            EpisodeInfo(e.number, f"episode_{e.number:06d}", e.length, e.length, "; ".join(e.tasks))
+            for e in self.metadata.entries
+        ]
+
+    def frames(self, episode: EpisodeInfo, start: int = 0) -> Iterator[Frame]:
+        """The pictures from number ``start`` on; see `Recording`."""
+        entry = self._entries[episode.number]
+        seconds = episode_column(self.metadata, entry, "timestamp").astype(np.float64)
+        for index, picture in enumerate(self._pictures(entry, seconds, start), start):
+            stamp = round(float(seconds[index]) * 1e9)
+            if picture is None:
+                yield Frame(index, stamp, None, Reason.MODEL_ERROR, "The picture is missing or damaged.")
+                continue
+            camera = self.intrinsics.camera(picture.shape[1], picture.shape[0])
+            yield Frame(index, stamp, Observation(picture, camera, stamp_ns=stamp, frame_id=self.camera_name))
+
+    def _pictures(self, entry: EpisodeEntry, seconds: NDArray[np.float64], start: int) -> Iterator[Picture | None]:
+        if self.metadata.features[self.camera_name]["dtype"] == "image":
+            return _stored_pictures(self.metadata, entry, self.camera_name, start)
+        if self.camera_name not in entry.videos:
+            raise SourceError(f"episode {entry.number} has no video of", self.camera_name, "Download it again.")
+        part = entry.videos[self.camera_name]
+        times = (part.start + seconds[start:]).tolist()
+        return pictures_at(self.path / part.path, times, tolerance=0.5 / self.metadata.fps)
+
+    def fingerprint(self) -> str:
+        """Of the metadata, and the names and sizes of data and videos."""
+        digest = hashlib.sha256()
+        for name in ("meta/info.json", "meta/episodes.jsonl"):
+            path = self.path / name
+            digest.update(path.read_bytes() if path.is_file() else b"")
+        videos = {part.path for e in self.metadata.entries for k, part in e.videos.items() if k == self.camera_name}
+        for name in sorted({e.data for e in self.metadata.entries} | videos):
+            path = self.path / name
+            digest.update(f"{name} {path.stat().st_size if path.is_file() else -1}\n".encode())
+        return digest.hexdigest()
+
+
+def episode_column(metadata: LeRobotMetadata, entry: EpisodeEntry, name: str) -> NDArray[Any]:
+    """(rows,) one number of each row of an episode, in the order of its frames.
+
+    Raises:
+        SourceError: the Parquet file is missing, damaged, or holds other rows than the metadata says.
+    """
+    table = _episode_table(metadata, entry, [name])
+    return np.asarray(table.column(name).to_numpy())
+
+
+def _episode_table(metadata: LeRobotMetadata, entry: EpisodeEntry, columns: list[str]) -> Any:
+    path = metadata.root / entry.data
+    arrow, parquet = require("pyarrow", EXTRA), require("pyarrow.parquet", EXTRA)
+    names = list(dict.fromkeys([*columns, "episode_index", "frame_index"]))
+    try:
+        table = parquet.read_table(path, columns=names, filters=[("episode_index", "==", entry.number)])
+    except (OSError, arrow.ArrowException) as error:
+        raise SourceError(f"{path} cannot be read", str(error), "Download the data set again.") from error
+    if table.num_rows != entry.length:
+        raise SourceError(
+            f"episode {entry.number} has {table.num_rows} rows in {path}, and its metadata says",
+            entry.length,
+            "The data set is damaged: download it again.",
+        )
+    return table.sort_by("frame_index")
+
+
+def _stored_pictures(
+    metadata: LeRobotMetadata, entry: EpisodeEntry, camera: str, start: int
+) -> Iterator[Picture | None]:
+    column = _episode_table(metadata, entry, [camera]).column(camera)
+    for cell in column.slice(start):
+        yield _decoded(cell.as_py(), metadata.root)
+
+
+def _decoded(cell: Any, root: Path) -> Picture | None:
+    """A picture as ``datasets`` stores it: its file's bytes, or the path of the file."""
+    if not isinstance(cell, dict):
+        return None
+    data = cell.get("bytes")
+    if data is None:
+        path = root / str(cell.get("path"))
+        data = path.read_bytes() if path.is_file() else b""
+    encoded = np.frombuffer(data, np.uint8)
+    picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    return None if picture is None else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)

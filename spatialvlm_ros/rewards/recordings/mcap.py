@@ -1,0 +1,149 @@
+"""ROS recordings (MCAP, rosbag2 folders, ROS 1 bags): one episode, the colour pictures by their stamps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from spatialvlm_ros.bags import messages as types
+from spatialvlm_ros.bags.reader import open_bag
+from spatialvlm_ros.datasets.sources import captures as faults
+from spatialvlm_ros.datasets.sources.bag import BagCaptures
+from spatialvlm_ros.datasets.sources.bag_index import BagTopics, discover_topics
+from spatialvlm_ros.datasets.views import SkippedView
+from spatialvlm_ros.errors import ObservationError, SourceError
+from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.perception.capture import Capture
+from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
+from spatialvlm_ros.rewards.recordings.intrinsics import Intrinsics
+
+FORMAT = "mcap"
+SUFFIXES = (".mcap", ".db3", ".bag")
+
+# Why a picture of a recording is unusable -> the reason of its reward.
+_REASONS = {
+    faults.NO_CAMERA: Reason.NO_CAMERA_INFO,
+    faults.WRONG_CAMERA_SIZE: Reason.NO_CAMERA_INFO,
+    faults.DEPTH_NOT_REGISTERED: Reason.DEPTH_NOT_REGISTERED,
+    faults.UNREADABLE_DEPTH: Reason.NO_DEPTH,
+    faults.NO_DEPTH: Reason.NO_DEPTH,
+}
+_CAMERA_FAULTS = (faults.NO_CAMERA, faults.WRONG_CAMERA_SIZE)
+_PROBED = 20  # pictures that are tried for a camera model
+
+
+class BagRecording:
+    """A ROS recording (`Recording`), also one that was cut off. Depth, /tf and the IMU are used where they are there.
+
+    Args:
+        path: rosbag2 folder, .mcap, .db3 or ROS 1 .bag.
+        camera_name: colour topic, e.g. "/camera/color/image_raw"; may be left out where there is one.
+        intrinsics: the camera, where the recording has no CameraInfo.
+
+    Raises:
+        SourceError: no recording, unreadable, or which topic is meant is not clear.
+        CameraModelError: nothing says what the camera is.
+    """
+
+    format = FORMAT
+
+    def __init__(self, path: Path, camera_name: str | None, intrinsics: Intrinsics) -> None:
+        self.path = path
+        topics = open_bag(path).topics
+        self.topics_recorded = tuple(topics)
+        self.cameras = _pictures(topics)
+        self.topics = _topics(topics, camera_name, path)
+        self.camera_name = self.topics.color
+        self.intrinsics = intrinsics
+        self._captures = self._usable(BagCaptures(path, self.topics, need_depth=False))
+
+    def _usable(self, captures: BagCaptures) -> BagCaptures:
+        """The same without the recorded camera (and the depth that rests on it) where that one cannot be used."""
+        for index in range(min(len(captures), _PROBED)):
+            capture = captures.capture(index)
+            if isinstance(capture, Capture):
+                self.intrinsics.camera(capture.width, capture.height, capture.camera)  # complains before the work
+                return captures
+            if capture.reason in _CAMERA_FAULTS:
+                topics = replace(self.topics, color_info=None, depth=None, depth_info=None)
+                return self._usable(replace(captures, topics=topics))
+        return captures
+
+    def episodes(self) -> Sequence[EpisodeInfo]:
+        """The whole recording is one episode."""
+        pictures = len(self._captures)
+        return [EpisodeInfo(0, self.path.stem, pictures, max(pictures - 1, 0))]
+
+    @property
+    def problems(self) -> dict[str, int]:
+        """What could not be read, by reason."""
+        return self._captures.problems
+
+    def frames(self, episode: EpisodeInfo, start: int = 0) -> Iterator[Frame]:
+        """The pictures from number ``start`` on; see `Recording`."""
+        for index in range(start, episode.frames):
+            yield self._frame(index, self._captures.capture(index))
+
+    def _frame(self, index: int, capture: Capture | SkippedView) -> Frame:
+        if isinstance(capture, SkippedView):
+            reason = _REASONS.get(capture.reason, Reason.MODEL_ERROR)
+            return Frame(index, int(capture.view_id), None, reason, f"{capture.reason}.")
+        camera = self.intrinsics.camera(capture.width, capture.height, capture.camera)
+        try:
+            observation = replace(capture, camera=camera).observation()
+        except ObservationError as error:
+            return Frame(index, capture.stamp_ns, None, Reason.MODEL_ERROR, str(error))
+        return Frame(index, capture.stamp_ns, observation)
+
+    def fingerprint(self) -> str:
+        """Of the names and sizes of the files, and the number of pictures."""
+        files = sorted(p for p in self.path.rglob("*") if p.is_file()) if self.path.is_dir() else [self.path]
+        listed = [(p.name, p.stat().st_size) for p in files]
+        return hashlib.sha256(f"{listed} {len(self._captures)}".encode()).hexdigest()
+
+
+def is_bag(path: Path) -> bool:
+    """Whether this is a file or folder of ROS recordings."""
+    return path.suffix in SUFFIXES or (path.is_dir() and any(any(path.glob(f"*{end}")) for end in SUFFIXES[:2]))
+
+
+def _pictures(topics: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name, kind in topics.items() if kind in (types.IMAGE, types.COMPRESSED_IMAGE)))
+
+
+def _topics(topics: Mapping[str, str], camera_name: str | None, path: Path) -> BagTopics:
+    """The topics of the camera that is named, or of the only one."""
+    if camera_name is None:
+        try:
+            return discover_topics(topics)
+        except SourceError as error:
+            raise SourceError(error.fault, error.value, "Name the topic of the pictures with --view.") from error
+    if camera_name not in _pictures(topics):
+        raise SourceError(f"{path} has no pictures on {camera_name}", list(_pictures(topics)), "Name one of these.")
+    depth = _depth_beside(camera_name, topics)
+    infos = sorted(name for name, kind in topics.items() if kind == types.CAMERA_INFO)
+    imus = sorted(name for name, kind in topics.items() if kind == types.IMU)
+    depth_info = None if depth is None else _info_beside(depth, infos)
+    return BagTopics(camera_name, depth, _info_beside(camera_name, infos), depth_info, imus[0] if imus else None)
+
+
+def _depth_beside(color: str, topics: Mapping[str, str]) -> str | None:
+    """The depth topic in the namespace of the colour topic; None where it is not clear which one."""
+    names = _pictures(topics)
+    same_camera = [n for n in names if "depth" in n and n.split("/")[1] == color.split("/")[1] and n != color]
+    raw = [name for name in same_camera if name.rsplit("/", 1)[0] not in names]  # without compressed twins
+    aligned = [name for name in raw if "aligned" in name or "registered" in name]
+    candidates = aligned or raw
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _info_beside(topic: str, infos: Sequence[str]) -> str | None:
+    """The CameraInfo in the nearest namespace, which is where drivers publish it."""
+    namespace = topic
+    while "/" in namespace:
+        namespace = namespace.rsplit("/", 1)[0]
+        if f"{namespace}/camera_info" in infos:
+            return f"{namespace}/camera_info"
+    return None

@@ -1,0 +1,129 @@
+"""Formats of recordings by name, and which one a path holds. Nothing of a format is imported before it is needed."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from spatialvlm_ros.errors import SourceError
+from spatialvlm_ros.rewards.recordings.episode import Recording
+from spatialvlm_ros.rewards.recordings.intrinsics import find_intrinsics
+
+_log = logging.getLogger(__name__)
+
+_ROOM = "spatialvlm_ros.rewards.recordings"
+BESIDE, COPY = "beside", "copy"
+PLACES = (BESIDE, COPY)
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes:
+        summary: what it is, for people.
+        recognises: "module:function" of ``path -> bool``.
+        recording: "module:class" of its reader, made of (path, camera name or None, `Intrinsics`).
+        composers: place -> "module:function" that writes annotations there (see `composing.Compose`).
+        output: place -> ending of what is written, put behind the recording's name.
+    """
+
+    summary: str
+    recognises: str
+    recording: str
+    composers: dict[str, str]
+    output: dict[str, str]
+
+
+FORMATS: dict[str, Format] = {
+    "mcap": Format(
+        "a ROS recording (MCAP, rosbag2 folder, ROS 1 bag)",
+        f"{_ROOM}.mcap:is_bag",
+        f"{_ROOM}.mcap:BagRecording",
+        {BESIDE: f"{_ROOM}.mcap_writer:compose_beside", COPY: f"{_ROOM}.mcap_writer:compose_copy"},
+        {BESIDE: "", COPY: ""},
+    ),
+    "lerobot": Format(
+        "a LeRobot data set (v2.0, v2.1, v3.0)",
+        f"{_ROOM}.lerobot_metadata:is_lerobot",
+        f"{_ROOM}.lerobot:LeRobotRecording",
+        {BESIDE: f"{_ROOM}.lerobot_writer:compose_beside", COPY: f"{_ROOM}.lerobot_writer:compose_copy"},
+        {BESIDE: ".parquet", COPY: ""},
+    ),
+    "robomimic": Format(
+        "a robomimic data set (HDF5)",
+        f"{_ROOM}.robomimic:is_robomimic",
+        f"{_ROOM}.robomimic:RobomimicRecording",
+        {BESIDE: f"{_ROOM}.robomimic_writer:compose_beside", COPY: f"{_ROOM}.robomimic_writer:compose_copy"},
+        {BESIDE: ".hdf5", COPY: ".hdf5"},
+    ),
+}
+
+
+def format_of(path: Path) -> str:
+    """Name of the format of a path.
+
+    Raises:
+        SourceError: there is nothing, or nothing that is known.
+    """
+    if not path.exists():
+        raise SourceError("there is no recording", str(path), "Check the path.")
+    for name, entry in FORMATS.items():
+        if loaded(entry.recognises)(path):
+            return name
+    known = "; ".join(entry.summary for entry in FORMATS.values())
+    raise SourceError("this is no recording that is known", str(path), f"Known are {known}.")
+
+
+def open_recording(
+    path: str | Path, camera_name: str | None = None, hfov: float | None = None, camera: str | None = None
+) -> Recording:
+    """Open a recording, whatever its format.
+
+    Args:
+        path: a bag, a LeRobot folder or a robomimic file.
+        camera_name: topic, feature or observation with the pictures; may be left out where there is one camera.
+        hfov: horizontal field of view in degrees, where the recording does not hold the camera.
+        camera: "fx,fy,cx,cy" in pixels, likewise.
+
+    Raises:
+        SourceError: it cannot be read, or which camera is meant is not clear.
+        CameraModelError: the camera is not known, or of another picture size.
+        ConfigError: the options are malformed. MissingDependencyError: a package is not installed.
+    """
+    path = Path(path).absolute()
+    entry = FORMATS[format_of(path)]
+    folder = path if path.is_dir() else path.parent
+    intrinsics = find_intrinsics(folder, camera_name or "", hfov, camera)
+    recording: Recording = loaded(entry.recording)(path, camera_name, intrinsics)
+    _check_camera(recording)
+    return recording
+
+
+def _check_camera(recording: Recording) -> None:
+    """Complain of a missing camera model before any work is done, not in the middle of it."""
+    for episode in recording.episodes():
+        try:
+            if any(frame.observation is not None for frame in islice(recording.frames(episode), 1)):
+                return
+        except SourceError as error:  # this episode is damaged, which is reported where it is read
+            _log.debug("%s of %s: %s", episode.name, recording.path, error)
+
+
+def output_path(recording: Recording, place: str) -> Path:
+    """Where annotations go that were not given a place: beside the recording, "NAME_rewards"."""
+    path = recording.path
+    stem = path.name if path.is_dir() else path.stem
+    return path.with_name(f"{stem}_rewards{FORMATS[recording.format].output[place]}")
+
+
+def loaded(place: str) -> Callable[..., Any]:
+    """The function or class at "module:name"."""
+    module, _, name = place.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found

@@ -1,0 +1,260 @@
+"""robomimic data sets as recordings: one HDF5 file, a group ``data/demo_k`` per episode, with pictures in it.
+
+``rewards[t]`` belongs to the action taken in ``obs[t]`` and is judged in ``next_obs[t]``; where ``next_obs`` is kept,
+its last entry is the picture after the last action.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.errors import SourceError
+from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.optional import require
+from spatialvlm_ros.rewards.recordings.cameras import chosen_camera
+from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
+from spatialvlm_ros.rewards.recordings.intrinsics import Intrinsics
+from spatialvlm_ros.scenes.observation import Observation
+
+FORMAT = "robomimic"
+EXTRA = "recordings"
+SUFFIXES = (".hdf5", ".h5")
+DEMO = "demo_"
+_PICTURE_ENDING, _DEPTH_ENDING = "_image", "_depth"
+_IN_HAND = "eye_in_hand"  # such a camera's pose is stored relative to the gripper, so it does not tell which way is up
+_NOMINAL_HZ = 20.0  # of robosuite's controllers; used for time stamps only where the file names no other rate
+_BLOCK = 64  # pictures that are read at once
+
+
+class RobomimicRecording:
+    """A robomimic data set (`Recording`).
+
+    Depth (``<camera>_depth``, metres) and the static cameras' vertical (``camera_info``) are used where they are there.
+
+    Args:
+        path: the HDF5 file.
+        camera_name: observation with the pictures, e.g. "agentview_image"; may be left out where there is one.
+        intrinsics: the camera, where the file does not hold it.
+
+    Raises:
+        SourceError: no robomimic data set, a damaged one, or one without pictures.
+    """
+
+    format = FORMAT
+
+    def __init__(self, path: Path, camera_name: str | None, intrinsics: Intrinsics) -> None:
+        self.path = path
+        self.intrinsics = intrinsics
+        with opened(path) as file:
+            self._demos = demos(file)
+            self._hz = _control_rate(file)
+            self.cameras = _cameras(file, self._demos)
+            self._episodes = [self._info(file["data"][name]) for name in self._demos]
+        wanted = camera_name if camera_name in self.cameras else _with_ending(camera_name)
+        self.camera_name = chosen_camera(self.cameras, wanted, path)
+        self._episodes = self._with_pictures()
+
+    def _info(self, demo: Any) -> EpisodeInfo:
+        name = demo.name.rsplit("/", 1)[-1]
+        rows = int(demo["actions"].shape[0]) if "actions" in demo else int(demo.attrs.get("num_samples", 0))
+        return EpisodeInfo(int(name[len(DEMO) :]), name, rows, rows, _instruction(demo))
+
+    def _with_pictures(self) -> list[EpisodeInfo]:
+        with opened(self.path) as file:
+            data = file["data"]
+            return [replace(e, frames=_pictures_in(data[e.name], self.camera_name)) for e in self._episodes]
+
+    def episodes(self) -> Sequence[EpisodeInfo]:
+        """All groups ``demo_k``, by number."""
+        return self._episodes
+
+    def frames(self, episode: EpisodeInfo, start: int = 0) -> Iterator[Frame]:
+        """The pictures from number ``start`` on; see `Recording`."""
+        with opened(self.path) as file:
+            demo = file["data"][episode.name]
+            recorded, up = _camera_info(demo, self.camera_name)
+            for index in range(start, episode.frames, _BLOCK):
+                stop = min(index + _BLOCK, episode.frames)
+                for k, (picture, depth) in enumerate(_block(demo, self.camera_name, index, stop), index):
+                    yield self._frame(k, picture, depth, recorded, up)
+
+    def _frame(
+        self, index: int, picture: Any, depth: Any, recorded: NDArray[Any] | None, up: NDArray[np.float64] | None
+    ) -> Frame:
+        stamp = round(index / self._hz * 1e9)
+        rgb = _rgb(picture)
+        if rgb is None:
+            return Frame(index, stamp, None, Reason.MODEL_ERROR, "The picture is missing or damaged.")
+        height, width = rgb.shape[:2]
+        known = None if recorded is None else Camera.from_K(recorded, width, height)
+        camera = self.intrinsics.camera(width, height, known)
+        metres = _metres(depth, rgb.shape[:2])
+        return Frame(index, stamp, Observation(rgb, camera, metres, up, stamp_ns=stamp, frame_id=self.camera_name))
+
+    def fingerprint(self) -> str:
+        """Of the size and time of the file and the lengths of the episodes."""
+        status = self.path.stat()
+        lengths = [(e.name, e.frames) for e in self._episodes]
+        return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns} {lengths}".encode()).hexdigest()
+
+
+@contextmanager
+def opened(path: Path, mode: str = "r") -> Iterator[Any]:
+    """The HDF5 file.
+
+    Raises:
+        SourceError: it cannot be opened, or what is read from it is damaged.
+        MissingDependencyError: h5py is not installed.
+    """
+    h5py = require("h5py", EXTRA)
+    try:
+        file = h5py.File(path, mode)
+    except OSError as error:
+        raise SourceError(
+            f"{path} cannot be opened as HDF5", str(error), "It is cut off, damaged or in use: copy it again."
+        ) from error
+    with file:
+        try:
+            yield file
+        except (OSError, KeyError, RuntimeError) as error:
+            raise SourceError(
+                f"{path} is damaged", f"{type(error).__name__}: {error}", "Copy it again from where it came."
+            ) from error
+
+
+def demos(file: Any) -> list[str]:
+    """Names of the episodes by number.
+
+    Raises:
+        SourceError: there is no group "data".
+    """
+    if "data" not in file:
+        raise SourceError(f"{file.filename} is no robomimic data set", sorted(file), "It has no group 'data'.")
+    names = [name for name in file["data"] if name.startswith(DEMO) and name[len(DEMO) :].isdigit()]
+    return sorted(names, key=lambda name: int(name[len(DEMO) :]))
+
+
+def _cameras(file: Any, names: Sequence[str]) -> tuple[str, ...]:
+    """Observations that are colour pictures: (N, H, W, 3) uint8."""
+    for name in names:
+        seen = file["data"][name].get("obs")
+        found = [] if seen is None else [key for key, data in seen.items() if _is_pictures(data)]
+        if found:
+            return tuple(found)
+    return ()
+
+
+def _is_pictures(data: Any) -> bool:
+    return getattr(data, "ndim", 0) == 4 and data.shape[-1] == 3 and data.dtype == np.uint8
+
+
+def _with_ending(name: str | None) -> str | None:
+    return None if name is None or name.endswith(_PICTURE_ENDING) else f"{name}{_PICTURE_ENDING}"
+
+
+def _pictures_in(demo: Any, camera: str) -> int:
+    seen = demo.get("obs")
+    if seen is None or camera not in seen:
+        return 0
+    count = int(seen[camera].shape[0])
+    return count + 1 if count and _has_last(demo, camera, count) else count
+
+
+def _has_last(demo: Any, camera: str, count: int) -> bool:
+    """Whether the picture after the last action is kept."""
+    after = demo.get("next_obs")
+    return after is not None and camera in after and int(after[camera].shape[0]) == count
+
+
+def _block(demo: Any, camera: str, start: int, stop: int) -> Iterator[tuple[Any, Any]]:
+    """(picture, depth) of the episode's pictures start .. stop - 1; None for what is damaged or not there."""
+    count = int(demo["obs"][camera].shape[0])
+    depth = f"{camera.removesuffix(_PICTURE_ENDING)}{_DEPTH_ENDING}"
+    for group, low, high in (("obs", start, min(stop, count)), ("next_obs", count - 1, count if stop > count else 0)):
+        if low < high:
+            yield from zip(
+                _entries(demo[group], camera, low, high), _entries(demo[group], depth, low, high), strict=True
+            )
+
+
+def _entries(group: Any, name: str, low: int, high: int) -> list[Any]:
+    if name not in group:
+        return [None] * (high - low)
+    try:
+        return list(group[name][low:high])
+    except OSError:  # a damaged chunk: one by one, to lose no more than that
+        return [_entry(group[name], index) for index in range(low, high)]
+
+
+def _entry(data: Any, index: int) -> Any:
+    try:
+        return data[index]
+    except OSError:
+        return None
+
+
+def _rgb(picture: Any) -> NDArray[np.uint8] | None:
+    if picture is None:
+        return None
+    array = np.asarray(picture)
+    usable = array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3 and array.size > 0
+    return np.ascontiguousarray(array) if usable else None
+
+
+def _metres(depth: Any, shape: tuple[int, int]) -> NDArray[np.float32] | None:
+    """(H, W) metres; None where depth is missing or stored otherwise than in floating point metres."""
+    if depth is None:
+        return None
+    array = np.asarray(depth)
+    array = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    if array.shape != shape or array.dtype.kind != "f":
+        return None
+    metres = array.astype(np.float32)
+    return np.where(np.isfinite(metres) & (metres > 0), metres, np.float32(np.nan))
+
+
+def _camera_info(demo: Any, camera: str) -> tuple[NDArray[Any] | None, NDArray[np.float64] | None]:
+    """(3, 3) camera matrix and (3,) up in the optical frame, where the episode says them."""
+    text = demo.attrs.get("camera_info")
+    if text is None:
+        return None, None
+    try:
+        entry = json.loads(text).get(camera.removesuffix(_PICTURE_ENDING)) or {}
+        matrix = np.asarray(entry["intrinsics"], np.float64).reshape(3, 3)
+        pose = np.asarray(entry["extrinsics"], np.float64).reshape(4, 4)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, None
+    matrix[:2, 2] -= 0.5  # robosuite counts pixels from the edge of the picture, `Camera` from the first centre
+    # The pose takes optical coordinates into the world, whose z axis points up.
+    return matrix, None if _IN_HAND in camera else pose[2, :3].copy()
+
+
+def _control_rate(file: Any) -> float:
+    try:
+        arguments = json.loads(file["data"].attrs["env_args"])
+        rate = float(arguments["env_kwargs"]["control_freq"])
+    except (KeyError, ValueError, TypeError):
+        return _NOMINAL_HZ
+    return rate if np.isfinite(rate) and rate > 0 else _NOMINAL_HZ
+
+
+def _instruction(demo: Any) -> str:
+    try:
+        return str(json.loads(demo.attrs["ep_meta"]).get("lang", ""))
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return ""
+
+
+def is_robomimic(path: Path) -> bool:
+    """Whether this is an HDF5 file."""
+    return path.is_file() and path.suffix in SUFFIXES

@@ -1,0 +1,103 @@
+"""The folder of a run: its settings, what was measured, and the annotations of every finished episode.
+
+It stays beside the result: it says how the rewards came about, and a run that was interrupted goes on in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spatialvlm_ros.errors import DatasetError
+from spatialvlm_ros.evaluation.bench import write_file
+from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations, EpisodeInfo
+from spatialvlm_ros.rewards.recordings.journal import Journal
+
+RUN_FILE = "run.json"
+_TEXTS = ("reason", "phase", "terms", "detail")
+
+
+class RunStore:
+    """What one run has done so far.
+
+    Args:
+        folder: made if it is not there.
+        settings: plain values that decide the rewards; a folder is resumed only with the same.
+
+    Raises:
+        DatasetError: the folder belongs to a run with other settings, or is not one of a run.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.settings = json.loads(json.dumps(dict(settings)))
+        self._check()
+        write_file(folder / RUN_FILE, (json.dumps(self.settings, indent=1, sort_keys=True) + "\n").encode())
+
+    def _check(self) -> None:
+        path = self.folder / RUN_FILE
+        if not path.exists():
+            if self.folder.exists() and any(self.folder.iterdir()):
+                raise DatasetError("the folder of the report holds something else", str(self.folder), "Choose another.")
+            return
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"{path} cannot be read", str(error), "Choose another folder.") from error
+        changed = sorted(k for k in {*before, *self.settings} if before.get(k) != self.settings.get(k))
+        if changed:
+            values = {key: (before.get(key), self.settings.get(key)) for key in changed}
+            raise DatasetError(
+                f"{self.folder} belongs to a run with other settings: {', '.join(changed)}",
+                values,
+                "Use the same ones, another --out, or remove the folder.",
+            )
+
+    def journal(self, episode: EpisodeInfo, queries: Sequence[Query]) -> Journal:
+        """The measurements of an episode."""
+        return Journal(self._path(episode, "measured.jsonl"), queries)
+
+    def done(self, episode: EpisodeInfo) -> bool:
+        """Whether its annotations are kept."""
+        return self._path(episode, "annotations.npz").exists()
+
+    def write(self, episode: EpisodeInfo, annotations: EpisodeAnnotations) -> None:
+        """Keep the annotations of an episode, in one step."""
+        path = self._path(episode, "annotations.npz")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{os.getpid()}.npz")
+        arrays = {name: getattr(annotations, name) for name in annotations.__dataclass_fields__}
+        with partial.open("wb") as file:
+            kept: dict[str, Any] = {n: np.array(v, dtype=str if n in _TEXTS else None) for n, v in arrays.items()}
+            np.savez(file, **kept)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+
+    def read(self, episode: EpisodeInfo) -> EpisodeAnnotations:
+        """The annotations of an episode that is done.
+
+        Raises:
+            DatasetError: they cannot be read.
+        """
+        path = self._path(episode, "annotations.npz")
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                values = {name: kept[name] for name in EpisodeAnnotations.__dataclass_fields__}
+        except (OSError, ValueError, KeyError) as error:
+            raise DatasetError(f"{path} cannot be read", str(error), "Remove it and run again.") from error
+        parts: dict[str, Any] = {n: tuple(map(str, v)) if n in _TEXTS else v for n, v in values.items()}
+        return EpisodeAnnotations(**parts)
+
+    def page(self, episode: EpisodeInfo) -> Path:
+        """Where the page of an episode goes."""
+        return self.folder / f"{episode.name}.html"
+
+    def _path(self, episode: EpisodeInfo, name: str) -> Path:
+        return self.folder / "episodes" / f"{episode.number:06d}" / name
