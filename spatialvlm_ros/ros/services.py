@@ -7,6 +7,7 @@ pictures always find a free thread.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked, NoPictureError, r
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.observations import CameraMessages
 from spatialvlm_ros.ros.outputs import SPATIAL
+from spatialvlm_ros.ros.parameters import PARAMETERS
 from spatialvlm_ros.ros.query_text import make_query, read_object
 from spatialvlm_ros.ros.reward_work import RewardRequest
 from spatialvlm_ros.ros.target_text import target_of
@@ -180,7 +182,8 @@ class CameraServices:
         return unit
 
     def _wait(self, request: Any) -> float:
-        return float(request.deadline_s) if request.deadline_s > 0 else self._deadline_s()
+        most = PARAMETERS["deadline_s"].high or math.inf
+        return min(float(request.deadline_s), most) if request.deadline_s > 0 else self._deadline_s()
 
 
 def _info_sent(request: Any) -> Any:

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from ros_processes import GraphProcess, command_of
 
 from spatialvlm_ros.msg import Query
-from spatialvlm_ros.srv import SetQueries
+from spatialvlm_ros.srv import Measure, SetQueries
 
 HERE = Path(__file__).parent
 BOARD = (80, 80, 160, 160)  # where `Clip.drawn` has it in 320x240
@@ -228,3 +228,15 @@ def test_deactivating_and_activating_fifty_times_while_pictures_come(seen: Graph
 def subscriptions(graph: Graph) -> int:
     """Of the picture topic."""
     return graph.spinning.count_subscribers("/image")
+
+
+def test_depth_that_stops_costs_its_metres_and_nothing_else(seen: Graph) -> None:
+    seen.camera.become({"depth": "none"})
+    seen.probe.wait_for(lambda h: valid(h) and without_depth(h), 3)
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), 1e300, float("nan"), -1.0])
+def test_a_deadline_that_is_none_is_no_fault(seen: Graph, seconds: float) -> None:
+    asked = Measure.Request(queries=[query_of(QUERIES[0])], deadline_s=seconds)
+    done = seen.probe.services.call(Measure, f"{seen.probe.name}/measure", asked)
+    assert done.success and done.estimates[0].reason == "ok", (done.message, done.estimates)
