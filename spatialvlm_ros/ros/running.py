@@ -11,7 +11,7 @@ from typing import Any
 
 _log = logging.getLogger(__name__)
 
-_JOIN_S = 1.5
+_JOIN_S = 1.0
 _AFTER_FAILURE_S = 0.05  # a callback that fails at once, again and again, is not to take all of the processor
 
 
@@ -58,7 +58,10 @@ def run_until_signal(
         thread.start()
         stop.wait()
         close(node)
-        executor.shutdown(timeout_sec=_JOIN_S)
+        # It waits for all callbacks without end, whatever timeout it is given; one may wait for a server far away.
+        closing = threading.Thread(target=executor.shutdown, name="executor ends", daemon=True)
+        closing.start()
+        closing.join(_JOIN_S)
         thread.join(_JOIN_S)
     finally:
         if node is not None:

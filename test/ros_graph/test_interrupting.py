@@ -6,8 +6,10 @@ Wanted are 3 s; what is asserted is the limit for hangs, for machines that are b
 from __future__ import annotations
 
 import signal
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from node_probe import HANG_S, NodeProbe, valid, wait_until
 
 pytest.importorskip("torch")
 
+from spatialvlm_ros.action import Reason  # noqa: E402
 from spatialvlm_ros.srv import Ask, Measure  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -75,6 +78,49 @@ def test_an_active_node_ends_while_pictures_and_questions_come(
         probe.services.call(Measure, f"{probe.name}/measure", first)
         assert not all(future.done() for future in pending)
     print(f"{'asking' if asking else 'active'}: {seconds_to_end(process):.2f} s")
+
+
+@pytest.fixture
+def mute_server() -> Iterator[tuple[str, threading.Event]]:
+    """A language model's address that takes requests and never answers, and whether it has got one."""
+    asked = threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+    accepted: list[socket.socket] = []
+
+    def accept() -> None:
+        try:
+            while True:
+                accepted.append(listening.accept()[0])
+                asked.set()
+        except OSError:
+            pass  # closed
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    yield f"openai:http://127.0.0.1:{listening.getsockname()[1]}/v1#mute", asked
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+    thread.join()
+    for connection in accepted:
+        connection.close()
+
+
+def test_a_node_that_waits_for_a_language_model_ends(
+    spawn: Callable[..., Any], node: Any, mute_server: tuple[str, threading.Event]
+) -> None:
+    from rclpy.action import ActionClient
+
+    address, asked = mute_server
+    spawn(HERE / "camera_process.py")
+    process = spawn("spatialvlm_ros.ros.node_main", "-p", f"llm:={address}")
+    probe = NodeProbe(node)
+    probe.wait_until_active()
+    client = ActionClient(node, Reason, f"{probe.name}/reason")
+    assert client.wait_for_server(HANG_S)
+    client.send_goal_async(Reason.Goal(question="How far is the board?", deadline_s=60.0))
+    wait_until(asked.is_set, lambda: f"a request to the language model; the node printed {process.output}")
+    print(f"waiting for a language model: {seconds_to_end(process):.2f} s")
+    client.destroy()
 
 
 def test_a_second_interrupt_changes_nothing(spawn: Callable[..., Any], node: Any) -> None:
