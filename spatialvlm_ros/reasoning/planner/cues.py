@@ -71,8 +71,8 @@ def asks_below(sentence: Sentence) -> bool:
     """Whether yes means less than the length that is named ("within 0.5 m"), or more ("farther than 0.5 m")."""
     skeleton = sentence.skeleton
     more = re.search(
-        r"\b(?:(?:more|longer|greater|larger|bigger) (?:away )?(?:from <\d+> )?than|farther|further|beyond|outside|over #|"
-        r"at least|out of reach|too far|exceeds?)\b",
+        r"\b(?:(?:more|longer|greater|larger|bigger) (?:away )?(?:from <\d+> )?than|farther|further|beyond|outside|"
+        r"over #|at least|out of reach|too far|exceeds?)\b",
         skeleton,
     )
     if more is None:
