@@ -30,6 +30,7 @@ COMMANDS: dict[str, Command] = {
     "export": Command("spatialvlm_ros.cli.export", "export a data set as chat messages"),
     "evaluate": Command("spatialvlm_ros.cli.evaluate", "judge a model on a frozen bench, with controls"),
     "ask": Command("spatialvlm_ros.cli.ask", "measure in a picture, and answer questions about it"),
+    "reason": Command("spatialvlm_ros.cli.reason", "answer questions that take several steps, or judge such answers"),
     "calibrate": Command("spatialvlm_ros.cli.calibrate", "fit errors and intervals of a model on known views"),
     "train": Command("spatialvlm_ros.cli.train", "train the embedded model; resumable"),
     "finetune": Command("spatialvlm_ros.cli.finetune", "fine-tune a hub model with LoRA; resumable"),

@@ -14,6 +14,7 @@ from spatialvlm_ros.scenes.scene import Scene, SceneObject
 from spatialvlm_ros.simulation.assets.splits import committed_index
 
 LEAST_VISIBLE = 0.5  # of an object that is asked about
+FEWEST_ASKABLE = 4
 LEAST_SIDE = 0.05  # of the picture's width: the shorter side of its box
 
 
@@ -39,15 +40,31 @@ def geometric_scenes(number: int, seed: int = 0) -> Iterator[Scene]:
 
 
 def scenes_of(source: ViewSource, number: int) -> Iterator[Scene]:
-    """The first scenes of any source of views."""
+    """The first views of any source that have enough to ask about."""
     made = 0
     for index in range(len(source)):
         for view in source.views(index):
-            if isinstance(view, SceneView):
-                yield view.scene
-                made += 1
+            if not isinstance(view, SceneView) or len(askable(view.scene)) < FEWEST_ASKABLE:
+                continue
+            yield view.scene
+            made += 1
             if made == number:
                 return
+
+
+def simulated_scenes(
+    number: int, split: str = "new_scenes", seed: int = 0, pack: str | None = "auto"
+) -> Iterator[Scene]:
+    """Rendered rooms and table tops, with pictures and depth, one view each."""
+    from spatialvlm_ros.evaluation.bench_config import BenchConfig
+    from spatialvlm_ros.simulation.source import SimulatedViews
+
+    settings = {**BenchConfig.load().simulation, "views_per_layout": 1, "min_objects": FEWEST_ASKABLE}
+    source = SimulatedViews(settings, split, seed, pack)
+    try:
+        yield from scenes_of(source, number)
+    finally:
+        source.close()
 
 
 def askable(scene: Scene) -> tuple[str, ...]:

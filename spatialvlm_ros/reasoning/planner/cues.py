@@ -48,6 +48,10 @@ AMOUNT = any_of(
     "how much, how many (?:centi|milli)?met(?:re|er)s, how many (?:cm|mm|m), by what, how big, how large, difference, "
     "margin, exceeds?"
 )
+_BEYOND = (
+    r"\b(?:(?:more|longer|greater|larger|bigger) (?:away )?(?:from <\d+> )?than|farther|further|beyond|outside|over #|"
+    r"at least|out of reach|too far|exceeds?)\b"
+)
 _FLIPS = r"\b(?:no|not|never|isn't|aren't|don't|doesn't|can't|won't|cannot)\b"
 
 
@@ -70,14 +74,10 @@ def first_of(sentence: Sentence, one: str, other: str) -> int:
 def asks_below(sentence: Sentence) -> bool:
     """Whether yes means less than the length that is named ("within 0.5 m"), or more ("farther than 0.5 m")."""
     skeleton = sentence.skeleton
-    more = re.search(
-        r"\b(?:(?:more|longer|greater|larger|bigger) (?:away )?(?:from <\d+> )?than|farther|further|beyond|outside|"
-        r"over #|at least|out of reach|too far|exceeds?)\b",
-        skeleton,
-    )
+    more = re.search(_BEYOND, skeleton)
     if more is None:
         return not re.search(rf"{_FLIPS} (?:within|closer|nearer|less|inside|reach)", skeleton)
-    return re.search(rf"{_FLIPS} (?:\w+ )?{more[0]}", skeleton) is not None
+    return re.search(rf"{_FLIPS} (?:\w+ )?{re.escape(more[0])}", skeleton) is not None
 
 
 def items_and_reference(sentence: Sentence) -> tuple[tuple[str, ...], str] | None:

@@ -1,0 +1,195 @@
+"""`spatialvlm reason`: a question that takes several steps about a picture, or the benchmark of such questions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialvlm_ros.errors import ConfigError, QueryError
+
+if TYPE_CHECKING:
+    from spatialvlm_ros.reasoning.friend import Friend
+    from spatialvlm_ros.reasoning.limits import Limits
+    from spatialvlm_ros.reasoning.steps import ReasoningStep, Solution
+    from spatialvlm_ros.scenes.observation import Observation
+    from spatialvlm_ros.scenes.scene import Scene
+
+EXACT = "exact"
+NO_ANSWER = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("picture", type=Path, nargs="?", help="PNG or JPEG")
+    parser.add_argument("question", nargs="?", help='e.g. "Which is nearest to the lamp: the mug or the bowl?"')
+    parser.add_argument(
+        "--model", default="embedded", help='who sees: "embedded", a folder, a hub id, "openai:URL#model"'
+    )
+    parser.add_argument(
+        "--llm", default="planner", help='who thinks: "planner", "openai:URL#model", a folder, a hub id'
+    )
+    parser.add_argument("--tool-calls", action="store_true", help="ask the language model in the tool-call form")
+    parser.add_argument("--max-steps", type=int, default=None)
+    parser.add_argument("--max-tokens", type=int, default=None, help="of the language model, over all its replies")
+    parser.add_argument("--seconds", type=float, default=None, help="time for one question")
+    parser.add_argument("--json", action="store_true", help="one JSON object with the answer and its steps")
+    camera = parser.add_argument_group("camera of the picture")
+    focal = camera.add_mutually_exclusive_group()
+    focal.add_argument("--hfov", type=float, default=None, help="horizontal field of view in degrees")
+    focal.add_argument("--focal", type=float, default=None, help="focal length in pixels")
+    camera.add_argument(
+        "--depth", type=Path, default=None, help="registered depth: 16-bit PNG in mm, or .npy in metres"
+    )
+    camera.add_argument("--camera-height", type=float, default=None, help="metres over the support plane")
+    camera.add_argument(
+        "--up", type=float, nargs=3, default=None, metavar=("X", "Y", "Z"), help="the vertical in the optical frame"
+    )
+    bench = parser.add_argument_group("benchmark")
+    bench.add_argument("--bench", action="store_true", help="ask generated questions with exact truth")
+    bench.add_argument("--friend", default=EXACT, help='who sees: "exact" geometry, or a model')
+    bench.add_argument("--half", choices=("known", "held_out", "both"), default="both", help="of the wordings")
+    bench.add_argument("--per-form", type=int, default=16, help="questions of each form and half")
+    bench.add_argument("--scenes", type=int, default=60, help="scenes, or rendered views where a model sees")
+    bench.add_argument("--split", default="new_scenes", help="of the rendered views")
+    bench.add_argument("--give", default="", help="depth, up, camera_height: what the model gets beside the picture")
+    bench.add_argument("--no-picture", action="store_true", help="the control: the model sees a grey nothing")
+    bench.add_argument("--seed", type=int, default=0)
+    bench.add_argument("--out", type=Path, default=None, help="folder for answers.jsonl and summary.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the answer, or the benchmark's numbers; `NO_ANSWER` where there is none."""
+    return _bench(args) if args.bench else _solve(args)
+
+
+def _solve(args: argparse.Namespace) -> int:
+    from spatialvlm_ros.cli.ask import read_observation
+    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+    from spatialvlm_ros.reasoning.loading import load_thinker
+    from spatialvlm_ros.reasoning.reasoner import Reasoner
+
+    if args.picture is None or not args.question:
+        raise QueryError("nothing is asked", args.question, 'Write: spatialvlm reason PICTURE "question" --hfov 60')
+    limits = _limits(args)
+    thinker = load_thinker(args.llm, args.tool_calls)
+    view = SpatialVLM.from_pretrained(args.model).look(read_observation(args))
+    solution = Reasoner(thinker, view, limits).solve(args.question, on_step=None if args.json else _print_step)
+    sys.stdout.write(f"{json.dumps(_record(solution)) if args.json else _in_words(solution)}\n")
+    return 0 if solution.valid else NO_ANSWER
+
+
+def _limits(args: argparse.Namespace) -> Limits:
+    from spatialvlm_ros.reasoning.limits import Limits
+
+    given = {"steps": args.max_steps, "tokens": args.max_tokens, "seconds": args.seconds}
+    return Limits(**{name: value for name, value in given.items() if value is not None})
+
+
+def _print_step(step: ReasoningStep) -> None:
+    shown = f"{step.tool_input} -> {step.tool_output}" if step.tool_output else step.text
+    sys.stdout.write(f"[{step.index}] {step.kind}: {shown}\n")
+
+
+def _in_words(solution: Solution) -> str:
+    return solution.text if solution.valid else f"no answer ({solution.reason}). {solution.detail}".rstrip()
+
+
+def _record(solution: Solution) -> dict[str, Any]:
+    """The answer as plain values; None where there is no number."""
+    end = solution.conclusion
+    return {
+        "question": solution.question,
+        "text": solution.text,
+        "valid": solution.valid,
+        "reason": solution.reason.value,
+        "detail": solution.detail,
+        "labels": [] if end is None else list(end.labels),
+        "value": None if end is None else _number(end.value),
+        "std": None if end is None else _number(end.std),
+        "unit": "" if end is None else end.unit,
+        "probability": None if end is None else _number(end.probability),
+        "steps": [
+            {
+                "index": step.index,
+                "kind": step.kind.value,
+                "text": step.text,
+                "tool_input": step.tool_input,
+                "tool_output": step.tool_output,
+                "seconds": round(step.seconds, 4),
+            }
+            for step in solution.steps
+        ],
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if value == value else None
+
+
+# ---- benchmark ----
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from spatialvlm_ros.reasoning.bench.questions import questions
+    from spatialvlm_ros.reasoning.bench.run import ask_all, summarise
+    from spatialvlm_ros.reasoning.bench.wordings import HALVES
+    from spatialvlm_ros.reasoning.loading import load_thinker
+
+    limits = _limits(args)
+    thinker = load_thinker(args.llm, args.tool_calls)
+    scenes = _scenes(args)
+    friend_of = _friend(args, scenes)
+    numbers, lines = {}, []
+    for half in HALVES if args.half == "both" else (args.half,):
+        asked = questions(scenes, half, args.per_form, args.per_form, args.seed)
+        judged = list(ask_all(asked, thinker, friend_of, limits))
+        summary = summarise(judged)
+        numbers[half] = summary.to_json()
+        lines += [json.dumps(j.to_json()) for j in judged]
+        sys.stdout.write(f"{half} wordings, {len(asked)} questions about {len(scenes)} scenes\n")
+        sys.stdout.write("\n".join(summary.lines()) + "\n")
+    if args.out is not None:
+        settings = {n: getattr(args, n) for n in ("llm", "friend", "scenes", "per_form", "split", "give", "seed")}
+        head = {**settings, "no_picture": args.no_picture, "halves": numbers}
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / "answers.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (args.out / "summary.json").write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _scenes(args: argparse.Namespace) -> list[Scene]:
+    from spatialvlm_ros.reasoning.bench.scenes import geometric_scenes, simulated_scenes
+
+    if args.friend == EXACT:
+        return list(geometric_scenes(args.scenes, args.seed))
+    return list(simulated_scenes(args.scenes, args.split, args.seed))
+
+
+def _friend(args: argparse.Namespace, scenes: list[Scene]) -> Callable[[int], Friend]:
+    from spatialvlm_ros.reasoning.bench.exact_friend import ExactFriend
+
+    if args.friend == EXACT:
+        return lambda k: ExactFriend(scenes[k])
+    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+
+    model = SpatialVLM.from_pretrained(args.friend)
+    return lambda k: model.look(_shown(args, scenes[k].observation))
+
+
+def _shown(args: argparse.Namespace, observation: Observation | None) -> Observation:
+    """What the model gets of a view."""
+    from dataclasses import replace
+
+    from spatialvlm_ros.evaluation.bench import GIVEN
+    from spatialvlm_ros.reasoning.bench.controls import without_picture
+
+    given = [name.strip() for name in args.give.split(",") if name.strip()]
+    unknown = sorted(set(given) - set(GIVEN))
+    if unknown or observation is None:
+        raise ConfigError("this cannot be given to a model", unknown, f"Known: {', '.join(GIVEN)}.")
+    kept: dict[str, Any] = {name: None for name in GIVEN if name not in given}
+    shown = replace(observation, **kept)
+    return without_picture(shown) if args.no_picture else shown
