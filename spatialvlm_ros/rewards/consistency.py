@@ -157,11 +157,11 @@ def _check_leads(what: str, terms: Sequence[Term], conditions: Sequence[Conditio
     """A term that draws a quantity away from where the phase ends would pay for never finishing."""
     for term in terms:
         for condition in conditions:
-            if term.quantity == condition.quantity and not condition.goal.holds(term.goal):
+            if term.quantity == condition.quantity and not term.goal.leads_to(condition.goal):
                 raise ConfigError(
                     f"a term draws {term.quantity} to where {what} not",
                     (_said(term.goal), _said(condition.goal)),
-                    "The term's range must lie within the condition's.",
+                    "The ends of the term's range must lie within the condition's.",
                 )
 
 

@@ -79,7 +79,7 @@ class Measured:
         with np.errstate(invalid="ignore"):
             given = (low <= value) & (value <= high) & np.isfinite(low) & np.isfinite(high)
             low, high = np.where(given, low, value - Z90 * std), np.where(given, high, value + Z90 * std)
-        std = np.where(np.isfinite(std), std, (high - low) / (2 * Z90))
+            std = np.where(np.isfinite(std), std, (high - low) / (2 * Z90))
         low = np.where(predicate, np.where(p > 1 - _TAIL, 1.0, 0.0), low)
         high = np.where(predicate, np.where(p < _TAIL, 0.0, 1.0), high)
         std = np.where(predicate, np.sqrt(p * (1 - p)), std)

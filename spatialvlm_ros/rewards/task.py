@@ -63,9 +63,10 @@ class Goal:
     high: float = np.inf
     expected: bool = True
 
-    def holds(self, other: Goal) -> bool:
-        """Whether all of ``other`` lies in this range."""
-        return self.low <= other.low and other.high <= self.high and self.expected == other.expected
+    def leads_to(self, other: Goal) -> bool:
+        """Whether a quantity that just comes into this range is in ``other`` too, wherever it comes from."""
+        ends = [end for end in (self.low, self.high) if np.isfinite(end)]
+        return self.meets(other) and all(other.low <= end <= other.high for end in ends)
 
     def meets(self, other: Goal) -> bool:
         """Whether both can be true at once."""

@@ -112,7 +112,8 @@ class Place:
         here = Place(self.path, values.line if isinstance(values, Lined) else self.line)
         for key in values:
             if known is not None and key not in known:
-                here.fail("unknown key", key, _suggestion(key, known))
+                line = values.lines.get(key, here.line) if isinstance(values, Lined) else here.line
+                Place(self.path, line).fail("unknown key", key, _suggestion(key, known))
         missing = [key for key in required if key not in values]
         if missing:
             here.fail("something is missing", missing, f"Write {missing[0]}: ...")

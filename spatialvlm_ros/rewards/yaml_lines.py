@@ -14,9 +14,13 @@ from spatialvlm_ros.errors import ConfigError
 
 
 class Lined(dict[str, Any]):
-    """A mapping with the number of its first line."""
+    """A mapping with the number of its first line, and of the line of each key."""
 
     line: int = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: dict[str, int] = {}
 
 
 class _Loader(yaml.SafeLoader):
@@ -41,6 +45,7 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Lined:
             raise ConfigError(f"a key of line {line} is no word", key, "Write 'key: value' lines.")
         if key in made:
             raise ConfigError(f"a key stands twice, again in line {line}", key, "Keep one of them.")
+        made.lines[key] = line
         made[key] = loader.construct_object(value_node, deep=True)
     return made
 

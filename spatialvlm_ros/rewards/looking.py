@@ -1,0 +1,58 @@
+"""Pictures of robots: what is looked at, and one pass of a model over the pictures of many robots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.models.estimate import Estimate, Reason
+from spatialvlm_ros.models.gathering import RobotKnowledge
+from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.scenes.observation import Observation
+
+if TYPE_CHECKING:
+    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+    from spatialvlm_ros.models.view import View
+
+Float = NDArray[np.float64]
+KnownSizes = Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A picture of a robot at work.
+
+    Attributes:
+        observation: picture and camera; depth, vertical and camera height where they are known.
+        gripper: (3,) tool centre point in the optical frame, metres; None if it is not known.
+    """
+
+    observation: Observation
+    gripper: Float | None = None
+
+
+def look_at_all(model: SpatialVLM, sights: Sequence[Sight], known_sizes: KnownSizes | None = None) -> list[View]:
+    """One view of each picture, encoded in one pass where the model can.
+
+    Raises:
+        ObservationError, QueryError, ModelError: as `SpatialVLM.look`.
+    """
+    if len(sights) == 1:
+        return [model.look(sights[0].observation, known_sizes, sights[0].gripper)]
+    knowledge = [RobotKnowledge.of(known_sizes, sight.gripper) for sight in sights]
+    views = model.look_many([sight.observation for sight in sights], known_sizes)
+    return [view.knowing(known) for view, known in zip(views, knowledge, strict=True)]
+
+
+def not_measured(queries: Sequence[Query], reason: Reason, detail: str) -> list[Estimate]:
+    """The estimates of a picture that nobody looked at."""
+    return [
+        Estimate.invalid(
+            q.kind, str(q.subject), "" if q.reference is None else str(q.reference), reason, q.unit, detail
+        )
+        for q in queries
+    ]

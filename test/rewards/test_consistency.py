@@ -1,0 +1,124 @@
+"""Tasks that contradict themselves are refused; those that only look like it are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.rewards.templates import parse_task
+
+TASK = """
+name: t
+objects: {{cup: cup, box: {box}}}
+phases:
+  - name: near
+    terms:
+      - {{gap: gripper | cup, at_most: 0}}
+      {more_terms}
+    done:
+      - {{gap: gripper | cup, at_most: 0.02}}
+      {more_done}
+  - name: {last_name}
+    terms:
+      - {{{last}}}
+    {last_done}
+success:
+  when:
+    - {{left: cup | box}}
+    {more_success}
+"""
+
+
+def task(
+    box="box",
+    more_terms="",
+    more_done="",
+    last_name="far",
+    last="distance: cup | box, at_least: 0.3",
+    last_done="",
+    more_success="",
+):
+    return parse_task(
+        TASK.format(
+            box=box,
+            more_terms=more_terms,
+            more_done=more_done,
+            last_name=last_name,
+            last=last,
+            last_done=last_done,
+            more_success=more_success,
+        )
+    )
+
+
+def test_the_plain_one_is_fine():
+    assert task().name == "t"
+
+
+@pytest.mark.parametrize(
+    "change,expected",
+    [
+        (dict(box="Cup"), "two objects have the same name"),
+        (dict(last="gap: cup | cup, at_most: 0"), "relates an object to itself"),
+        (dict(last_name="near"), "two phases have the same name"),
+        (dict(last="distance: cup | box, at_least: 0.3, at_most: 0.1"), "can never be in this range"),
+        (dict(last="distance: cup | box, at_most: -0.1"), "is never negative"),
+        (dict(last="distance: cup | box, at_least: 0"), "is always at least 0"),
+        (dict(more_terms="- {gap: gripper | cup, at_least: 0.1}"), "two terms of the same quantity"),
+        (dict(more_done="- {gap: gripper | cup, at_least: 0.1}"), "exclude each other"),
+        (dict(more_success="- {right: cup | box}"), "success asks for two things that exclude"),
+        (dict(more_success="- {left: box | cup}"), "exclude each other"),
+        (dict(more_success="- {left: cup | box, is: false}"), "exclude each other"),
+        (dict(more_done="- {inside: cup | box}\n      - {on: cup | box}"), "done of the phase near .*exclude"),
+        (dict(last_done="done: [{left: cup | box}]"), "last phase .far. ends with the success"),
+        (dict(more_success="- {distance: cup | box, at_most: 0.1}"), "draws distance: cup . box to where the success"),
+        (
+            dict(last="gap: gripper | camera, at_most: 1", more_success="- {gap: gripper | camera, at_most: 0.5}"),
+            "draw",
+        ),
+    ],
+)
+def test_contradictions_are_refused(change, expected):
+    with pytest.raises(ConfigError, match=expected):
+        task(**change)
+
+
+def test_a_phase_that_is_rewarded_for_not_ending_is_refused():
+    with pytest.raises(ConfigError, match="a term draws gap: gripper . cup to where the phase near ends not"):
+        parse_task(TASK.replace("at_most: 0}}", "at_most: 0.3}}").format(**DEFAULTS))
+
+
+DEFAULTS = dict(
+    box="box", more_terms="", more_done="", last_name="far", last="left: cup | box", last_done="", more_success=""
+)
+
+
+@pytest.mark.parametrize(
+    "text,expected",
+    [
+        ("objects: {{cup: cup, box: {box}, lamp: lamp}}", "objects that no quantity names .*lamp"),
+        ("objects: {{cup: cup, box: {box}, gripper: hand}}", "'gripper' needs no name"),
+        ("objects: {{cup: a b c d e f g h i j k l m, box: {box}}}", "no usable name"),
+    ],
+)
+def test_objects_that_cannot_be_meant_are_refused(text, expected):
+    with pytest.raises(ConfigError, match=expected):
+        parse_task(TASK.replace("objects: {{cup: cup, box: {box}}}", text).format(**DEFAULTS))
+
+
+def test_a_phase_without_an_end_is_refused():
+    text = TASK.format(**DEFAULTS)
+    start, end = text.index("    done:"), text.index("  - name: far")
+    with pytest.raises(ConfigError, match="the phase near never ends"):
+        parse_task(text[:start] + text[end:])
+
+
+def test_relations_of_three_objects_are_no_part_of_a_task():
+    with pytest.raises(ConfigError, match="unknown key"):
+        task(last="between: cup | box | gripper")
+
+
+def test_opposites_of_different_objects_and_denied_ones_are_fine():
+    assert task(more_success="- {right: gripper | box}").name == "t"
+    assert task(more_success="- {right: cup | box, is: false}").name == "t"
+    assert task(more_success="- {distance: cup | box, at_least: 0.2}").name == "t"
