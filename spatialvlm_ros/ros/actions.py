@@ -1,4 +1,4 @@
-"""The action servers of one camera: chain of thought, and (not yet) rewards for recordings."""
+"""The action servers of one camera: chain of thought, and rewards for recordings."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from spatialvlm_ros.errors import SpatialVLMError
+from spatialvlm_ros.errors import ConfigError, SpatialVLMError
 from spatialvlm_ros.models.estimate import Answer, Reason
 from spatialvlm_ros.reasoning.limits import Limits
 from spatialvlm_ros.reasoning.loading import PLANNER, load_thinker
 from spatialvlm_ros.reasoning.reasoner import Reasoner
 from spatialvlm_ros.reasoning.steps import ReasoningStep, Solution
 from spatialvlm_ros.reasoning.task import Thinker
+from spatialvlm_ros.ros.bag_annotation import AnnotationOrder, AnnotationResult, annotate_in_a_process
 from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked, NoPictureError
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.services import Turnstile, reason_of
@@ -53,6 +54,7 @@ class CameraActions:
         self._unit, self._turnstile = unit, turnstile
         self._thinkers: dict[str, Thinker] = {}
         self._loading = threading.Lock()
+        self._annotating = Turnstile(1)  # a recording keeps a process busy for long
         action = interfaces().action
         self._servers = [
             ActionServer(
@@ -122,9 +124,40 @@ class CameraActions:
 
     def _annotate(self, goal: Any) -> Any:
         result = interfaces().action.AnnotateBag.Result()
-        result.success, result.message = False, f"{Reason.NOT_CONFIGURED}: use `spatialvlm reward annotate`."
-        goal.abort()
+        try:
+            with self._annotating:
+                found = self._annotated(goal)
+        except SpatialVLMError as error:
+            result.message = str(error)
+            goal.abort()
+            return result
+        if found is None:
+            result.message = "Cancelled; the same goal goes on where it was stopped."
+            goal.canceled()
+            return result
+        result.success, result.out, result.message = True, found.out, f"Rewards in {found.out}."
+        result.frames, result.valid_frames = found.frames, found.valid
+        goal.succeed()
         return result
+
+    def _annotated(self, goal: Any) -> AnnotationResult | None:
+        unit, request = self._unit(), goal.request
+        if unit is None:
+            raise NoPictureError(Reason.NOT_CONFIGURED, "the node is not active", "Configure and activate it.")
+        settings = unit.settings
+        if settings.reward_gamma <= 0:
+            raise ConfigError("a reward needs the discount of its learner", 0.0, "Set the parameter reward_gamma.")
+        order = AnnotationOrder(
+            request.bag, request.out, request.task, settings.reward_gamma, settings.reward_mode, settings.model
+        )
+
+        def told(done: int, total: int) -> None:
+            feedback = interfaces().action.AnnotateBag.Feedback()
+            feedback.frames_done, feedback.frames_total = done, total
+            feedback.progress = done / total if total else 0.0
+            goal.publish_feedback(feedback)
+
+        return annotate_in_a_process(order, told, lambda: bool(goal.is_cancel_requested))
 
 
 def _finish(goal: Any, solution: Answer) -> None:

@@ -252,6 +252,26 @@ def test_a_chain_of_thought_tells_its_steps_and_can_be_cancelled(vlm, node, driv
         assert str(client.reason(" ", timeout_s=10).answer.reason) == "model_error"
 
 
+def test_a_recording_that_is_not_there_ends_the_goal_with_its_reason(vlm, node, driver, call):
+    from rclpy.action import ActionClient
+
+    from spatialvlm_ros.action import AnnotateBag
+
+    gamma = [Parameter("reward_gamma", value=0.9).to_parameter_msg()]
+    assert call(SetParameters, "/spatialvlm/set_parameters", parameters=gamma).results[0].successful
+    client = ActionClient(node, AnnotateBag, "/spatialvlm/annotate_bag")
+    assert client.wait_for_server(20)
+    sent = client.send_goal_async(AnnotateBag.Goal(bag="/nowhere/at_all", task="pick up the apple"))
+    end = time.monotonic() + 60
+    while not sent.done() and time.monotonic() < end:
+        time.sleep(0.02)
+    result = sent.result().get_result_async()
+    while not result.done() and time.monotonic() < end:
+        time.sleep(0.02)
+    found = result.result().result
+    assert not found.success and "nowhere" in found.message
+
+
 def test_parameters_are_described_and_checked(vlm, call):
     described = call(DescribeParameters, "/spatialvlm/describe_parameters", names=["max_age_s", "reliability"])
     assert all(d.description for d in described.descriptors)

@@ -1,0 +1,58 @@
+"""Rewards for a recording in a process of its own: progress, the result, and why there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+for package in ("torch", "transformers", "rosbags"):
+    pytest.importorskip(package)
+
+from spatialvlm_ros.bags.reader import open_bag  # noqa: E402
+from spatialvlm_ros.bags.writer import BagWriter  # noqa: E402
+from spatialvlm_ros.geometry.cameras import Camera  # noqa: E402
+from spatialvlm_ros.ros.bag_annotation import AnnotationError, AnnotationOrder, annotate_in_a_process  # noqa: E402
+
+PICTURES = 18
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bag") / "kitchen"
+    camera = Camera(64, 48, 60.0, 60.0, 31.5, 23.5)
+    rng = np.random.default_rng(0)
+    with BagWriter(folder) as writer:
+        for k in range(PICTURES):
+            stamp = 1_700_000_000_000_000_000 + k * 100_000_000
+            writer.image("/camera/image_raw", rng.integers(0, 255, (48, 64, 3), dtype=np.uint8), "rgb8", stamp, "cam")
+            writer.camera_info("/camera/camera_info", camera, stamp, "cam")
+    return folder
+
+
+def order(bag: Path, **changes: object) -> AnnotationOrder:
+    values = {"out": "", "task": "pick up the apple", "gamma": 0.9, "mode": "potential", "model": "embedded"}
+    return AnnotationOrder(bag=str(bag), **{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_a_recording_gets_its_rewards_in_a_copy(bag: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    out = tmp_path / "annotated"
+    result = annotate_in_a_process(order(bag, out=str(out)), lambda *p: told.append(p), lambda: False)
+    assert result is not None and result.frames == PICTURES and 0 <= result.valid <= PICTURES
+    assert told and all(total == PICTURES for _, total in told) and told == sorted(told)
+    topics = open_bag(result.out).topics
+    assert "spatialvlm_ros/msg/Reward" in topics.values() and "/camera/image_raw" in topics
+
+
+def test_why_there_is_none_is_said(bag: Path, tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match="nowhere"):
+        annotate_in_a_process(order(tmp_path / "nowhere"), lambda *_: None, lambda: False)
+    with pytest.raises(AnnotationError, match="sing"):
+        annotate_in_a_process(order(bag, task="sing a song"), lambda *_: None, lambda: False)
+
+
+def test_it_can_be_cancelled(bag: Path, tmp_path: Path) -> None:
+    done = annotate_in_a_process(order(bag, out=str(tmp_path / "half")), lambda *_: None, lambda: True)
+    assert done is None and not (tmp_path / "half").exists()
