@@ -244,12 +244,12 @@ def test_a_chain_of_thought_tells_its_steps_and_can_be_cancelled(vlm, node, driv
         question = "Which is nearer to the camera, the mug or the plate?"
         found = client.reason(question, on_step=told.append, timeout_s=30)
         # The picture shows neither: the answer is a refusal with a reason, after the measurements that failed.
-        assert not found.answer.valid and found.answer.detail and str(found.answer.reason) != "not_configured"
+        assert not found.valid and found.detail and str(found.reason) != "not_configured"
         assert [s.index for s in told] == list(range(len(told))) and told
         goal = client.start_reason(question, timeout_s=30)
         goal.cancel()
-        assert not goal.result().answer.valid
-        assert str(client.reason(" ", timeout_s=10).answer.reason) == "model_error"
+        assert not goal.result().valid
+        assert str(client.reason(" ", timeout_s=10).reason) == "model_error"
 
 
 def test_a_recording_that_is_not_there_ends_the_goal_with_its_reason(vlm, node, driver, call):
