@@ -187,6 +187,7 @@ def _write_pages(writer: RecordingWriter, recording: Recording, provenance: Prov
 def _problems(outcome: Outcome) -> list[str]:
     lines = [f"{name}: {count} pictures could not be read." for name, count in sorted(outcome.unreadable.items())]
     lines += [f"{name} is empty." for name in outcome.empty]
+    lines += [f"{count} pictures without a valid reward: {why}" for why, count in outcome.refused.most_common(3)]
     return lines + [f"{name} is left out: {error}" for name, error in sorted(outcome.failed.items())]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -32,6 +33,8 @@ _log = logging.getLogger(__name__)
 TRUNCATED, TERMINATED = "truncated", "terminated"
 ENDS = (TRUNCATED, TERMINATED)
 KnownSizes = Mapping[str, Sequence[float]]
+_UNREADABLE = "The picture cannot be used"
+_NOT_RECORDED = "The picture after the last action was not recorded."
 
 
 class Engine(Protocol):
@@ -70,6 +73,7 @@ class Outcome:
 
     Attributes:
         episodes, frames, valid: judged in this run or an earlier one; ``valid`` have a reward.
+        refused: why pictures have no valid reward -> their number.
         unreadable: pictures that could not be read, by episode.
         empty: names of episodes without pictures.
         failed: name of an episode -> the error that kept it from being judged.
@@ -78,6 +82,7 @@ class Outcome:
     episodes: int = 0
     frames: int = 0
     valid: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
     unreadable: dict[str, int] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     failed: dict[str, Exception] = field(default_factory=dict)
@@ -153,13 +158,11 @@ def _count(outcome: Outcome, episode: EpisodeInfo, annotations: EpisodeAnnotatio
     outcome.episodes += 1
     outcome.frames += episode.frames
     outcome.valid += int(annotations.valid[: episode.frames].sum())
-    unreadable = sum(detail.startswith(UNREADABLE) for detail in annotations.detail)
+    recorded = zip(annotations.valid[: episode.frames], annotations.detail, strict=False)
+    outcome.refused.update(detail for valid, detail in recorded if not valid)
+    unreadable = sum(_UNREADABLE in detail for detail in annotations.detail)
     if unreadable:
         outcome.unreadable[episode.name] = unreadable
-
-
-UNREADABLE = "Unreadable: "
-_NOT_RECORDED = "The picture after the last action was not recorded."
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,7 @@ class _Run:
         result = []
         for frame in frames:
             if frame.observation is None:
-                result.append(_refused(queries, frame.reason, f"{UNREADABLE}{frame.detail}"))
+                result.append(_refused(queries, frame.reason, f"{_UNREADABLE}: {frame.detail}"))
                 continue
             view = next(views)
             result.append(_refused(queries, *view) if isinstance(view, tuple) else view.measure_many(queries))

@@ -12,7 +12,7 @@ from spatialvlm_ros.errors import DatasetError
 from spatialvlm_ros.evaluation.bench import write_file
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations, EpisodeInfo, Provenance, Recording
-from spatialvlm_ros.rewards.recordings.registry import FORMATS, loaded
+from spatialvlm_ros.rewards.recordings.registry import COPY, FORMATS, loaded
 from spatialvlm_ros.rewards.recordings.store import RunStore
 
 RESULT_FILE = "result.json"
@@ -34,12 +34,15 @@ class RecordingWriter(RunStore):
     Raises:
         DatasetError: the target exists and was not written by this run, or lies in the recording, or the folder is that
             of another run.
+        SourceError: the recording cannot be copied with rewards in it.
     """
 
     def __init__(self, recording: Recording, folder: Path, target: Path, place: str, provenance: Provenance) -> None:
         self._recording, self._target, self._provenance = recording, target.absolute(), provenance
         self._compose: Compose = loaded(FORMATS[recording.format].composers[place])
         self._check_target(folder)
+        if place == COPY:
+            loaded(FORMATS[recording.format].copies)(recording)
         settings = {
             "recording": recording.path.name,
             "fingerprint": recording.fingerprint(),

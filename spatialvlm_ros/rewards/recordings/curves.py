@@ -80,7 +80,7 @@ def curves(annotations: EpisodeAnnotations, pictures: int) -> str:
     with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=_SIZE)
         FigureCanvasSVG(figure)
-        layout = {"height_ratios": _HEIGHTS, "left": LEFT, "right": RIGHT, "top": 0.96, "bottom": 0.08, "hspace": 0.28}
+        layout = {"height_ratios": _HEIGHTS, "left": LEFT, "right": RIGHT, "top": 0.95, "bottom": 0.08, "hspace": 0.3}
         potential, reward, measured = figure.subplots(3, 1, sharex=True, gridspec_kw=layout)
         _potential(potential, seconds, annotations)
         _reward(reward, seconds, annotations)
@@ -105,7 +105,7 @@ def _potential(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnno
     )
     _spans(axis, seconds, annotations.success[:n], _GOOD, 0.12, "done")
     axis.set(ylim=(-0.02, 1.02), ylabel="potential")
-    axis.legend(loc="upper left", ncols=4, fontsize=8, handlelength=1.6, borderpad=0.1)
+    _legend(axis)
 
 
 def _reward(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnnotations) -> None:
@@ -135,7 +135,12 @@ def _measured(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnnot
         right.tick_params(axis="y", direction="in", pad=-18)
     axis.set_ylabel("measured, m")
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc="upper right", ncols=3, fontsize=8, handlelength=1.4, borderpad=0.1)
+        _legend(axis)
+
+
+def _legend(axis: Any) -> None:
+    """Above the axes, where no curve is."""
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 0.99), ncols=4, fontsize=8, handlelength=1.6, borderpad=0.1)
 
 
 def _lines(annotations: EpisodeAnnotations, n: int) -> dict[str, _Line]:

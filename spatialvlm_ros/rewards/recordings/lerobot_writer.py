@@ -64,6 +64,11 @@ _COLUMNS = (
 Values = dict[str, NDArray[Any]]
 
 
+def check_copy(recording: LeRobotRecording) -> None:
+    """Raise `SourceError` for a data set that already has rewards of ours."""
+    _free_names(recording.metadata)
+
+
 def compose_copy(
     recording: LeRobotRecording, annotations_of: AnnotationsOf, provenance: Provenance, target: Path
 ) -> None:
@@ -114,7 +119,9 @@ def _free_names(metadata: LeRobotMetadata) -> dict[str, _Column]:
     for column in _COLUMNS:
         if column.name == "next.done" and column.name in metadata.features:
             continue  # when an episode ends is the recording's to say
-        name = f"{_PREFIX}{column.name}" if column.name in metadata.features else column.name
+        name = column.name
+        if name in metadata.features and not name.startswith(_PREFIX):
+            name = f"{_PREFIX}{name}"
         if name in metadata.features:
             raise SourceError(f"{metadata.root} already has rewards of ours", name, "Annotate the original instead.")
         result[name] = column

@@ -16,6 +16,7 @@ from spatialvlm_ros.datasets.views import SkippedView
 from spatialvlm_ros.errors import ObservationError, SourceError
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.perception.capture import Capture
+from spatialvlm_ros.rewards.recordings.bag_pictures import SequentialPictures
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
 from spatialvlm_ros.rewards.recordings.intrinsics import Intrinsics
 
@@ -57,7 +58,7 @@ class BagRecording:
         self.topics = _topics(topics, camera_name, path)
         self.camera_name = self.topics.color
         self.intrinsics = intrinsics
-        self._captures = self._usable(BagCaptures(path, self.topics, need_depth=False))
+        self._captures = self._usable(SequentialPictures(path, self.topics, need_depth=False))
 
     def _usable(self, captures: BagCaptures) -> BagCaptures:
         """The same without the recorded camera (and the depth that rests on it) where that one cannot be used."""

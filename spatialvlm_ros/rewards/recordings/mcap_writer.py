@@ -47,17 +47,21 @@ class _Channel:
 Raw = tuple[_Channel, int, bytes | memoryview]
 
 
-def compose_copy(recording: BagRecording, annotations_of: AnnotationsOf, provenance: Provenance, target: Path) -> None:
-    """All messages as they were recorded, and after each judged picture its reward.
-
-    Raises:
-        SourceError: a ROS 1 bag, a recording that already has such topics, or one that cannot be read.
-    """
+def check_copy(recording: BagRecording) -> None:
+    """Raise `SourceError` for a ROS 1 bag, and for a recording that already has such topics."""
     taken = {REWARD_TOPIC, VALUE_TOPIC} & set(recording.topics_recorded)
     if taken:
         raise SourceError("the recording already has rewards", sorted(taken), "Use --into beside.")
     if recording.path.suffix == ".bag":
         raise SourceError("a ROS 1 bag is not copied", str(recording.path), "Use --into beside.")
+
+
+def compose_copy(recording: BagRecording, annotations_of: AnnotationsOf, provenance: Provenance, target: Path) -> None:
+    """All messages as they were recorded, and after each judged picture its reward.
+
+    Raises:
+        SourceError: the recording cannot be read.
+    """
     _write(recording, annotations_of, provenance, target, keep=True)
 
 

@@ -31,6 +31,7 @@ class Format:
         recording: "module:class" of its reader, made of (path, camera name or None, `Intrinsics`).
         composers: place -> "module:function" that writes annotations there (see `composing.Compose`).
         output: place -> ending of what is written, put behind the recording's name.
+        copies: "module:function" that complains of a recording that cannot be copied with rewards in it.
     """
 
     summary: str
@@ -38,6 +39,7 @@ class Format:
     recording: str
     composers: dict[str, str]
     output: dict[str, str]
+    copies: str
 
 
 FORMATS: dict[str, Format] = {
@@ -47,6 +49,7 @@ FORMATS: dict[str, Format] = {
         f"{_ROOM}.mcap:BagRecording",
         {BESIDE: f"{_ROOM}.mcap_writer:compose_beside", COPY: f"{_ROOM}.mcap_writer:compose_copy"},
         {BESIDE: "", COPY: ""},
+        f"{_ROOM}.mcap_writer:check_copy",
     ),
     "lerobot": Format(
         "a LeRobot data set (v2.0, v2.1, v3.0)",
@@ -54,6 +57,7 @@ FORMATS: dict[str, Format] = {
         f"{_ROOM}.lerobot:LeRobotRecording",
         {BESIDE: f"{_ROOM}.lerobot_writer:compose_beside", COPY: f"{_ROOM}.lerobot_writer:compose_copy"},
         {BESIDE: ".parquet", COPY: ""},
+        f"{_ROOM}.lerobot_writer:check_copy",
     ),
     "robomimic": Format(
         "a robomimic data set (HDF5)",
@@ -61,6 +65,7 @@ FORMATS: dict[str, Format] = {
         f"{_ROOM}.robomimic:RobomimicRecording",
         {BESIDE: f"{_ROOM}.robomimic_writer:compose_beside", COPY: f"{_ROOM}.robomimic_writer:compose_copy"},
         {BESIDE: ".hdf5", COPY: ".hdf5"},
+        f"{_ROOM}.robomimic_writer:check_copy",
     ),
 }
 

@@ -23,21 +23,26 @@ from spatialvlm_ros.rewards.recordings.transitions import Rows, rows_of
 GROUP = "spatialvlm"
 
 
+def check_copy(recording: RobomimicRecording) -> None:
+    """Raise `SourceError` for a file that already has rewards of ours."""
+    with opened(recording.path) as file:
+        taken = [e.name for e in recording.episodes() if GROUP in file["data"][e.name]]
+    if taken:
+        raise SourceError(f"{recording.path} already has rewards of ours", taken[0], "Annotate the original instead.")
+
+
 def compose_copy(
     recording: RobomimicRecording, annotations_of: AnnotationsOf, provenance: Provenance, target: Path
 ) -> None:
     """The whole file with a group ``data/demo_k/spatialvlm`` in each episode.
 
     Raises:
-        SourceError: the file cannot be copied, or has such groups already.
+        SourceError: the file is damaged.
     """
     shutil.copyfile(recording.path, target)
     with opened(target, "r+") as file:
         for episode in recording.episodes():
-            demo = file["data"][episode.name]
-            if GROUP in demo:
-                raise SourceError(f"{recording.path} already has rewards of ours", demo.name, "Annotate the original.")
-            _write_rows(demo.create_group(GROUP), episode, annotations_of)
+            _write_rows(file["data"][episode.name].create_group(GROUP), episode, annotations_of)
         file["data"].attrs[f"{GROUP}_reward"] = json.dumps(provenance.as_dict(), sort_keys=True)
 
 

@@ -1,0 +1,160 @@
+"""A run that is killed at any moment goes on where it was, and ends in the same bytes."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ruler import episode
+from samples import write_bag, write_lerobot_v21, write_lerobot_v30, write_robomimic
+
+from spatialvlm_ros.errors import DatasetError
+
+HARNESS = Path(__file__).parent / "helpers" / "killed_run.py"
+EPISODES = [episode(np.arange(40, 17, -1.0)), episode(np.arange(12, 22, 1.0))]
+WRITERS = {
+    "lerobot v2.1": lambda path: write_lerobot_v21(path / "set", EPISODES),
+    "lerobot v3.0": lambda path: write_lerobot_v30(path / "set", EPISODES),
+    "robomimic": lambda path: write_robomimic(path / "demo.hdf5", EPISODES),
+    "bag": lambda path: write_bag(path / "bag", EPISODES[0]),
+}
+
+
+def start(path, place="copy", moment="-", seconds=0.0):
+    command = [sys.executable, str(HARNESS), str(path), place, moment, str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finished(path, **options):
+    """Pictures that a run to its end had to look at."""
+    process = start(path, **options)
+    out, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error[-2000:]
+    return int(out.split()[-1])
+
+
+def contents(folder, but=()):
+    """Relative path -> bytes of everything in a folder that is not of the report."""
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file())
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files if p.relative_to(folder).parts[0] not in but}
+
+
+def kill_after(path, pictures, **options):
+    """Kill a run with SIGKILL as soon as so many pictures are measured."""
+    process = start(path, seconds=0.15, **options)
+    deadline = time.monotonic() + 100
+    while _measured(path.parent) < pictures:
+        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()[-2000:]
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+
+
+def _measured(folder):
+    journals = folder.glob("report/episodes/*/measured.jsonl")
+    return sum(max(len(p.read_bytes().splitlines()) - 1, 0) for p in journals)
+
+
+@pytest.fixture(scope="module", params=list(WRITERS))
+def uninterrupted(request, tmp_path_factory):
+    """(how to write it, what comes out, the pictures it looked at)."""
+    folder = tmp_path_factory.mktemp("whole")
+    looked = finished(WRITERS[request.param](folder))
+    return WRITERS[request.param], contents(folder, but=("report",)), looked
+
+
+def test_killed_between_batches(uninterrupted, tmp_path):
+    write, expected, all_pictures = uninterrupted
+    path = write(tmp_path)
+    original = contents(path) if path.is_dir() else path.read_bytes()
+    kill_after(path, 8)
+    assert not any("rewards" in p.name for p in tmp_path.iterdir())
+    looked = finished(path)
+    assert 0 < looked <= all_pictures - 8
+    assert contents(tmp_path, but=("report",)) == expected
+    assert (contents(path) if path.is_dir() else path.read_bytes()) == original
+
+
+@pytest.mark.parametrize("moment", ["composed", "renamed"])
+def test_killed_while_the_result_is_written(uninterrupted, tmp_path, moment):
+    write, expected, _ = uninterrupted
+    path = write(tmp_path)
+    process = start(path, moment=moment)
+    process.communicate(timeout=120)
+    assert process.returncode == -9
+    assert any("rewards" in p.name and not p.name.startswith(".") for p in tmp_path.iterdir()) == (moment == "renamed")
+    assert finished(path) == 0
+    assert contents(tmp_path, but=("report",)) == expected
+
+
+def test_killed_three_times(tmp_path):
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    finished(WRITERS["lerobot v3.0"](whole))
+    again = tmp_path / "again"
+    again.mkdir()
+    path = WRITERS["lerobot v3.0"](again)
+    for pictures in (4, 16, 27):
+        kill_after(path, pictures)
+    assert finished(path) <= 33 - 24
+    assert contents(again, but=("report",)) == contents(whole, but=("report",))
+
+
+def test_half_a_batch_is_measured_again(annotated, tmp_path):
+    """A kill can leave whole lines of half a batch, or half a line."""
+    path = WRITERS["robomimic"](tmp_path)
+    first = annotated(path)
+    journal = first.writer.folder / "episodes/000000/measured.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    for rest in (b"".join(lines[: 1 + 8 + 2]), b"".join(lines[: 1 + 8]) + lines[9][:30], lines[0][:20], b""):
+        (first.writer.folder / "episodes/000000/annotations.npz").unlink()
+        journal.write_bytes(rest)
+        again = annotated(path)
+        assert journal.read_bytes() == b"".join(lines)
+        assert again.model.looked == (23 - 8 if len(rest) > 100 else 23)
+        assert np.array_equal(again.kept().reward, first.kept().reward)
+
+
+def test_a_finished_run_is_not_run_again(annotated, tmp_path):
+    path = WRITERS["bag"](tmp_path)
+    first = annotated(path)
+    (written,) = first.target.glob("*.mcap")
+    before = written.stat().st_mtime_ns
+    again = annotated(path)
+    assert again.model.looked == 0 and written.stat().st_mtime_ns == before
+    assert again.outcome.valid == first.outcome.valid == 23
+
+
+def test_other_settings_do_not_mix(annotated, tmp_path):
+    path = WRITERS["robomimic"](tmp_path)
+    annotated(path)
+    with pytest.raises(DatasetError, match="other settings: end"):
+        annotated(path, end="terminated")
+
+
+def test_a_changed_recording_is_another_one(annotated, tmp_path):
+    path = WRITERS["robomimic"](tmp_path)
+    annotated(path)
+    path.unlink()
+    write_robomimic(path, [*EPISODES, EPISODES[0]])
+    with pytest.raises(DatasetError, match="fingerprint"):
+        annotated(path)
+
+
+def test_what_is_there_already_is_not_overwritten(annotated, tmp_path):
+    path = WRITERS["robomimic"](tmp_path)
+    other = tmp_path / "demo_rewards.hdf5"
+    other.write_text("mine")
+    with pytest.raises(DatasetError, match="something already"):
+        annotated(path)
+    assert other.read_text() == "mine"
+
+
+def test_a_folder_with_other_things_is_no_report(annotated, tmp_path):
+    path = WRITERS["robomimic"](tmp_path)
+    (tmp_path / "demo_rewards.hdf5_report").mkdir()
+    (tmp_path / "demo_rewards.hdf5_report/letter.txt").write_text("mine")
+    with pytest.raises(DatasetError, match="something else"):
+        annotated(path)
