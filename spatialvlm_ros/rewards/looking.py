@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialvlm_ros.errors import ModelError, SpatialVLMError
 from spatialvlm_ros.models.estimate import Estimate, Reason
 from spatialvlm_ros.models.gathering import RobotKnowledge
 from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.models.view import View
 from spatialvlm_ros.scenes.observation import Observation
 
 if TYPE_CHECKING:
     from spatialvlm_ros.models.spatial_vlm import SpatialVLM
-    from spatialvlm_ros.models.view import View
 
 Float = NDArray[np.float64]
 KnownSizes = Mapping[str, Sequence[float]]
@@ -41,11 +42,26 @@ def look_at_all(model: SpatialVLM, sights: Sequence[Sight], known_sizes: KnownSi
     Raises:
         ObservationError, QueryError, ModelError: as `SpatialVLM.look`.
     """
+    sights = list(sights)
     if len(sights) == 1:
         return [model.look(sights[0].observation, known_sizes, sights[0].gripper)]
+    if all(sight.gripper is None for sight in sights):
+        return model.look_many([sight.observation for sight in sights], known_sizes)
+    # `look_many` knows the same of all pictures; each robot's hand is elsewhere.
     knowledge = [RobotKnowledge.of(known_sizes, sight.gripper) for sight in sights]
-    views = model.look_many([sight.observation for sight in sights], known_sizes)
-    return [view.knowing(known) for view, known in zip(views, knowledge, strict=True)]
+    encoded = _encoded(model, [sight.observation for sight in sights])
+    seen = zip(sights, knowledge, encoded, strict=True)
+    return [View(model.backend, model.calibration, sight.observation, known, one) for sight, known, one in seen]
+
+
+def _encoded(model: SpatialVLM, observations: list[Observation]) -> Sequence[Any]:
+    encode_many = getattr(model.backend, "encode_many", None)
+    try:
+        return [model.backend.encode(o) for o in observations] if encode_many is None else encode_many(observations)
+    except SpatialVLMError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{model.name} failed on a picture", str(error), "Try a smaller model or picture.") from error
 
 
 def not_measured(queries: Sequence[Query], reason: Reason, detail: str) -> list[Estimate]:

@@ -1,0 +1,1 @@
+"""How good rewards from pictures are, over simulated episodes whose truth is known."""
