@@ -29,6 +29,7 @@ from spatialvlm_ros.rewards.progress import Progress
 from spatialvlm_ros.rewards.shaping import KEPT, MOST_GROWTH, Discount, Shaping
 from spatialvlm_ros.rewards.task import RewardTask
 from spatialvlm_ros.rewards.templates import task_of
+from spatialvlm_ros.scenes.relations import RELATIONS
 from spatialvlm_ros.tracking.quantity_filter import FilterBank
 from spatialvlm_ros.tracking.settings import FilterSettings
 
@@ -64,7 +65,7 @@ class BatchRewardEngine:
         every: control steps from one frame to the next.
         unseen: what the learner does with frames that are not valid: "kept" or "dropped" (see `Discount`).
         ends_on_success: a success ends the episode, as if ``terminated`` were given.
-        filtered: filter the estimates over time with these settings; then each step needs stamps.
+        filtered: filter the lengths over time with these settings; then each step needs stamps.
         most_growth: see `Discount`.
 
     Raises:
@@ -206,9 +207,18 @@ class BatchRewardEngine:
         )
 
     def _filtered(self, bank: FilterBank, stamp_ns: int, estimates: Sequence[Estimate]) -> list[Estimate]:
-        """What was not measured in this frame stays so: a prediction is no measurement."""
-        smooth = bank.update(stamp_ns, estimates)
-        return [s.estimate if e.valid else e for e, s in zip(estimates, smooth, strict=True)]
+        """Lengths, smoothed. What was not measured in this frame stays so: a prediction is no measurement.
+
+        Predicates stay as they are: what holds them steady is the hysteresis of the phases, and averaged ones would
+        come to each phase half a second late.
+        """
+        lengths = [e for e in estimates if not RELATIONS[e.relation].predicate]
+        smooth = iter(bank.update(stamp_ns, lengths))
+        made = []
+        for estimate in estimates:
+            filtered = estimate if RELATIONS[estimate.relation].predicate else next(smooth).estimate
+            made.append(filtered if estimate.valid else estimate)
+        return made
 
     def _flags(self, given: ArrayLike) -> Bool:
         return np.broadcast_to(np.asarray(given, dtype=bool), (self._n,)).copy()
