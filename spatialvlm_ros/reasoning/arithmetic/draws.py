@@ -85,8 +85,7 @@ def draws_of(estimate: Estimate) -> Drawn:
     share = np.clip(estimate.shared_std / estimate.std, 0.0, 1.0) if estimate.std > 0 else 0.0
     common = _normal("scale of the view") * np.sign(estimate.value or 1.0)
     scores = share * common + np.sqrt(1 - share**2) * _normal(_key(estimate))
-    draws = _at_scores(estimate, scores)
-    return Drawn(draws if spec.signed else np.maximum(draws, 0.0), _POWERS[estimate.unit])
+    return Drawn(_at_scores(estimate, scores, spec.signed), _POWERS[estimate.unit])
 
 
 def positions_of(thing: LocatedObject) -> Float:
@@ -104,16 +103,27 @@ def _key(estimate: Estimate) -> str:
     return f"{estimate.relation.value}|{'|'.join(names)}"
 
 
-def _at_scores(estimate: Estimate, scores: Float) -> Float:
-    """Values at normal scores."""
+def _at_scores(estimate: Estimate, scores: Float, signed: bool) -> Float:
+    """Values at normal scores: of the calibrated quantiles, else Gaussian in metres, or in log metres where the
+    quantity cannot be negative."""
     quantiles = np.asarray(estimate.quantiles, dtype=np.float64)
-    if len(quantiles) != len(QUANTILE_LEVELS) or not np.isfinite(quantiles).all():
-        return estimate.value + max(estimate.std, 0.0) * scores
+    if len(quantiles) == len(QUANTILE_LEVELS) and np.isfinite(quantiles).all():
+        draws = _between_quantiles(quantiles, scores)
+        return draws if signed else np.maximum(draws, 0.0)
+    std = max(estimate.std, 0.0)
+    if signed or estimate.value <= 0:
+        draws = estimate.value + std * scores
+        return draws if signed else np.maximum(draws, 0.0)
+    return np.asarray(estimate.value * np.exp(np.sqrt(np.log1p((std / estimate.value) ** 2)) * scores))
+
+
+def _between_quantiles(quantiles: Float, scores: Float) -> Float:
+    """Linear in the scores, also beyond the outer quantiles."""
     at = _level_scores()
     inner = np.interp(scores, at, quantiles)
     below, above = np.minimum(scores - at[0], 0.0), np.maximum(scores - at[-1], 0.0)
     slopes = (quantiles[1] - quantiles[0]) / (at[1] - at[0]), (quantiles[-1] - quantiles[-2]) / (at[-1] - at[-2])
-    return inner + below * slopes[0] + above * slopes[1]
+    return np.asarray(inner + below * slopes[0] + above * slopes[1])
 
 
 def _level_scores() -> Float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -66,7 +67,9 @@ def _parsed(text: str) -> ast.expr:
         raise ExpressionError("the expression is too long", len(text), f"At most {MOST_CHARACTERS} characters.")
     plain = _LENGTH.sub(_in_metres, text.translate(_SIGNS)).strip()
     try:
-        tree = ast.parse(plain, mode="eval")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Python thinks of a language model's style
+            tree = ast.parse(plain, mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ExpressionError("the expression cannot be read", _shown(text), _ALLOWED) from error
     if sum(1 for _ in ast.walk(tree)) > MOST_PARTS:

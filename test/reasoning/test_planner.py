@@ -1,0 +1,186 @@
+"""Each form on a scene whose lengths can be read off a table, and what is said of errors."""
+
+from __future__ import annotations
+
+import pytest
+from noisy_friend import NoisyFriend
+from reasoning_scenes import table_scene
+
+from spatialvlm_ros.models.estimate import Reason, Source
+from spatialvlm_ros.reasoning.bench.exact_friend import ExactFriend
+from spatialvlm_ros.reasoning.planner.planner import Planner, known_forms, read_plan
+from spatialvlm_ros.reasoning.reasoner import Reasoner
+from spatialvlm_ros.reasoning.steps import StepKind
+from spatialvlm_ros.scenes.relations import Relation
+
+
+def solve(question, friend, **options):
+    return Reasoner(Planner(), friend, **options).solve(question)
+
+
+LABELLED = (
+    ("Which of the mug, the bowl and the lamp is nearest to the tray?", ("bowl",)),
+    ("Which is farthest from the mug: the bowl, the lamp or the tray?", ("lamp",)),
+    ("Which of the lamp, the bowl and the mug is nearest to the camera?", ("bowl",)),
+    ("Which is nearest, the can of beer or the mug?", ("mug",)),
+    ("Order the lamp, the mug and the tray by distance to the bowl.", ("tray", "mug", "lamp")),
+    ("Rank the lamp, the mug and the tray from farthest to nearest from the bowl.", ("lamp", "mug", "tray")),
+    ("Sort the mug, the lamp and the tray by height.", ("lamp", "mug", "tray")),
+    ("Sort the mug, the lamp and the tray by increasing height.", ("tray", "mug", "lamp")),
+    ("List the lamp, the bowl and the mug from left to right.", ("mug", "bowl", "lamp")),
+    ("List the lamp, the bowl and the mug from right to left.", ("lamp", "bowl", "mug")),
+    ("Order the tray, the can of beer and the bowl from front to back.", ("bowl", "tray", "can of beer")),
+    ("What kind of triangle do the mug, the bowl and the lamp form?", ("scalene",)),
+    ("What kind of triangle do the mug, the bowl and the can of beer form?", ("isosceles",)),
+    ("Is the bowl between the mug and the lamp?", ("yes",)),
+    ("Is the tray between the mug and the lamp?", ("no",)),
+    ("Does the can of beer fit between the mug and the bowl?", ("yes",)),
+    ("Is the tray too wide to go between the mug and the bowl?", ("yes",)),
+    ("Can a robot that is 0.2 m wide pass between the mug and the bowl?", ("yes",)),
+    ("Can a 40 cm wide robot pass between the mug and the bowl?", ("no",)),
+    ("Can an arm with a reach of 0.5 m get to the mug from the bowl?", ("yes",)),
+    ("Is the lamp out of reach for an arm of 0.5 m at the bowl?", ("yes",)),
+    ("Is the lamp farther than 0.5 m from the bowl?", ("yes",)),
+    ("Can I reach the mug with an arm of 1 m?", ("no",)),
+    ("Which is taller, the mug or the lamp, and by how much?", ("lamp",)),
+    ("Which is the shortest: the mug, the lamp or the tray?", ("tray",)),
+    ("Which is wider, the mug or the tray, and by how much?", ("tray",)),
+    ("Which is the biggest of the mug, the bowl and the can of beer?", ("bowl",)),
+    ("Is the lamp taller than 40 cm?", ("yes",)),
+    ("Which is closer to the lamp, the bowl or the mug, and by how much?", ("bowl",)),
+    ("Which two of the mug, the bowl, the lamp and the tray are closest together?", ("bowl", "tray")),
+    ("Which two of the mug, the bowl, the lamp and the tray are farthest apart?", ("mug", "lamp")),
+    ("Are the bowl and the tray closer together than the mug and the lamp?", ("yes",)),
+    ("Are the bowl and the tray farther apart than the mug and the lamp?", ("no",)),
+    ("How many of the mug, the tray and the lamp are within 0.5 m of the bowl?", ("2",)),
+    ("Where is the lamp relative to the mug?", ("right",)),
+    ("Where is the can of beer relative to the mug?", ("behind",)),
+    ("Is the mug left of the bowl?", ("yes",)),
+)
+
+
+@pytest.mark.parametrize(("question", "labels"), LABELLED, ids=[q for q, _ in LABELLED])
+def test_what_is_decided(friend, question, labels):
+    solution = solve(question, friend)
+    assert solution.valid and solution.conclusion.labels == labels, solution
+    assert solution.conclusion.probability > 0.99 and solution.reason is Reason.OK
+
+
+NUMBERS = (
+    ("How long is the path from the mug via the bowl to the tray?", 0.4 + (0.3**2 + 0.025**2) ** 0.5, "m"),
+    (
+        "How far is it from the mug to the lamp and then to the bowl in total?",
+        (1.2**2 + 0.19**2) ** 0.5 + (0.8**2 + 0.21**2) ** 0.5,
+        "m",
+    ),
+    ("How tall would a stack of the mug, the bowl and the tray be?", 0.23, "m"),
+    (
+        "How many times as far from the bowl is the lamp as the mug?",
+        (0.8**2 + 0.21**2) ** 0.5 / (0.4**2 + 0.02**2) ** 0.5,
+        "",
+    ),
+    ("Which is taller, the mug or the lamp, and by how much?", 0.38, "m"),
+    ("How far is the mug from the bowl?", (0.4**2 + 0.02**2) ** 0.5, "m"),
+    ("How tall is the lamp?", 0.5, "m"),
+)
+
+
+@pytest.mark.parametrize(("question", "value", "unit"), NUMBERS, ids=[q for q, _, _ in NUMBERS])
+def test_what_is_measured(friend, question, value, unit):
+    end = solve(question, friend).conclusion
+    assert end.value == pytest.approx(value, rel=0.003) and end.unit == unit
+
+
+def test_the_trace_tells_how(friend):
+    solution = solve("Can a robot that is 0.2 m wide pass between the mug and the bowl?", friend)
+    assert [s.kind for s in solution.steps] == [StepKind.THINK, StepKind.MEASURE, StepKind.CALCULATE, StepKind.ANSWER]
+    assert [s.index for s in solution.steps] == [0, 1, 2, 3] and all(s.seconds >= 0 for s in solution.steps)
+    (measured,) = solution.steps[1].estimates
+    assert measured.relation is Relation.FREE_WIDTH and measured.value == pytest.approx(0.25)
+    assert measured.sources == {Source.GROUND_TRUTH}
+    assert solution.steps[2].tool_input == "m1 > 0.2 m" and "true" in solution.steps[2].tool_output
+    assert solution.steps[3].text == solution.text
+    assert solution.text.startswith("Yes: the passage between the mug and the bowl is 0.25 m wide")
+
+
+def test_errors_are_carried_to_the_answer(friend):
+    text = solve("How long is the path from the mug via the bowl to the tray?", NoisyFriend(friend, 0.1)).text
+    assert text.startswith("0.70 \u00b1 0.05 m")
+
+
+def test_errors_that_are_shared_do_not_blur_a_ratio(friend):
+    question = "How many times as far from the bowl is the lamp as the mug?"
+    own = solve(question, NoisyFriend(friend, 0.2)).conclusion
+    shared = solve(question, NoisyFriend(friend, 0.2, shared=0.2)).conclusion
+    assert own.std > 0.4 and shared.std < 1e-6
+
+
+def test_doubt_is_said(friend):
+    question = "Which is closer to the bowl, the mug or the tray?"  # 0.400 and 0.301 m
+    assert solve(question, NoisyFriend(friend, 0.05)).text.startswith("The tray: nearest to the bowl")
+    assert solve(question, NoisyFriend(friend, 0.25)).text.startswith("Probably the tray (")
+    tie = solve(question, NoisyFriend(friend, 1.5))
+    assert tie.text.startswith("Too close to tell: ") and "if anything, the tray" in tie.text
+    assert tie.valid and tie.conclusion.probability < 0.6
+
+
+def test_a_robot_is_told_how_sure_it_may_be(friend):
+    end = solve(
+        "Can a robot that is 0.24 m wide pass between the mug and the bowl?", NoisyFriend(friend, 0.2)
+    ).conclusion
+    assert 0.5 < end.probability < 0.65
+
+
+def test_an_input_without_a_value_is_a_refusal_with_its_reason(friend):
+    hidden = NoisyFriend(friend, missing=frozenset({"lamp"}))
+    solution = solve("Which of the mug and the lamp is nearest to the bowl?", hidden)
+    assert not solution.valid and solution.reason is Reason.NOT_VISIBLE and solution.text == ""
+    assert "lamp" in solution.detail and solution.steps[-1].kind is StepKind.MEASURE
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("Which of the mug and the vase is nearest to the bowl?", Reason.NOT_VISIBLE),
+        ("Is the vase between the mug and the bowl?", Reason.NOT_VISIBLE),
+        ("Is the twin between the mug and the bowl?", Reason.AMBIGUOUS),
+        ("How tall would a stack of the twin and the bowl be?", Reason.AMBIGUOUS),
+        ("What colour is the mug?", Reason.NOT_CONFIGURED),
+        ("Write a poem about the mug and the bowl.", Reason.NOT_CONFIGURED),
+        ("How heavy is the mug?", Reason.NOT_CONFIGURED),
+        ("Which of the mug, the bowl and the lamp is the most expensive?", Reason.NOT_CONFIGURED),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(question, reason):
+    solution = solve(question, ExactFriend(table_scene("twin", "twin")))
+    assert not solution.valid and solution.reason is reason and solution.detail
+
+
+def test_a_frame_that_is_not_known_is_a_refusal(friend):
+    from dataclasses import replace
+
+    from spatialvlm_ros.geometry.frames import CanonicalFrame
+
+    blind = ExactFriend(replace(friend.scene, frame=CanonicalFrame.unknown()))
+    assert solve("Which is taller, the mug or the lamp?", blind).reason is Reason.NO_FRAME
+    assert solve("Which is nearest to the mug: the bowl or the lamp?", blind).valid
+
+
+def test_every_form_reads_its_own_example():
+    for form in known_forms():
+        plan = read_plan(form.example)
+        assert plan is not None and plan.form == form.name, form.example
+
+
+def test_no_form_reads_the_wordings_file():
+    """The planner does not know the benchmark: not its data, not its code."""
+    import sys
+
+    before = set(sys.modules)
+    import spatialvlm_ros.reasoning.planner.planner as module
+
+    sources = [module.__file__, *(sys.modules[f.read.__module__].__file__ for f in known_forms())]
+    for source in sources:
+        text = open(source, encoding="utf-8").read()
+        assert "bench" not in text and ".yaml" not in text, source
+    assert not {m for m in set(sys.modules) - before if m.startswith("spatialvlm_ros.reasoning.bench")}
