@@ -93,7 +93,8 @@ class SpatialReward(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     ``info`` of `reset` and `step` holds "spatial_reward" (the `RewardFrame`), "potential" (NaN where it is not known),
     "base" (the part of the reward that is not shaping), "steps" and "env_reward" (that of the environment itself), so
-    that `check_reward` can check the wrapped environment.
+    that `check_reward` can check the wrapped environment. (Gymnasium's own checker takes two NaN for different numbers:
+    let it check with ``every=1`` and a start that can be seen.)
 
     Args:
         env: one of the package's robot environments, or any other with ``observe`` or ``camera``.
