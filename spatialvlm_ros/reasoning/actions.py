@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spatialvlm_ros.errors import QueryError, RelationError
-from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.models.query import Query, checked_object
 from spatialvlm_ros.reasoning.faults import ExpressionError
 from spatialvlm_ros.reasoning.texts import estimate_words, plain
 from spatialvlm_ros.reasoning.toolbox import Toolbox, drawn_words, located_words
@@ -58,7 +58,7 @@ def _measure(tools: Toolbox, given: Mapping[str, str]) -> Running:
 
 def _locate(tools: Toolbox, given: Mapping[str, str]) -> Running:
     try:
-        (thing,) = yield from tools.locate([given["name"]])
+        (thing,) = yield from tools.locate([str(checked_object(given["name"]))])
     except QueryError as error:
         return f"not located: {plain(error, 200)}"
     return located_words(thing)

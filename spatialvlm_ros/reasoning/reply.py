@@ -71,9 +71,10 @@ def read_reply(reply: ChatReply, calls_tools: bool) -> Move:
     move = _lines(text)
     if move is not None:
         return move
-    if calls_tools and text and not _is_markup(text):
-        return Move(answer=plain(text, 4 * _MOST_ARGUMENT))
-    raise ReplyError("the reply names no tool and gives no answer", plain(text, 80), _form_wanted(calls_tools))
+    said = plain(text, 4 * _MOST_ARGUMENT)
+    if calls_tools and said and not _is_markup(text):
+        return Move(answer=said)
+    raise ReplyError("the reply names no tool and gives no answer", said[:80], _form_wanted(calls_tools))
 
 
 def _form_wanted(calls_tools: bool) -> str:
