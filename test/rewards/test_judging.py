@@ -1,0 +1,223 @@
+"""The judge of rewards on episodes whose numbers can be worked out by hand, and once on a real one."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from rewarding import REACH, gaps
+
+from spatialvlm_ros.errors import ConfigError, DatasetError
+from spatialvlm_ros.rewards.judging.episodes import Curve, EpisodeCurves, curve, read_curves, write_curves
+from spatialvlm_ros.rewards.judging.metrics import (
+    false_progress,
+    interval_coverage,
+    mean_over_episodes,
+    near_contact,
+    spearman,
+    success_auc,
+)
+from spatialvlm_ros.rewards.judging.score import score
+from spatialvlm_ros.rewards.judging.settings import Case, JudgeSettings
+
+NAN = float("nan")
+
+
+def made(potential, low=None, high=None, gap=None) -> Curve:
+    values = np.array(potential, dtype=float)
+    fill = [
+        values if given is None else np.array(given, dtype=float) for given in (low, high, gap if gap else [0.5] * 99)
+    ]
+    return Curve(values, fill[0], fill[1], fill[2][: len(values)])
+
+
+def episode(outcome: str, true: Curve, seed: int = 0, **estimated: Curve) -> EpisodeCurves:
+    n = len(true.potential)
+    done = np.zeros(n, dtype=bool)
+    done[-1] = outcome == "success"
+    return EpisodeCurves(Case("pick", outcome, seed), "Pick up the apple.", np.arange(n) / 5, done, true, estimated)
+
+
+# ---- the numbers ----
+
+
+def test_rank_correlation():
+    truth = np.array([0.1, 0.2, 0.4, 0.8])
+    assert spearman(truth**3, truth) == pytest.approx(1.0)
+    assert spearman(-truth, truth) == pytest.approx(-1.0)
+    assert spearman(np.array([0.2, 0.1, 0.4, 0.8]), truth) == pytest.approx(1 - 6 * 2 / (4 * 15))
+    assert spearman(np.full(4, 0.3), truth) == 0.0
+    assert np.isnan(spearman(truth, np.full(4, 0.3)))
+
+
+def test_success_auc_is_the_chance_of_the_right_order():
+    score_of = np.array([0.9, 0.4, 0.5, 0.4])
+    assert success_auc(score_of, np.array([True, True, False, False])) == pytest.approx((2 + 0 + 0.5) / 4)
+    assert np.isnan(success_auc(score_of, np.ones(4, dtype=bool)))
+
+
+def test_false_progress_is_what_was_never_reached():
+    true = np.array([0.1, 0.5, 0.2, 0.2])
+    assert false_progress(true, true) == 0.0
+    assert false_progress(np.array([0.3, 0.4, 0.5, 0.6]), true) == pytest.approx(0.2)
+    assert false_progress(np.array([0.0, 0.4, 0.45, 0.9]), true) == pytest.approx(0.4)
+
+
+def test_coverage_counts_answered_frames_alone():
+    low, high = np.array([0.0, NAN, 0.4, 0.0]), np.array([0.2, NAN, 0.6, 0.1])
+    assert interval_coverage(low, high, np.array([0.1, 0.1, 0.4, 0.2])) == pytest.approx(2 / 3)
+    assert np.isnan(interval_coverage(low[1:2], high[1:2], np.zeros(1)))
+
+
+def test_means_over_episodes_leave_unknown_ones_out():
+    mean = mean_over_episodes(np.array([0.2, NAN, 0.6]))
+    assert (mean.value, mean.n) == (pytest.approx(0.4), 2) and 0.2 <= mean.low <= mean.value <= mean.high <= 0.6
+
+
+def test_near_contact_weights_every_centimetre_alike():
+    middles = (np.arange(10) + 0.5) / 100
+    true = np.concatenate([middles, np.full(90, 0.005), [0.101, 0.3]])  # most frames are in the first centimetre
+    said = np.concatenate([0.03 + 0.5 * middles, np.full(90, 0.0325), [9.0, 9.0]])
+    near = near_contact(true, said)
+    assert near.frames.tolist() == [91] + [1] * 9
+    assert near.slope == pytest.approx(0.5)
+    assert near.error_m == pytest.approx(np.abs(0.03 - 0.5 * middles).mean())
+    assert near.constant_error_m == pytest.approx(0.025)
+    assert near.answered.value == 1.0
+
+
+def test_near_contact_of_a_constant_and_of_refusals():
+    true = np.linspace(0.001, 0.099, 50)
+    constant = near_contact(true, np.full(50, 0.05))
+    assert constant.slope == pytest.approx(0.0) and constant.error_m == pytest.approx(constant.constant_error_m)
+    half = near_contact(true, np.where(np.arange(50) % 2, true, NAN))
+    assert half.answered.value == 0.5 and half.error_m == 0.0 and half.slope == pytest.approx(1.0)
+    none = near_contact(true, np.full(50, NAN))
+    assert none.answered.value == 0.0 and np.isnan(none.error_m) and np.isnan(none.slope)
+
+
+# ---- episodes ----
+
+
+def test_a_curve_follows_from_the_estimates_of_each_frame():
+    found = curve(REACH, gaps([0.1, None, 0.3]))
+    np.testing.assert_allclose(found.potential, [0.5, NAN, 0.25])
+    np.testing.assert_allclose(found.gap, [0.1, NAN, 0.3])
+    assert found.answered.tolist() == [True, False, True]
+    np.testing.assert_allclose(found.held, [0.5, 0.5, 0.25])
+
+
+def test_before_the_first_answer_nothing_is_held():
+    assert made([NAN, NAN, 0.4, NAN]).held.tolist() == [0.0, 0.0, 0.4, 0.4]
+
+
+def judged_episodes() -> list[EpisodeCurves]:
+    """Two successes that rise and two failures that rise and fall, which the estimate sees and time does not."""
+    rise, fall = [0.1, 0.3, 0.6, 0.9], [0.1, 0.5, 0.4, 0.2]
+    return [
+        episode("success", made(rise), 0, rgb=made(rise)),
+        episode("success", made(rise), 1, rgb=made([0.1, 0.2, NAN, 0.7], [0, 0, NAN, 0], [0.1, 0.2, NAN, 1])),
+        episode("miss", made(fall), 0, rgb=made(fall)),
+        episode("drop", made(fall), 0, rgb=made([0.1, 0.8, 0.4, 0.3])),
+    ]
+
+
+def test_the_score_of_episodes_that_can_be_worked_out():
+    result = json.loads(json.dumps(score(judged_episodes())))
+    rgb = result["judged"]["rgb"]
+    assert (result["episodes"], result["frames"]) == (4, 16)
+    assert result["by outcome"] == {"pick, success": 2, "pick, miss": 1, "pick, drop": 1}
+    assert rgb["success auc"] == 1.0
+    assert rgb["spearman"]["value"] == pytest.approx(1.0)
+    # Held ranks of the second success: 1, 2.5, 2.5, 4 beside 1, 2, 3, 4.
+    assert rgb["spearman by outcome"]["success"]["value"] == pytest.approx((1 + 4.5 / np.sqrt(4.5 * 5)) / 2, abs=1e-5)
+    # Time's ranks beside 1, 4, 3, 2: sum of squares 8, so 1 - 6 * 8 / 60.
+    assert rgb["ahead of the time index on failures"]["value"] == pytest.approx(1.0 - 0.2)
+    assert rgb["beats the time index on failures"] == {**rgb["beats the time index on failures"], "value": 1.0, "n": 2}
+    assert rgb["false progress on failures"]["value"] == pytest.approx((0.0 + 0.3) / 2)
+    assert rgb["abstained"]["value"] == pytest.approx(0.25 / 4)
+    # All frames of three episodes but the differing ones of the fourth, and 2 of the 3 answered ones of the second.
+    assert rgb["coverage of the 90% interval"]["value"] == pytest.approx((1 + 2 / 3 + 1 + 0.5) / 4, abs=1e-5)
+
+
+def test_the_baselines_are_judged_by_the_same_rules():
+    judged = score(judged_episodes())["judged"]
+    assert judged["true state"]["spearman"]["value"] == pytest.approx(1.0)
+    assert judged["true state"]["false progress on failures"]["value"] == 0.0
+    assert judged["time index"]["ahead of the time index on failures"]["value"] == 0.0
+    assert judged["time index"]["beats the time index on failures"]["value"] == 0.0
+    assert judged["time index"]["success auc"] == 0.5
+    assert judged["sparse success"]["success auc"] == 1.0
+    assert judged["sparse success"]["spearman by outcome"]["miss"]["value"] == 0.0
+
+
+def test_no_episodes_have_no_numbers():
+    result = score([])
+    assert result["episodes"] == 0 and result["judged"]["true state"]["success auc"] is None
+
+
+# ---- files and settings ----
+
+
+def test_an_episode_comes_back_from_its_file(tmp_path):
+    path, wanted = tmp_path / "a" / "one.json", judged_episodes()[1]
+    write_curves(path, wanted, {"model": "m", "every": 1})
+    found = read_curves(path, {"model": "m", "every": 1})
+    assert found.case == wanted.case and found.done.tolist() == wanted.done.tolist()
+    np.testing.assert_allclose(found.estimated["rgb"].potential, wanted.estimated["rgb"].potential)
+    np.testing.assert_allclose(found.true.high, wanted.true.high)
+    with pytest.raises(DatasetError, match="another model"):
+        read_curves(path, {"model": "other", "every": 1})
+    path.write_text(path.read_text()[:40])
+    with pytest.raises(DatasetError, match="damaged"):
+        read_curves(path, {"model": "m", "every": 1})
+
+
+def test_any_part_of_a_run_is_balanced():
+    cases = list(JudgeSettings(tasks=("reach", "pick"), episodes=3, first_seed=7).cases())
+    assert len(cases) == len(set(cases)) == 3 * (4 + 5)
+    assert {c.seed for c in cases[:9]} == {7} and len({(c.task, c.outcome) for c in cases[:9]}) == 9
+    assert not any(c.task == "reach" and c.outcome == "drop" for c in cases)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"tasks": ("fly",)}, {"outcomes": ()}, {"sources": ("sonar",)}, {"episodes": 0}, {"every": 0}]
+)
+def test_settings_out_of_their_range_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        JudgeSettings(**wrong)
+
+
+def test_the_page_shows_every_source_and_baseline():
+    pytest.importorskip("matplotlib")
+    from spatialvlm_ros.rewards.judging.page import page_of
+
+    episodes = judged_episodes()
+    page = page_of({"model": "some <model>", **score(episodes)}, episodes)
+    assert page.count("<svg") == 3 and "some &lt;model&gt;" in page and not re.search(r"(src|href)=.http", page)
+    for name in ("rgb", "true state", "time index", "sparse success"):
+        assert f"<td>{name}</td>" in page
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_where_it_stopped(tmp_path):
+    pytest.importorskip("mujoco")
+    pytest.importorskip("torch")
+    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+    from spatialvlm_ros.rewards.judging.run import judge
+
+    model = SpatialVLM.from_pretrained("embedded")
+    settings = JudgeSettings(("reach",), ("stops_short",), 1, every=6, width=160, height=120)
+    (first,) = judge(model, tmp_path, settings)
+    (path,) = (tmp_path / "episodes").iterdir()
+    written = path.stat().st_mtime_ns
+    (again,) = judge(model, tmp_path, settings)
+    assert path.stat().st_mtime_ns == written
+    np.testing.assert_allclose(again.estimated["depth"].potential, first.estimated["depth"].potential, atol=1e-6)
+    gap = first.true.gap
+    np.testing.assert_allclose(first.true.potential, 0.1 / (0.1 + gap))  # the template reach
+    assert not first.succeeded and not first.done.any() and gap[-1] > 0.03
+    assert set(first.estimated) == {"rgb", "depth", "no picture"}
+    assert not first.estimated["no picture"].answered.any()
