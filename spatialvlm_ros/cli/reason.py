@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--llm", default="planner", help='who thinks: "planner", "openai:URL#model", a folder, a hub id'
     )
     parser.add_argument("--tool-calls", action="store_true", help="ask the language model in the tool-call form")
-    parser.add_argument("--max-steps", type=int, default=None)
+    parser.add_argument("--max-steps", type=int, default=None, help="of a chain of thought")
     parser.add_argument("--max-tokens", type=int, default=None, help="of the language model, over all its replies")
     parser.add_argument("--seconds", type=float, default=None, help="time for one question")
     parser.add_argument("--json", action="store_true", help="one JSON object with the answer and its steps")
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bench.add_argument("--split", default="new_scenes", help="of the rendered views")
     bench.add_argument("--give", default="", help="depth, up, camera_height: what the model gets beside the picture")
     bench.add_argument("--no-picture", action="store_true", help="the control: the model sees a grey nothing")
-    bench.add_argument("--seed", type=int, default=0)
+    bench.add_argument("--seed", type=int, default=0, help="of scenes and questions")
     bench.add_argument("--out", type=Path, default=None, help="folder for answers.jsonl and summary.json")
 
 

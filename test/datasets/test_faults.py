@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import dataset_helpers
 from dataset_helpers import SMALL, FaultyViews, digest
 
 import spatialvlm_ros
@@ -154,7 +155,7 @@ def test_a_real_limit_of_the_operating_system(tmp_path):
     path = tmp_path / "run.py"
     path.write_text(script)
     out = tmp_path / "out"
-    helpers = next(p for p in sys.path if p.endswith("helpers"))
+    helpers = str(Path(dataset_helpers.__file__).parent)
     environment = {**os.environ, "PYTHONPATH": str(Path(spatialvlm_ros.__path__[0]).parent)}
 
     def run(limit):

@@ -114,7 +114,7 @@ def wait_for(condition: object) -> None:
 def test_processes_are_interrupted_and_killed_only_if_they_do_not_end(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo_processes, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(demo_processes, "PATIENCE_S", 6.0)
     processes.start("polite", [sys.executable, "-c", POLITE])
     processes.start("stubborn", [sys.executable, "-c", STUBBORN])
     wait_for(lambda: all("ready" in processes.log_of(name) for name in ("polite", "stubborn")))
