@@ -38,6 +38,10 @@ PAYMENTS: dict[str, Callable[[RewardFrames, Float], tuple[Float, Float]]] = {
     ADD: lambda frames, own: (own + frames.shaping, own),
     INFO: lambda frames, own: (own, frames.base),
 }
+_ARGUMENTS = (
+    *("task", "model", "gamma", "camera", "every", "mode", "render", "observe"),
+    *("use", "unseen", "ends_on_success", "depth", "known_sizes", "truth"),
+)
 _NOT_DUE = "This control step is not measured (every)."
 
 
@@ -88,7 +92,7 @@ class _Account:
         return frames, paid, {"potential": potential, "base": base, "steps": frames.steps, "env_reward": own}
 
 
-class SpatialReward(gymnasium.Wrapper[Any, Any, Any, Any]):
+class SpatialReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
     """An environment whose reward comes from pictures.
 
     ``info`` of `reset` and `step` holds "spatial_reward" (the `RewardFrame`), "potential" (NaN where it is not known),
@@ -137,6 +141,9 @@ class SpatialReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         known_sizes: KnownSizes | None = None,
         truth: bool = False,
     ) -> None:
+        # Gymnasium makes an environment anew from these (`gymnasium.make(env.spec)`); a model is not copied.
+        given: dict[str, Any] = {name: value for name, value in locals().items() if name in _ARGUMENTS}
+        gymnasium.utils.RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **given)
         super().__init__(env)
         eye = eye_of(
             OneEnv(env),
