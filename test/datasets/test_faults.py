@@ -10,8 +10,8 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
 import dataset_helpers
+import pytest
 from dataset_helpers import SMALL, FaultyViews, digest
 
 import spatialvlm_ros
