@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
+import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,3 +178,10 @@ def test_what_is_wrong_is_said_with_its_place(old, new, expected):
 def test_what_is_no_task_is_refused(given, expected):
     with pytest.raises(ConfigError, match=expected):
         task_of(given)
+
+
+def test_the_examples_of_the_documentation_are_tasks():
+    page = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"(?:^    .*\n)+", page, flags=re.M)
+    tasks = [parse_task(textwrap.dedent(b)) for b in blocks if b.startswith(("    name:", "    template:"))]
+    assert [task.name for task in tasks] == ["apple_into_bowl", "pick_orange_tea_bottle"]
