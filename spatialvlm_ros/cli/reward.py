@@ -43,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     annotate.add_argument("--model", default="embedded", help='"embedded", a folder, a hub id, or "openai:URL#model"')
     annotate.add_argument("--batch", type=int, default=16, help="pictures that the model looks at together")
     annotate.add_argument("--known-size", action="append", default=[], metavar="NAME=W,D,H", help="metres; repeatable")
+    annotate.add_argument(
+        "--gripper-frame", default=None, metavar="FRAME", help="frame at the tool centre point, for bags with /tf"
+    )
     _add_camera(annotate)
     _add_learner(annotate)
     annotate.add_argument("--no-pages", action="store_true", help="no episode pages (they need matplotlib)")
@@ -80,7 +83,7 @@ def _annotate(args: argparse.Namespace) -> int:
     from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
     from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
 
-    recording = open_recording(args.recording, args.view, args.hfov, args.camera)
+    recording = open_recording(args.recording, args.view, args.hfov, args.camera, args.gripper_frame)
     tasks = _tasks(args, recording)
     target = args.out or output_path(recording, args.into)
     sizes = dict(_known_size(text) for text in args.known_size)
@@ -141,6 +144,7 @@ def _provenance(
         "end": args.end,
         "batch": args.batch,
         "intrinsics": recording.intrinsics.source,
+        "gripper_frame": args.gripper_frame,
         "model_fingerprint": fingerprint,
         "known_sizes": sorted(args.known_size),
         "version": __version__,

@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from spatialvlm_ros.errors import ConfigError, DatasetError, ModelError, ObservationError, SourceError
+from spatialvlm_ros.errors import ConfigError, DatasetError, ModelError, ObservationError, SourceError, SpatialVLMError
 from spatialvlm_ros.models.estimate import Estimate, Reason
 from spatialvlm_ros.models.query import Query
-from spatialvlm_ros.models.view import View
 from spatialvlm_ros.rewards.frames import RewardFrame, RewardTerm
+from spatialvlm_ros.rewards.looking import Sight, look_at_all, not_measured
 from spatialvlm_ros.rewards.recordings.episode import (
     AnnotationWriter,
     EpisodeAnnotations,
@@ -26,7 +26,9 @@ from spatialvlm_ros.rewards.recordings.episode import (
     Recording,
 )
 from spatialvlm_ros.rewards.recordings.journal import Measured
-from spatialvlm_ros.scenes.observation import Observation
+
+if TYPE_CHECKING:
+    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 
 _log = logging.getLogger(__name__)
 
@@ -56,14 +58,6 @@ class Engine(Protocol):
         ...
 
 
-class Looker(Protocol):
-    """A model that looks at many pictures at once (`models.spatial_vlm.SpatialVLM`)."""
-
-    def look_many(self, observations: Sequence[Observation], known_sizes: KnownSizes | None = None) -> list[View]:
-        """One view of each picture."""
-        ...
-
-
 EngineFactory = Callable[[EpisodeInfo], Engine]
 
 
@@ -85,14 +79,14 @@ class Outcome:
     refused: Counter[str] = field(default_factory=Counter)
     unreadable: dict[str, int] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
-    failed: dict[str, Exception] = field(default_factory=dict)
+    failed: dict[str, SpatialVLMError] = field(default_factory=dict)
 
 
 def annotate(
     recording: Recording,
     writer: AnnotationWriter,
     engine_factory: EngineFactory,
-    model: Looker,
+    model: SpatialVLM,
     batch: int = 16,
     end: str = TRUNCATED,
     known_sizes: KnownSizes | None = None,
@@ -147,9 +141,8 @@ def annotate(
 def _nothing(recording: Recording, outcome: Outcome) -> SourceError:
     if outcome.failed:
         name, error = next(iter(outcome.failed.items()))
-        return SourceError(
-            f"no episode of {recording.path} can be read", f"{name}: {error}", "The original is as it was."
-        )
+        fault = f"no episode of {recording.path} can be read; {name}: {error.fault}"
+        return SourceError(fault, error.value, f"{error.remedy} The original is as it was.".strip())
     names = outcome.empty or "no episodes at all"
     return SourceError(f"{recording.path} has no pictures to judge", names, "Its episodes are empty.")
 
@@ -171,7 +164,7 @@ class _Run:
 
     recording: Recording
     writer: AnnotationWriter
-    model: Looker
+    model: SpatialVLM
     batch: int
     end: str
     known_sizes: KnownSizes | None
@@ -194,7 +187,7 @@ class _Run:
                 f"{episode.name} has {episode.frames} pictures, and so many came", len(judged), "It changed meanwhile."
             )
         if len(judged) == episode.steps:  # the picture after the last action is not there, but its reward is wanted
-            unseen = _refused(engine.queries(), Reason.TIMEOUT, _NOT_RECORDED)
+            unseen = not_measured(engine.queries(), Reason.TIMEOUT, _NOT_RECORDED)
             judged.append(self._step(engine, unseen, stamps[-1], True))
             stamps.append(stamps[-1])
         annotations = _as_arrays(stamps, judged)
@@ -220,40 +213,31 @@ class _Run:
 
     def _look(self, frames: Sequence[Frame], queries: Sequence[Query]) -> list[list[Estimate]]:
         """The estimates of each frame; refused ones where there is no picture or the model fails."""
-        seen = [frame.observation for frame in frames if frame.observation is not None]
-        views = iter(self._views(seen))
+        sights = [Sight(f.observation, f.gripper) for f in frames if f.observation is not None]
+        views = iter(self._views(sights))
         result = []
         for frame in frames:
             if frame.observation is None:
-                result.append(_refused(queries, frame.reason, f"{_UNREADABLE}: {frame.detail}"))
+                result.append(not_measured(queries, frame.reason, f"{_UNREADABLE}: {frame.detail}"))
                 continue
             view = next(views)
-            result.append(_refused(queries, *view) if isinstance(view, tuple) else view.measure_many(queries))
+            failed = isinstance(view, SpatialVLMError)
+            result.append(
+                not_measured(queries, Reason.MODEL_ERROR, str(view)) if failed else view.measure_many(queries)
+            )
         return result
 
-    def _views(self, observations: Sequence[Observation]) -> Sequence[View | tuple[Reason, str]]:
-        if not observations:
+    def _views(self, sights: Sequence[Sight]) -> list[Any]:
+        """A view of each, or the error that the model raised."""
+        if not sights:
             return []
         try:
-            return self.model.look_many(observations, self.known_sizes)
+            return list(look_at_all(self.model, sights, self.known_sizes))
         except (ModelError, ObservationError) as error:
+            if len(sights) == 1:
+                return [error]
             _log.debug("a batch failed, its pictures one by one: %s", error)
-        views: list[View | tuple[Reason, str]] = []
-        for observation in observations:  # one bad picture fails its batch, not the others
-            try:
-                views.append(self.model.look_many([observation], self.known_sizes)[0])
-            except (ModelError, ObservationError) as error:
-                views.append((Reason.MODEL_ERROR, str(error)))
-        return views
-
-
-def _refused(queries: Sequence[Query], reason: Reason, detail: str) -> list[Estimate]:
-    return [
-        Estimate.invalid(
-            q.kind, str(q.subject), "" if q.reference is None else str(q.reference), reason, q.unit, detail
-        )
-        for q in queries
-    ]
+        return [view for sight in sights for view in self._views([sight])]  # one bad picture fails no others
 
 
 def _as_arrays(stamps: Sequence[int], judged: Sequence[RewardFrame]) -> EpisodeAnnotations:

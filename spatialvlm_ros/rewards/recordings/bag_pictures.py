@@ -10,9 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spatialvlm_ros.bags.reader import BagReader, IndexedBag
 from spatialvlm_ros.datasets.sources.bag import BagCaptures
 from spatialvlm_ros.datasets.sources.bag_index import BagIndex
+from spatialvlm_ros.errors import ConfigError, TransformError
+
+Float = NDArray[np.float64]
 
 
 class KeptOpenBag(IndexedBag):
@@ -57,3 +63,20 @@ class SequentialPictures(BagCaptures):
         if isinstance(reader, IndexedBag):  # a damaged one is read in another way
             self.__dict__["_reader"] = KeptOpenBag(self.path)
         return index
+
+    def place_of(self, frame_name: str | None, number: int) -> Float | None:
+        """(3,) origin of a frame in the optical frame of a picture, metres; None where /tf does not tell it then.
+
+        Raises:
+            ConfigError: there is no such frame.
+        """
+        if frame_name is None:
+            return None
+        index = self._index
+        if frame_name not in index.transforms.frames():
+            raise ConfigError(f"/tf of {self.path} has no frame", frame_name, f"It has {index.transforms.frames()}.")
+        picture = index.frames[number]
+        try:
+            return index.transforms.lookup(picture.frame_id, frame_name, picture.stamp_ns).translation.copy()
+        except TransformError:
+            return None

@@ -1,11 +1,28 @@
-"""Which of a recording's cameras is meant."""
+"""How a recording is read: which of its cameras is meant, and what is known of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from spatialvlm_ros.errors import SourceError
+from spatialvlm_ros.rewards.recordings.intrinsics import Intrinsics
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a recording is read.
+
+    Attributes:
+        camera_name: topic, feature or observation with the pictures; may be left out where there is one camera.
+        intrinsics: where the camera model comes from.
+        gripper_frame: frame at the tool centre point, for recordings with /tf.
+    """
+
+    camera_name: str | None = None
+    intrinsics: Intrinsics = field(default_factory=Intrinsics)
+    gripper_frame: str | None = None
 
 
 def chosen_camera(cameras: Sequence[str], wanted: str | None, path: Path) -> str:

@@ -50,6 +50,7 @@ class Frame:
         index: from 0.
         stamp_ns: its time in nanoseconds.
         observation: None where the picture cannot be used; a damaged picture keeps its place.
+        gripper: (3,) tool centre point in the optical frame, metres, where the recording says it; else None.
         reason: why there is none; `Reason.OK` where there is one.
         detail: one sentence for people.
     """
@@ -57,6 +58,7 @@ class Frame:
     index: int
     stamp_ns: int
     observation: Observation | None
+    gripper: Float | None = None
     reason: Reason = Reason.OK
     detail: str = ""
 

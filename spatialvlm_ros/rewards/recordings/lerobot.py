@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.optional import require
-from spatialvlm_ros.rewards.recordings.cameras import chosen_camera
+from spatialvlm_ros.rewards.recordings.cameras import Reading, chosen_camera
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
-from spatialvlm_ros.rewards.recordings.intrinsics import Intrinsics
 from spatialvlm_ros.rewards.recordings.lerobot_metadata import (
     EXTRA,
     EpisodeEntry,
@@ -37,8 +36,7 @@ class LeRobotRecording:
 
     Args:
         path: folder that holds ``meta/info.json``.
-        camera_name: feature with the pictures, e.g. "observation.images.front"; may be left out where there is one.
-        intrinsics: the camera; these data sets do not hold it.
+        reading: which camera, e.g. "observation.images.front", and its model; these data sets do not hold it.
 
     Raises:
         SourceError: no LeRobot data set, a damaged one, or one without that camera.
@@ -46,12 +44,12 @@ class LeRobotRecording:
 
     format = FORMAT
 
-    def __init__(self, path: Path, camera_name: str | None, intrinsics: Intrinsics) -> None:
+    def __init__(self, path: Path, reading: Reading) -> None:
         self.path = path
         self.metadata = read_metadata(path)
         self.cameras = self.metadata.cameras()
-        self.camera_name = chosen_camera(self.cameras, camera_name, path)
-        self.intrinsics = intrinsics
+        self.camera_name = chosen_camera(self.cameras, reading.camera_name, path)
+        self.intrinsics = reading.intrinsics
         self._entries = {entry.number: entry for entry in self.metadata.entries}
 
     def episodes(self) -> Sequence[EpisodeInfo]:
@@ -68,7 +66,7 @@ class LeRobotRecording:
         for index, picture in enumerate(self._pictures(entry, seconds, start), start):
             stamp = round(float(seconds[index]) * 1e9)
             if picture is None:
-                yield Frame(index, stamp, None, Reason.MODEL_ERROR, "The picture is missing or damaged.")
+                yield Frame(index, stamp, None, None, Reason.MODEL_ERROR, "The picture is missing or damaged.")
                 continue
             camera = self.intrinsics.camera(picture.shape[1], picture.shape[0])
             yield Frame(index, stamp, Observation(picture, camera, stamp_ns=stamp, frame_id=self.camera_name))

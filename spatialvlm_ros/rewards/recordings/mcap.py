@@ -10,15 +10,14 @@ from pathlib import Path
 from spatialvlm_ros.bags import messages as types
 from spatialvlm_ros.bags.reader import open_bag
 from spatialvlm_ros.datasets.sources import captures as faults
-from spatialvlm_ros.datasets.sources.bag import BagCaptures
 from spatialvlm_ros.datasets.sources.bag_index import BagTopics, discover_topics
 from spatialvlm_ros.datasets.views import SkippedView
 from spatialvlm_ros.errors import ObservationError, SourceError
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.perception.capture import Capture
 from spatialvlm_ros.rewards.recordings.bag_pictures import SequentialPictures
+from spatialvlm_ros.rewards.recordings.cameras import Reading
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
-from spatialvlm_ros.rewards.recordings.intrinsics import Intrinsics
 
 FORMAT = "mcap"
 SUFFIXES = (".mcap", ".db3", ".bag")
@@ -40,8 +39,8 @@ class BagRecording:
 
     Args:
         path: rosbag2 folder, .mcap, .db3 or ROS 1 .bag.
-        camera_name: colour topic, e.g. "/camera/color/image_raw"; may be left out where there is one.
-        intrinsics: the camera, where the recording has no CameraInfo.
+        reading: which colour topic, e.g. "/camera/color/image_raw"; its camera, where the recording has no CameraInfo;
+            the gripper's frame, where /tf has it.
 
     Raises:
         SourceError: no recording, unreadable, or which topic is meant is not clear.
@@ -50,17 +49,18 @@ class BagRecording:
 
     format = FORMAT
 
-    def __init__(self, path: Path, camera_name: str | None, intrinsics: Intrinsics) -> None:
+    def __init__(self, path: Path, reading: Reading) -> None:
         self.path = path
         topics = open_bag(path).topics
         self.topics_recorded = tuple(topics)
         self.cameras = _pictures(topics)
-        self.topics = _topics(topics, camera_name, path)
+        self.topics = _topics(topics, reading.camera_name, path)
         self.camera_name = self.topics.color
-        self.intrinsics = intrinsics
+        self.intrinsics = reading.intrinsics
+        self._gripper_frame = reading.gripper_frame
         self._captures = self._usable(SequentialPictures(path, self.topics, need_depth=False))
 
-    def _usable(self, captures: BagCaptures) -> BagCaptures:
+    def _usable(self, captures: SequentialPictures) -> SequentialPictures:
         """The same without the recorded camera (and the depth that rests on it) where that one cannot be used."""
         for index in range(min(len(captures), _PROBED)):
             capture = captures.capture(index)
@@ -90,13 +90,13 @@ class BagRecording:
     def _frame(self, index: int, capture: Capture | SkippedView) -> Frame:
         if isinstance(capture, SkippedView):
             reason = _REASONS.get(capture.reason, Reason.MODEL_ERROR)
-            return Frame(index, int(capture.view_id), None, reason, f"{capture.reason}.")
+            return Frame(index, int(capture.view_id), None, None, reason, f"{capture.reason}.")
         camera = self.intrinsics.camera(capture.width, capture.height, capture.camera)
         try:
             observation = replace(capture, camera=camera).observation()
         except ObservationError as error:
-            return Frame(index, capture.stamp_ns, None, Reason.MODEL_ERROR, str(error))
-        return Frame(index, capture.stamp_ns, observation)
+            return Frame(index, capture.stamp_ns, None, None, Reason.MODEL_ERROR, str(error))
+        return Frame(index, capture.stamp_ns, observation, self._captures.place_of(self._gripper_frame, index))
 
     def fingerprint(self) -> str:
         """Of the names and sizes of the files, and the number of pictures."""

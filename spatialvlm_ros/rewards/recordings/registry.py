@@ -10,7 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from spatialvlm_ros.errors import SourceError
+from spatialvlm_ros.errors import ConfigError, SourceError
+from spatialvlm_ros.rewards.recordings.cameras import Reading
 from spatialvlm_ros.rewards.recordings.episode import Recording
 from spatialvlm_ros.rewards.recordings.intrinsics import find_intrinsics
 
@@ -28,10 +29,11 @@ class Format:
     Attributes:
         summary: what it is, for people.
         recognises: "module:function" of ``path -> bool``.
-        recording: "module:class" of its reader, made of (path, camera name or None, `Intrinsics`).
+        recording: "module:class" of its reader, made of (path, `Reading`).
         composers: place -> "module:function" that writes annotations there (see `composing.Compose`).
         output: place -> ending of what is written, put behind the recording's name.
         copies: "module:function" that complains of a recording that cannot be copied with rewards in it.
+        has_frames: it has a tree of frames, in which the gripper can be found.
     """
 
     summary: str
@@ -40,6 +42,7 @@ class Format:
     composers: dict[str, str]
     output: dict[str, str]
     copies: str
+    has_frames: bool = False
 
 
 FORMATS: dict[str, Format] = {
@@ -50,6 +53,7 @@ FORMATS: dict[str, Format] = {
         {BESIDE: f"{_ROOM}.mcap_writer:compose_beside", COPY: f"{_ROOM}.mcap_writer:compose_copy"},
         {BESIDE: "", COPY: ""},
         f"{_ROOM}.mcap_writer:check_copy",
+        has_frames=True,
     ),
     "lerobot": Format(
         "a LeRobot data set (v2.0, v2.1, v3.0)",
@@ -86,7 +90,11 @@ def format_of(path: Path) -> str:
 
 
 def open_recording(
-    path: str | Path, camera_name: str | None = None, hfov: float | None = None, camera: str | None = None
+    path: str | Path,
+    camera_name: str | None = None,
+    hfov: float | None = None,
+    camera: str | None = None,
+    gripper_frame: str | None = None,
 ) -> Recording:
     """Open a recording, whatever its format.
 
@@ -95,6 +103,7 @@ def open_recording(
         camera_name: topic, feature or observation with the pictures; may be left out where there is one camera.
         hfov: horizontal field of view in degrees, where the recording does not hold the camera.
         camera: "fx,fy,cx,cy" in pixels, likewise.
+        gripper_frame: frame at the tool centre point, for ROS recordings with /tf; the gripper is exact then.
 
     Raises:
         SourceError: it cannot be read, or which camera is meant is not clear.
@@ -104,8 +113,10 @@ def open_recording(
     path = Path(path).absolute()
     entry = FORMATS[format_of(path)]
     folder = path if path.is_dir() else path.parent
+    if gripper_frame is not None and not entry.has_frames:
+        raise ConfigError(f"{entry.summary} has no frames", gripper_frame, "Leave --gripper-frame out.")
     intrinsics = find_intrinsics(folder, camera_name or "", hfov, camera)
-    recording: Recording = loaded(entry.recording)(path, camera_name, intrinsics)
+    recording: Recording = loaded(entry.recording)(path, Reading(camera_name, intrinsics, gripper_frame))
     _check_camera(recording)
     return recording
 

@@ -21,9 +21,9 @@ from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.optional import require
-from spatialvlm_ros.rewards.recordings.cameras import chosen_camera
+from spatialvlm_ros.rewards.recordings.cameras import Reading, chosen_camera
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
-from spatialvlm_ros.rewards.recordings.intrinsics import Intrinsics
+from spatialvlm_ros.rewards.recordings.robosuite_camera import HAND, RecordedCamera, recorded_camera
 from spatialvlm_ros.scenes.observation import Observation
 
 FORMAT = "robomimic"
@@ -31,7 +31,6 @@ EXTRA = "recordings"
 SUFFIXES = (".hdf5", ".h5")
 DEMO = "demo_"
 _PICTURE_ENDING, _DEPTH_ENDING = "_image", "_depth"
-_IN_HAND = "eye_in_hand"  # such a camera's pose is stored relative to the gripper, so it does not tell which way is up
 _NOMINAL_HZ = 20.0  # of robosuite's controllers; used for time stamps only where the file names no other rate
 _BLOCK = 64  # pictures that are read at once
 
@@ -39,12 +38,11 @@ _BLOCK = 64  # pictures that are read at once
 class RobomimicRecording:
     """A robomimic data set (`Recording`).
 
-    Depth (``<camera>_depth``, metres) and the static cameras' vertical (``camera_info``) are used where they are there.
+    Depth (``<camera>_depth``, metres), the vertical and the gripper's place are used where they are there.
 
     Args:
         path: the HDF5 file.
-        camera_name: observation with the pictures, e.g. "agentview_image"; may be left out where there is one.
-        intrinsics: the camera, where the file does not hold it.
+        reading: which camera, e.g. "agentview_image", and its model where the file does not hold it.
 
     Raises:
         SourceError: no robomimic data set, a damaged one, or one without pictures.
@@ -52,15 +50,15 @@ class RobomimicRecording:
 
     format = FORMAT
 
-    def __init__(self, path: Path, camera_name: str | None, intrinsics: Intrinsics) -> None:
+    def __init__(self, path: Path, reading: Reading) -> None:
         self.path = path
-        self.intrinsics = intrinsics
+        self.intrinsics = reading.intrinsics
         with opened(path) as file:
             self._demos = demos(file)
             self._hz = _control_rate(file)
             self.cameras = _cameras(file, self._demos)
             self._episodes = [self._info(file["data"][name]) for name in self._demos]
-        wanted = camera_name if camera_name in self.cameras else _with_ending(camera_name)
+        wanted = reading.camera_name if reading.camera_name in self.cameras else _with_ending(reading.camera_name)
         self.camera_name = chosen_camera(self.cameras, wanted, path)
         self._episodes = self._with_pictures()
 
@@ -82,24 +80,23 @@ class RobomimicRecording:
         """The pictures from number ``start`` on; see `Recording`."""
         with opened(self.path) as file:
             demo = file["data"][episode.name]
-            recorded, up = _camera_info(demo, self.camera_name)
+            known = recorded_camera(demo, self.camera_name.removesuffix(_PICTURE_ENDING))
             for index in range(start, episode.frames, _BLOCK):
                 stop = min(index + _BLOCK, episode.frames)
-                for k, (picture, depth) in enumerate(_block(demo, self.camera_name, index, stop), index):
-                    yield self._frame(k, picture, depth, recorded, up)
+                for k, entries in enumerate(_block(demo, self.camera_name, index, stop), index):
+                    yield self._frame(k, *entries, known)
 
-    def _frame(
-        self, index: int, picture: Any, depth: Any, recorded: NDArray[Any] | None, up: NDArray[np.float64] | None
-    ) -> Frame:
+    def _frame(self, index: int, picture: Any, depth: Any, hand: Any, recorded: RecordedCamera | None) -> Frame:
         stamp = round(index / self._hz * 1e9)
         rgb = _rgb(picture)
         if rgb is None:
-            return Frame(index, stamp, None, Reason.MODEL_ERROR, "The picture is missing or damaged.")
+            return Frame(index, stamp, None, None, Reason.MODEL_ERROR, "The picture is missing or damaged.")
         height, width = rgb.shape[:2]
-        known = None if recorded is None else Camera.from_K(recorded, width, height)
+        known = None if recorded is None else Camera.from_K(recorded.matrix, width, height)
         camera = self.intrinsics.camera(width, height, known)
-        metres = _metres(depth, rgb.shape[:2])
-        return Frame(index, stamp, Observation(rgb, camera, metres, up, stamp_ns=stamp, frame_id=self.camera_name))
+        metres, up = _metres(depth, rgb.shape[:2]), None if recorded is None else recorded.up
+        observation = Observation(rgb, camera, metres, up, stamp_ns=stamp, frame_id=self.camera_name)
+        return Frame(index, stamp, observation, None if recorded is None else recorded.gripper(hand))
 
     def fingerprint(self) -> str:
         """Of the size and time of the file and the lengths of the episodes."""
@@ -176,15 +173,13 @@ def _has_last(demo: Any, camera: str, count: int) -> bool:
     return after is not None and camera in after and int(after[camera].shape[0]) == count
 
 
-def _block(demo: Any, camera: str, start: int, stop: int) -> Iterator[tuple[Any, Any]]:
-    """(picture, depth) of the episode's pictures start .. stop - 1; None for what is damaged or not there."""
+def _block(demo: Any, camera: str, start: int, stop: int) -> Iterator[tuple[Any, Any, Any]]:
+    """(picture, depth, place of the hand) of pictures start .. stop - 1; None for what is damaged or not there."""
     count = int(demo["obs"][camera].shape[0])
     depth = f"{camera.removesuffix(_PICTURE_ENDING)}{_DEPTH_ENDING}"
     for group, low, high in (("obs", start, min(stop, count)), ("next_obs", count - 1, count if stop > count else 0)):
         if low < high:
-            yield from zip(
-                _entries(demo[group], camera, low, high), _entries(demo[group], depth, low, high), strict=True
-            )
+            yield from zip(*(_entries(demo[group], name, low, high) for name in (camera, depth, HAND)), strict=True)
 
 
 def _entries(group: Any, name: str, low: int, high: int) -> list[Any]:
@@ -221,22 +216,6 @@ def _metres(depth: Any, shape: tuple[int, int]) -> NDArray[np.float32] | None:
         return None
     metres = array.astype(np.float32)
     return np.where(np.isfinite(metres) & (metres > 0), metres, np.float32(np.nan))
-
-
-def _camera_info(demo: Any, camera: str) -> tuple[NDArray[Any] | None, NDArray[np.float64] | None]:
-    """(3, 3) camera matrix and (3,) up in the optical frame, where the episode says them."""
-    text = demo.attrs.get("camera_info")
-    if text is None:
-        return None, None
-    try:
-        entry = json.loads(text).get(camera.removesuffix(_PICTURE_ENDING)) or {}
-        matrix = np.asarray(entry["intrinsics"], np.float64).reshape(3, 3)
-        pose = np.asarray(entry["extrinsics"], np.float64).reshape(4, 4)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None, None
-    matrix[:2, 2] -= 0.5  # robosuite counts pixels from the edge of the picture, `Camera` from the first centre
-    # The pose takes optical coordinates into the world, whose z axis points up.
-    return matrix, None if _IN_HAND in camera else pose[2, :3].copy()
 
 
 def _control_rate(file: Any) -> float:

@@ -70,6 +70,9 @@ class Ruler:
         self.batches: list[int] = []
         self.cameras: list = []
 
+    def look(self, observation, known_sizes=None, gripper=None):
+        return self.look_many([observation], known_sizes)[0]
+
     def look_many(self, observations, known_sizes=None):
         self.batches.append(len(observations))
         self.looked += len(observations)

@@ -1,0 +1,122 @@
+"""`spatialvlm reward annotate` as people call it, with the model that comes with the package."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from ruler import episode
+from samples import FRONT, write_bag, write_lerobot_v21, write_robomimic
+
+from spatialvlm_ros.cli.main import main
+from spatialvlm_ros.models.estimate import Reason
+
+SHORT = episode(np.arange(40, 34, -1.0))
+
+
+def call(*arguments):
+    return main(["reward", "annotate", *map(str, arguments), "--no-progress"])
+
+
+def test_a_data_set_from_end_to_end(tmp_path, capsys):
+    pytest.importorskip("torch")
+    root = write_lerobot_v21(tmp_path / "set", [SHORT, SHORT], kind="image")
+    assert call(root, "--gamma", 0.99, "--hfov", 60) == 0
+    said = capsys.readouterr()
+    assert "set_rewards: 2 episodes" in said.out and "of 12 pictures" in said.out
+    table = pq.read_table(tmp_path / "set_rewards/data/chunk-000/episode_000001.parquet").to_pydict()
+    assert set(table["next.reward_reason"]) <= {str(reason) for reason in Reason}
+    assert np.isfinite(table["next.reward"]).all()
+    provenance = json.loads((tmp_path / "set_rewards/meta/spatialvlm_reward.json").read_text())
+    assert provenance["task"]["name"] == "reach_apple" and provenance["gamma"] == 0.99
+    assert provenance["model"] == "embedded" and len(provenance["model_fingerprint"]) > 8
+    assert provenance["intrinsics"] == "--hfov 60"
+    report = tmp_path / "set_rewards_report"
+    assert (report / "index.html").is_file() and (report / "episode_000001.html").is_file()
+    journal = report / "episodes/000000/measured.jsonl"
+    before = journal.stat().st_mtime_ns
+    assert call(root, "--gamma", 0.99, "--hfov", 60) == 0  # nothing is left to do
+    assert journal.stat().st_mtime_ns == before
+    assert call(root, "--gamma", 0.5, "--hfov", 60) == 1
+    assert "other settings: gamma" in capsys.readouterr().err
+
+
+def test_an_episode_that_cannot_be_read_is_reported(tmp_path, capsys):
+    pytest.importorskip("torch")
+    root = write_lerobot_v21(tmp_path / "set", [SHORT, SHORT])
+    (root / f"videos/chunk-000/{FRONT}/episode_000001.mp4").write_bytes(b"")
+    out = tmp_path / "elsewhere" / "annotated"
+    assert call(root, "--gamma", 0.99, "--camera", "55,55,31.5,23.5", "--out", out, "--no-pages") == 1
+    error = capsys.readouterr().err
+    assert "episode_000001 is left out" in error and "episode_000001.mp4" in error
+    first, second = (pq.read_table(p).to_pydict() for p in sorted((out / "data").rglob("*.parquet")))
+    assert np.isfinite(first["next.reward"]).all() and np.isnan(second["next.reward"]).all()
+
+
+def test_the_gripper_of_the_recording_is_given_to_the_model(tmp_path):
+    """Its place is known, so only the apple has to be found."""
+    pytest.importorskip("torch")
+    from spatialvlm_ros.bags.writer import BagWriter
+    from spatialvlm_ros.rewards.recordings.registry import open_recording
+
+    path = tmp_path / "bag"
+    with BagWriter(path) as bag:
+        for k, pixels in enumerate(SHORT):
+            stamp = k * 10**8
+            bag.transform("camera", "tool", (0, 0, 0, 1), (0, 0, 0.5), stamp)
+            bag.image("/camera/image_raw", pixels, "rgb8", stamp, "camera")
+    assert open_recording(path, hfov=60, gripper_frame="tool").episodes()[0].frames == 6
+    options = (
+        "--gamma",
+        0.99,
+        "--task",
+        "reach the apple",
+        "--hfov",
+        60,
+        "--gripper-frame",
+        "tool",
+        "--into",
+        "beside",
+    )
+    assert call(path, *options, "--no-pages", "--batch", 4) == 0
+    lines = (tmp_path / "bag_rewards_report/episodes/000000/measured.jsonl").read_text().splitlines()
+    details = {e["detail"] for line in lines[1:] for e in json.loads(line)["estimates"]}
+    assert len(lines) == 7 and not any("gripper" in detail.lower() for detail in details)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ((), "--hfov DEGREES"),
+        (("--hfov", 60, "--camera", "1,1,1,1"), "given twice"),
+        (("--hfov", 60, "--view", "side"), "no camera"),
+        (("--hfov", 60, "--task", "make me happy"), "make me happy"),
+        (("--hfov", 60, "--known-size", "mug=1"), "three lengths"),
+        (("--hfov", 60, "--gripper-frame", "tool"), "has no frames"),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_work(tmp_path, capsys, options, message):
+    root = write_lerobot_v21(tmp_path / "set", [SHORT])
+    assert call(root, "--gamma", 0.99, *options) == 1
+    assert message in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_recording_that_does_not_say_its_task_needs_one(tmp_path, capsys):
+    assert call(write_bag(tmp_path / "bag", SHORT), "--gamma", 0.99) == 1
+    assert "Give --task" in capsys.readouterr().err
+
+
+def test_a_path_without_a_recording_is_named(tmp_path, capsys):
+    assert call(tmp_path / "nothing", "--gamma", 0.99) == 1
+    assert "there is no recording" in capsys.readouterr().err
+    (tmp_path / "notes.txt").write_text("hello")
+    assert call(tmp_path / "notes.txt", "--gamma", 0.99) == 1
+    error = capsys.readouterr().err
+    assert "MCAP" in error and "LeRobot" in error and "robomimic" in error
+
+
+def test_an_impossible_discount_is_refused(tmp_path, capsys):
+    path = write_robomimic(tmp_path / "demo.hdf5", [SHORT])
+    assert call(path, "--gamma", 1.5, "--hfov", 60, "--task", "reach the apple") == 1
+    assert "gamma" in capsys.readouterr().err and not (tmp_path / "demo_rewards.hdf5").exists()
