@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_camera(annotate)
     _add_learner(annotate)
-    annotate.add_argument("--no-pages", action="store_true", help="no episode pages (they need matplotlib)")
+    annotate.add_argument(
+        "--pages", type=int, default=50, help="pages of at most so many episodes (they need matplotlib); 0 for none"
+    )
     annotate.add_argument("--no-progress", action="store_true", help="no progress bar")
 
 
@@ -96,8 +98,8 @@ def _annotate(args: argparse.Namespace) -> int:
             recording, writer, _engines(args, tasks), model, args.batch, args.end, sizes or None, progress=report
         )
     written = writer.finish()
-    if not args.no_pages:
-        _write_pages(writer, recording, provenance, outcome)
+    if args.pages > 0:
+        _write_pages(writer, recording, provenance, outcome, args.pages)
     return _say(outcome, written, writer.folder)
 
 
@@ -172,17 +174,21 @@ def _progress(total: int, show: bool) -> Iterator[Callable[[int], None]]:
         yield report
 
 
-def _write_pages(writer: RecordingWriter, recording: Recording, provenance: Provenance, outcome: Outcome) -> None:
+def _write_pages(
+    writer: RecordingWriter, recording: Recording, provenance: Provenance, outcome: Outcome, most: int
+) -> None:
+    """Pages of at most so many episodes, spread over the recording, and the list of all."""
     from spatialvlm_ros.rewards.recordings.page import write_episode_page, write_index
 
-    judged = []
+    episodes = [episode for episode in recording.episodes() if episode.frames and writer.done(episode)]
+    shown = set(range(0, len(episodes), -(-len(episodes) // most)))
     try:
-        for episode in recording.episodes():
-            if episode.frames == 0 or not writer.done(episode):
-                continue
+        judged = []
+        for number, episode in enumerate(episodes):
             annotations, path = writer.read(episode), writer.page(episode)
-            write_episode_page(path, recording, episode, annotations, provenance)
-            judged.append((episode, annotations, path.name))
+            if number in shown:
+                write_episode_page(path, recording, episode, annotations, provenance)
+            judged.append((episode, annotations, path.name if number in shown else ""))
         write_index(writer.folder, recording, judged, " ".join(_problems(outcome)))
     except MissingDependencyError as error:  # the rewards are written; only their pages are not
         sys.stderr.write(f"No pages: {error}\n")

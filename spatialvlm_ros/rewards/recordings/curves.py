@@ -120,6 +120,7 @@ def _reward(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnnotat
 def _measured(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnnotations) -> None:
     """Lengths on the left axis, probabilities on the right one."""
     right = None
+    axis.set_ylabel("measured, m")
     for number, (name, line) in enumerate(_lines(annotations, len(seconds)).items()):
         target = axis
         if line.unit == "probability":
@@ -131,9 +132,9 @@ def _measured(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnnot
         axis.plot([], [], color=color, label=name)
     if right is not None:
         right.set(ylim=(-0.02, 1.02))
+        axis.set_ylabel("m, and P (right)")
         right.grid(False)
         right.tick_params(axis="y", direction="in", pad=-18)
-    axis.set_ylabel("measured, m")
     if axis.get_legend_handles_labels()[0]:
         _legend(axis)
 

@@ -55,7 +55,7 @@ def episode_page(
 def write_index(
     folder: Path, recording: Recording, judged: Sequence[tuple[EpisodeInfo, EpisodeAnnotations, str]], note: str = ""
 ) -> Path:
-    """Write the list of episodes, each with the file name of its page; returns its path."""
+    """Write the list of episodes, each with the file name of its page ("" where it has none); returns its path."""
     rows = "".join(_row(*entry) for entry in judged)
     warning = f'<p class="warn">{escape(note)}</p>' if note else ""
     head = "<th>episode</th><th class='words'>instruction</th>" + "".join(
@@ -167,8 +167,9 @@ def _reasons(annotations: EpisodeAnnotations) -> str:
 
 def _row(episode: EpisodeInfo, annotations: EpisodeAnnotations, page: str) -> str:
     n = episode.frames
+    name = escape(episode.name)
     cells = (
-        f"<td><a href='{escape(page)}'>{escape(episode.name)}</a></td>",
+        f"<td><a href='{escape(page)}'>{name}</a></td>" if page else f"<td>{name}</td>",
         f"<td class='words'>{escape(episode.instruction)}</td>",
         f"<td>{n:,}</td>",
         f"<td>{annotations.valid[:n].mean():.0%}</td>",

@@ -21,7 +21,7 @@ def call(*arguments):
 def test_a_data_set_from_end_to_end(tmp_path, capsys):
     pytest.importorskip("torch")
     root = write_lerobot_v21(tmp_path / "set", [SHORT, SHORT], kind="image")
-    assert call(root, "--gamma", 0.99, "--hfov", 60) == 0
+    assert call(root, "--gamma", 0.99, "--hfov", 60, "--pages", 1) == 0
     said = capsys.readouterr()
     assert "set_rewards: 2 episodes" in said.out and "of 12 pictures" in said.out
     table = pq.read_table(tmp_path / "set_rewards/data/chunk-000/episode_000001.parquet").to_pydict()
@@ -32,7 +32,8 @@ def test_a_data_set_from_end_to_end(tmp_path, capsys):
     assert provenance["model"] == "embedded" and len(provenance["model_fingerprint"]) > 8
     assert provenance["intrinsics"] == "--hfov 60"
     report = tmp_path / "set_rewards_report"
-    assert (report / "index.html").is_file() and (report / "episode_000001.html").is_file()
+    assert "episode_000001" in (report / "index.html").read_text()
+    assert [p.name for p in report.glob("episode_*.html")] == ["episode_000000.html"]
     journal = report / "episodes/000000/measured.jsonl"
     before = journal.stat().st_mtime_ns
     assert call(root, "--gamma", 0.99, "--hfov", 60) == 0  # nothing is left to do
@@ -46,7 +47,7 @@ def test_an_episode_that_cannot_be_read_is_reported(tmp_path, capsys):
     root = write_lerobot_v21(tmp_path / "set", [SHORT, SHORT])
     (root / f"videos/chunk-000/{FRONT}/episode_000001.mp4").write_bytes(b"")
     out = tmp_path / "elsewhere" / "annotated"
-    assert call(root, "--gamma", 0.99, "--camera", "55,55,31.5,23.5", "--out", out, "--no-pages") == 1
+    assert call(root, "--gamma", 0.99, "--camera", "55,55,31.5,23.5", "--out", out, "--pages", 0) == 1
     error = capsys.readouterr().err
     assert "episode_000001 is left out" in error and "episode_000001.mp4" in error
     first, second = (pq.read_table(p).to_pydict() for p in sorted((out / "data").rglob("*.parquet")))
@@ -78,7 +79,7 @@ def test_the_gripper_of_the_recording_is_given_to_the_model(tmp_path):
         "--into",
         "beside",
     )
-    assert call(path, *options, "--no-pages", "--batch", 4) == 0
+    assert call(path, *options, "--pages", 0, "--batch", 4) == 0
     lines = (tmp_path / "bag_rewards_report/episodes/000000/measured.jsonl").read_text().splitlines()
     details = {e["detail"] for line in lines[1:] for e in json.loads(line)["estimates"]}
     assert len(lines) == 7 and not any("gripper" in detail.lower() for detail in details)

@@ -190,3 +190,12 @@ def test_rewards_are_not_written_twice(annotated, tmp_path):
     first = annotated(write_lerobot_v21(tmp_path / "set", [episode(DISTANCES[1])]))
     with pytest.raises(SourceError, match="already has rewards of ours"):
         annotated(first.target)
+
+
+def test_the_document_names_every_column():
+    from pathlib import Path
+
+    from spatialvlm_ros.rewards.recordings.lerobot_writer import _COLUMNS
+
+    text = (Path(__file__).parents[3] / "docs/annotating.md").read_text(encoding="utf-8")
+    assert [c.name for c in _COLUMNS if f"`{c.name}`" not in text] == []
