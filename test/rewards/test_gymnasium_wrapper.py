@@ -393,3 +393,28 @@ def test_a_robot_shows_its_picture_depth_and_tool(registered):
     np.testing.assert_allclose(same.gripper, sight.gripper)
     np.testing.assert_array_equal(same.observation.rgb, sight.observation.rgb)
     envs.close()
+
+
+@pytest.mark.slow
+def test_the_model_sees_many_robots_as_it_sees_each(registered):
+    pytest.importorskip("torch")
+    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+
+    def make():
+        return gymnasium.make("spatialvlm_ros/PandaPlaceIn-v0", width=320, height=240)
+
+    model = SpatialVLM.from_pretrained("embedded")
+    nouns = [item.noun for item in make().unwrapped.cast.items]
+    task = f"move the gripper to the {next(noun for noun in nouns if model.backend.knows(noun))}"
+    envs = SpatialRewardVector(SyncVectorEnv([make, make]), task, model, GAMMA)
+    single = SpatialReward(make(), task, model, GAMMA)
+    _, infos = envs.reset(seed=[5, 6])
+    seen = []
+    for row in range(2):
+        _, info = single.reset(seed=5 + row)
+        one, many = info["spatial_reward"], infos["spatial_reward"].frame(row)
+        assert (many.valid, many.reason) == (one.valid, one.reason)
+        assert many.potential == pytest.approx(one.potential, abs=1e-3, nan_ok=True)
+        seen.append(one.valid)
+    envs.close()
+    assert any(seen)  # else nothing was compared
