@@ -17,6 +17,7 @@ from spatialvlm_ros.reasoning.texts import estimate_words, percent, plain, with_
 from spatialvlm_ros.reasoning.trace import Trace
 
 _MOST_QUERIES = 64  # of one step
+_LIKELY = 0.5  # from here on nobody is warned that an object may not be there
 
 
 class Toolbox:
@@ -139,14 +140,14 @@ def located_words(thing: LocatedObject) -> str:
     """Where it is, or why that is not known."""
     if not thing.valid:
         return f"not found ({thing.reason})"
+    doubt = "" if thing.score >= _LIKELY else f", if it is there at all ({percent(thing.score)} sure)"
     x, y, z = (float(v) for v in thing.position)
     if z != z:
-        return "in the picture, its place in metres is not known"
+        return f"in the picture, its place in metres is not known{doubt}"
     side = "left" if x < 0 else "right"
     rise = "above" if y < 0 else "below"
-    return (
-        f"{with_error(z)} ahead of the camera, {with_error(abs(x))} to its {side}, {with_error(abs(y))} {rise} its axis"
-    )
+    ahead, aside, across = (with_error(v) for v in (z, abs(x), abs(y)))
+    return f"{ahead} ahead of the camera, {aside} to its {side}, {across} {rise} its axis{doubt}"
 
 
 def drawn_words(result: Drawn) -> str:

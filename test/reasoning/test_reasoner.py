@@ -251,7 +251,7 @@ def test_the_planner_gives_way_before_it_measures(friend):
             solution = end.value
             break
     assert isinstance(solution, Solution) and solution.valid
-    assert [s.kind.value if s else None for s in given][:4] == ["think", None, None, "measure"]
+    assert [s.kind.value if s else None for s in given][:6] == ["think", None, None, "locate", None, None]
     assert given[-1].kind is StepKind.ANSWER
 
 

@@ -13,7 +13,7 @@ from spatialvlm_ros.reasoning.texts import percent, sentence, with_error
 Float = NDArray[np.float64]
 
 SURE = 0.9  # from here on it is said plainly
-LEAST = 0.6  # below this it is too close to tell
+LEAST = 0.55  # below this it is too close to tell
 UNDECIDED = "Too close to tell"
 
 

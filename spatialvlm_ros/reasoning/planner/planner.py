@@ -8,15 +8,18 @@ from collections.abc import Generator
 from functools import lru_cache
 
 from spatialvlm_ros.errors import QueryError
-from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.models.estimate import LocatedObject, Reason
+from spatialvlm_ros.models.query import GRIPPER_NAME, is_camera
 from spatialvlm_ros.reasoning.faults import ExpressionError, Stopped
 from spatialvlm_ros.reasoning.planner import forms
 from spatialvlm_ros.reasoning.planner.plan import FORMS, Evidence, Form, Plan
 from spatialvlm_ros.reasoning.planner.sentence import read_sentence
 from spatialvlm_ros.reasoning.steps import Conclusion, StepKind
 from spatialvlm_ros.reasoning.task import Task
+from spatialvlm_ros.reasoning.texts import percent, plain, sentence, the
 from spatialvlm_ros.reasoning.toolbox import refusal_of
 
+_ABOUT_NAMES = frozenset({Reason.NOT_VISIBLE, Reason.UNKNOWN_NAME, Reason.AMBIGUOUS, Reason.OUT_OF_VIEW})
 _UNKNOWN = (
     "The planner knows no question of this form. It knows questions like: {}. Reword it, or configure a language model."
 )
@@ -44,9 +47,19 @@ def read_plan(question: str) -> Plan | None:
 
 
 class Planner:
-    """A `Thinker` without a language model. It holds nothing of a question and may be shared."""
+    """A `Thinker` without a language model. It holds nothing of a question and may be shared.
+
+    Args:
+        least_presence: probability that an object is there, once, below which a question about it is refused. A
+            conclusion from several objects is worth less than its worst one, so this is stricter than a single
+            measurement. The default refuses 1.3% of present and 66% of absent names with the shipped model (110 views
+            of the frozen evaluation set). 0 takes every measurement that the model gives.
+    """
 
     name = "planner"
+
+    def __init__(self, least_presence: float = 0.15) -> None:
+        self.least_presence = least_presence
 
     def close(self) -> None:
         """Nothing to free."""
@@ -59,13 +72,31 @@ class Planner:
             raise Stopped(Reason.NOT_CONFIGURED, _UNKNOWN.format(examples))
         task.trace.add(StepKind.THINK, plan.thought)
         yield
-        places = dict(zip(plan.places, (yield from task.tools.locate(plan.places)), strict=True))
+        places = yield from self._looked(plan, task)
         names = yield from task.tools.measure(plan.queries)
         estimates = [task.tools.measured[name] for name in names]
-        refusal = refusal_of(estimates, list(places.values()))
+        refusal = refusal_of(estimates, [places[name] for name in plan.places])
         if refusal is not None:
             raise Stopped(*refusal)
         try:
             return plan.conclude(Evidence(task.tools, dict(zip(plan.queries, names, strict=True)), places))
         except ExpressionError as error:
             raise Stopped(Reason.MODEL_ERROR, f"The measurements give no answer: {error}") from error
+
+    def _looked(self, plan: Plan, task: Task) -> Generator[None, None, dict[str, LocatedObject]]:
+        """Where the objects of a plan are.
+
+        Raises:
+            Stopped: one of them is not there, not once, or probably not.
+        """
+        names = dict.fromkeys([*plan.places, *(n for q in plan.queries for n in (q.subject, q.reference))])
+        named = [n for n in names if isinstance(n, str) and not is_camera(n) and n.lower() != GRIPPER_NAME]
+        places = yield from task.tools.locate(named, "Look whether everything is there.")
+        for thing in places:
+            name = plain(thing.name, 60)
+            if not thing.valid and thing.reason in _ABOUT_NAMES:
+                raise Stopped(thing.reason, thing.detail or f"{name}: {thing.reason}.")
+            if thing.valid and thing.score < self.least_presence:
+                seen = f"only {percent(thing.score)} sure that it is"
+                raise Stopped(Reason.NOT_VISIBLE, f"{sentence(the(name))} is probably not in the picture ({seen}).")
+        return dict(zip(named, places, strict=True))
