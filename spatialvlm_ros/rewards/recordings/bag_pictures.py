@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,13 @@ from spatialvlm_ros.datasets.sources.bag_index import BagIndex
 from spatialvlm_ros.errors import ConfigError, TransformError
 
 Float = NDArray[np.float64]
+
+
+def _in_lower_case(info: Any) -> Any:
+    """A CameraInfo of ROS 1, whose fields are D, K, R and P, as one of ROS 2."""
+    if hasattr(info, "k"):
+        return info
+    return SimpleNamespace(**{name.lower(): getattr(info, name) for name in info.__dataclass_fields__})
 
 
 class KeptOpenBag(IndexedBag):
@@ -59,6 +67,7 @@ class SequentialPictures(BagCaptures):
     @functools.cached_property
     def _index(self) -> BagIndex:
         index: BagIndex = super()._index
+        index.infos = {topic: _in_lower_case(info) for topic, info in index.infos.items()}
         reader: BagReader = self.__dict__["_reader"]
         if isinstance(reader, IndexedBag):  # a damaged one is read in another way
             self.__dict__["_reader"] = KeptOpenBag(self.path)

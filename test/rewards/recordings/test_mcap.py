@@ -237,3 +237,54 @@ def test_a_file_that_is_no_recording_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(SourceError, match="broken.mcap"):
         open_recording(path)
+
+
+def test_a_recording_in_sqlite_becomes_one_in_mcap(bag, tmp_path, annotated, rewards_between):
+    from rosbags.rosbag2 import StoragePlugin, Writer
+
+    path = tmp_path / "sqlite"
+    with AnyReader([bag]) as reader, Writer(path, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        known = {
+            c.id: writer.add_connection(c.topic, c.msgtype, typestore=reader.typestore) for c in reader.connections
+        }
+        for connection, log_ns, data in reader.messages():
+            writer.write(known[connection.id], log_ns, data)
+    done = annotated(path)
+    assert list(done.target.glob("*.mcap")) and len(raw(done.target)) == len(raw(path)) + 46
+    assert [m for m in raw(done.target) if m[0] not in (REWARD, VALUE)] == raw(path)
+    rewards = [m.message.reward for m in read(done.target, REWARD)]
+    assert np.allclose(rewards[1:], rewards_between(DISTANCES), atol=1e-12)
+
+
+def test_a_ros_1_bag_gets_its_rewards_beside(bag, tmp_path, annotated, rewards_between):
+    from rosbags.rosbag1 import Writer
+
+    path, store = tmp_path / "old.bag", get_typestore(Stores.ROS1_NOETIC)
+    with Writer(path) as writer:
+        connections = {}
+        for topic in (COLOR, INFO):
+            for item in read(bag, topic):
+                if topic not in connections:
+                    connections[topic] = writer.add_connection(topic, item.type_name, typestore=store)
+                old = _ros1(store, item.message)
+                writer.write(connections[topic], item.log_ns, store.serialize_ros1(old, item.type_name))
+    with pytest.raises(SourceError, match="ROS 1 bag is not copied.*beside"):
+        annotated(path)
+    done = annotated(path, "beside")
+    rewards = read(done.target, REWARD)
+    assert [stamp_and_frame(m) for m in rewards] == [stamp_and_frame(m) for m in read(bag, COLOR)]
+    assert np.allclose([m.message.reward for m in rewards][1:], rewards_between(DISTANCES), atol=1e-12)
+
+
+def _ros1(store, message):
+    """The same message of ROS 1: its header has a number, its camera matrices capital letters."""
+    names = store.types[message.__msgtype__].__dataclass_fields__
+    values = {}
+    for name in names:
+        if name in ("__msgtype__", "seq"):
+            continue
+        value = getattr(message, name, None) if hasattr(message, name) else getattr(message, name.lower())
+        values[name] = _ros1(store, value) if hasattr(value, "__msgtype__") else value
+    if "seq" in names:
+        values["seq"] = 7
+    return store.types[message.__msgtype__](**values)
