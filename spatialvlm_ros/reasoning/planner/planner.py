@@ -52,13 +52,13 @@ class Planner:
     Args:
         least_presence: probability that an object is there, once, below which a question about it is refused. A
             conclusion from several objects is worth less than its worst one, so this is stricter than a single
-            measurement. The default refuses 1.3% of present and 66% of absent names with the shipped model (110 views
-            of the frozen evaluation set). 0 takes every measurement that the model gives.
+            measurement: with the shipped model it refuses 0.5% of present and 61% of absent names (44% without; 110
+            views of the frozen evaluation set). 0 takes every measurement that the model gives.
     """
 
     name = "planner"
 
-    def __init__(self, least_presence: float = 0.15) -> None:
+    def __init__(self, least_presence: float = 0.08) -> None:
         self.least_presence = least_presence
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class Planner:
             Stopped: one of them is not there, not once, or probably not.
         """
         names = dict.fromkeys([*plan.places, *(n for q in plan.queries for n in (q.subject, q.reference))])
-        named = [n for n in names if isinstance(n, str) and not is_camera(n) and n.lower() != GRIPPER_NAME]
+        named = [n for n in names if isinstance(n, str) and (n in plan.places or not _is_exact(n))]
         places = yield from task.tools.locate(named, "Look whether everything is there.")
         for thing in places:
             name = plain(thing.name, 60)
@@ -100,3 +100,8 @@ class Planner:
                 seen = f"only {percent(thing.score)} sure that it is"
                 raise Stopped(Reason.NOT_VISIBLE, f"{sentence(the(name))} is probably not in the picture ({seen}).")
         return dict(zip(named, places, strict=True))
+
+
+def _is_exact(name: str) -> bool:
+    """Whether it is no object that has to be seen."""
+    return is_camera(name) or name.lower() == GRIPPER_NAME
