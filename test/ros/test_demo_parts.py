@@ -32,7 +32,8 @@ SHARE = Path(__file__).resolve().parents[2]
 LABELS = ("medicine bottle", "apple", "stapler")
 # Says that it is ready, and how it was told to end.
 POLITE = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background without it
 try:
     print("ready", flush=True)
     time.sleep(60)
@@ -114,7 +115,7 @@ def wait_for(condition: object) -> None:
 def test_processes_are_interrupted_and_killed_only_if_they_do_not_end(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo_processes, "PATIENCE_S", 6.0)
+    monkeypatch.setattr(demo_processes, "PATIENCE_S", 3.0)
     processes.start("polite", [sys.executable, "-c", POLITE])
     processes.start("stubborn", [sys.executable, "-c", STUBBORN])
     wait_for(lambda: all("ready" in processes.log_of(name) for name in ("polite", "stubborn")))
