@@ -53,7 +53,7 @@ def _measure(tools: Toolbox, given: Mapping[str, str]) -> Running:
     except (QueryError, RelationError) as error:
         return f"not measured: {plain(error, 200)}"
     (name,) = yield from tools.measure([query])
-    return f"{name} = {estimate_words(tools.measured[name])}"
+    return f"{name} = {tools.said(name)}"
 
 
 def _locate(tools: Toolbox, given: Mapping[str, str]) -> Running:

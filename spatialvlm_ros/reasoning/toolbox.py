@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
-from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
+from spatialvlm_ros.models.estimate import PROBABILITY, Answer, Estimate, LocatedObject, Reason
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.reasoning.arithmetic.draws import Drawn, draws_of
 from spatialvlm_ros.reasoning.arithmetic.expressions import calculate
@@ -39,6 +39,7 @@ class Toolbox:
         self._trace = trace
         self._values: dict[str, Drawn] = {}
         self._names: dict[Query, str] = {}
+        self._said: dict[str, str] = {}
         self._sums = 0
         self._answered = False
 
@@ -127,7 +128,13 @@ class Toolbox:
         self.measured[name], self._names[query] = estimate, name
         if estimate.valid:
             self._values[name] = draws_of(estimate)
-        return f"{name} = {estimate_words(estimate)}"
+        metric = estimate.valid and estimate.unit != PROBABILITY
+        self._said[name] = said = drawn_words(self._values[name]) if metric else estimate_words(estimate)
+        return f"{name} = {said}"
+
+    def said(self, name: str) -> str:
+        """What was told of a measurement."""
+        return self._said[name]
 
 
 def query_words(query: Query) -> str:

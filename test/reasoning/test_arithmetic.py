@@ -101,6 +101,16 @@ def test_the_calibrated_distribution_is_used_where_there_is_one():
     assert drawn.draws.min() >= 0.0
 
 
+def test_an_interval_that_contradicts_the_quantiles_is_believed():
+    """It is the interval whose coverage was checked."""
+    wild = tuple(np.linspace(0, 5000, len(QUANTILE_LEVELS)))
+    drawn = draws_of(length(0.2, 600.0, quantiles=wild, interval=(0.1, 0.4), relation=Relation.FREE_WIDTH))
+    np.testing.assert_allclose(np.quantile(drawn.draws, [0.05, 0.5, 0.95]), [0.1, 0.2, 0.4], atol=0.002)
+    fair = tuple(np.linspace(0.11, 0.39, len(QUANTILE_LEVELS)))
+    believed = draws_of(length(0.25, 0.1, quantiles=fair, interval=(0.1, 0.4)))
+    np.testing.assert_allclose(np.quantile(believed.draws, QUANTILE_LEVELS), fair, atol=0.002)
+
+
 def test_units():
     known = measured(m=length(2.0), n=length(0.5, a="c"))
     assert calculate("m * n", known).unit == "m2" and calculate("m / n", known).unit == ""

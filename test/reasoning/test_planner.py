@@ -53,7 +53,7 @@ LABELLED = (
     ("Are the bowl and the tray closer together than the mug and the lamp?", ("yes",)),
     ("Are the bowl and the tray farther apart than the mug and the lamp?", ("no",)),
     ("How many of the mug, the tray and the lamp are within 0.5 m of the bowl?", ("2",)),
-    ("Where is the lamp relative to the mug?", ("right",)),
+    ("Where is the lamp relative to the mug?", ("right", "above")),
     ("Where is the can of beer relative to the mug?", ("behind",)),
     ("Is the mug left of the bowl?", ("yes",)),
     ("Is the bowl between the mug and the gripper?", ("yes",)),

@@ -29,6 +29,7 @@ _SYMMETRIC = frozenset(
         Relation.TOUCHING,
     }
 )
+_MOST_APART = 0.5  # of the width of an interval: how far its ends and those of the quantiles may differ
 _POWERS = {"m": 1.0, "m3": 3.0}
 
 
@@ -104,17 +105,30 @@ def _key(estimate: Estimate) -> str:
 
 
 def _at_scores(estimate: Estimate, scores: Float, signed: bool) -> Float:
-    """Values at normal scores: of the calibrated quantiles, else Gaussian in metres, or in log metres where the
-    quantity cannot be negative."""
+    """Values at normal scores: of the calibrated quantiles where they agree with the calibrated interval; else of that
+    interval; else Gaussian in metres, or in log metres where the quantity cannot be negative."""
     quantiles = np.asarray(estimate.quantiles, dtype=np.float64)
-    if len(quantiles) == len(QUANTILE_LEVELS) and np.isfinite(quantiles).all():
+    low, high = estimate.interval
+    if _agree(quantiles, low, high):
         draws = _between_quantiles(quantiles, scores)
-        return draws if signed else np.maximum(draws, 0.0)
-    std = max(estimate.std, 0.0)
-    if signed or estimate.value <= 0:
-        draws = estimate.value + std * scores
-        return draws if signed else np.maximum(draws, 0.0)
-    return np.asarray(estimate.value * np.exp(np.sqrt(np.log1p((std / estimate.value) ** 2)) * scores))
+    elif low < estimate.value < high:
+        side = np.where(scores < 0, estimate.value - low, high - estimate.value)
+        draws = estimate.value + side * scores / _level_scores()[-1]
+    elif signed or estimate.value <= 0:
+        draws = estimate.value + max(estimate.std, 0.0) * scores
+    else:
+        spread = np.sqrt(np.log1p((max(estimate.std, 0.0) / estimate.value) ** 2))
+        draws = estimate.value * np.exp(spread * scores)
+    return np.asarray(draws if signed else np.maximum(draws, 0.0))
+
+
+def _agree(quantiles: Float, low: float, high: float) -> bool:
+    """Whether there are quantiles, and no interval that contradicts them: that one is what was checked for coverage."""
+    if len(quantiles) != len(QUANTILE_LEVELS) or not np.isfinite(quantiles).all():
+        return False
+    if not high > low:  # none is stated
+        return True
+    return bool(max(abs(quantiles[0] - low), abs(quantiles[-1] - high)) <= _MOST_APART * (high - low))
 
 
 def _between_quantiles(quantiles: Float, scores: Float) -> Float:

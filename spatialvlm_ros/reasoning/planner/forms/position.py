@@ -20,7 +20,7 @@ _REFERENCE = (
     r"(?:relative to|respect to|relation to|reference to|seen from|from|compared (?:with|to)|where|using|standing at|"
     r"starting at|start at|at|viewpoint of|view of|take|with)"
 )
-_LEAST_SHARE = 0.2  # of the distance: smaller components are not worth a word
+_LEAST_SHARE = 0.15  # of the distance: smaller components are not worth a word
 
 
 @form("relative_position", 110, "Where is the mug relative to the bowl?")
@@ -48,10 +48,10 @@ def read_relative_position(sentence_: Sentence) -> Plan | None:
             text = f"{the(subject)} is {shown(distance)} from {the(reference)}, in a direction too close to tell."
             return Conclusion(sentence(text), ("",), distance.value, distance.std, "m", 0.5)
         words = listed([w for w, _, _, _ in said])
-        text = f"{the(subject)} is {words} of {the(reference)}, {shown(distance)} away."
+        text = f"Relative to {the(reference)}, {the(subject)} is {words}, {shown(distance)} away."
         labels = tuple(label for _, label, _, _ in said)
         probability = float(min(p for _, _, _, p in said))
-        return Conclusion(sentence(text), labels, distance.value, distance.std, "m", probability)
+        return Conclusion(text, labels, distance.value, distance.std, "m", probability)
 
     thought = f"I need how far left, behind and above {the(subject)} is of {the(reference)}."
     return Plan("relative_position", thought, (aside, behind, above, rise, apart), conclude)
