@@ -7,11 +7,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from typing import Any
 
 _log = logging.getLogger(__name__)
 
 _JOIN_S = 1.0
+_LOOK_UP_S = 0.2
 _AFTER_FAILURE_S = 0.05  # a callback that fails at once, again and again, is not to take all of the processor
 
 
@@ -33,9 +35,10 @@ def run_until_signal(
     from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
-    stop = threading.Event()
+    # Not an Event: a second signal that comes while the first one is being noticed would wait for itself for ever.
+    reasons_to_end: SimpleQueue[str] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: reasons_to_end.put("signal"))
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node = None
     try:
@@ -43,8 +46,10 @@ def run_until_signal(
         executor = MultiThreadedExecutor(num_threads=threads)
         executor.add_node(node)
 
+        ending = threading.Event()
+
         def spin() -> None:
-            while rclpy.ok() and not stop.is_set():
+            while rclpy.ok() and not ending.is_set():
                 try:
                     executor.spin()
                 except ExternalShutdownException:
@@ -52,11 +57,12 @@ def run_until_signal(
                 except Exception:
                     _log.exception("a callback failed")
                     time.sleep(_AFTER_FAILURE_S)
-            stop.set()
+            reasons_to_end.put("nothing to spin")
 
         thread = threading.Thread(target=spin, name="executor", daemon=True)
         thread.start()
-        stop.wait()
+        _wait_for(reasons_to_end)
+        ending.set()
         close(node)
         # It waits for all callbacks without end, whatever timeout it is given; one may wait for a server far away.
         closing = threading.Thread(target=executor.shutdown, name="executor ends", daemon=True)
@@ -67,3 +73,13 @@ def run_until_signal(
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _wait_for(reasons: SimpleQueue[str]) -> None:
+    """Looks up now and then: a signal that another thread of the process received does not wake this one."""
+    while True:
+        try:
+            reasons.get(timeout=_LOOK_UP_S)
+        except Empty:
+            continue
+        return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -21,7 +22,8 @@ from rclpy.parameter import Parameter
 
 from spatialvlm_ros.msg import EstimateArray
 
-HANG_S = 10.0  # nothing may take longer, on any machine
+# Nothing may take longer than ten seconds: so many times that as processes want each processor.
+HANG_S = 10.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 TRANSITIONS = {"configure": 1, "cleanup": 2, "activate": 3, "deactivate": 4}
 
 

@@ -151,11 +151,11 @@ class _Caller:
 
 @dataclass
 class _Samples:
-    """What is noted while it runs: share of the time, MiB; and the model's milliseconds before the last Ask phase."""
+    """What is noted while it runs: share of the time and MiB; the model's milliseconds while no Ask runs."""
 
     memory: list[tuple[float, float]] = field(default_factory=list)
     asking: list[tuple[float, float]] = field(default_factory=list)  # monotonic begin and end of Ask phases
-    model_ms: float = float("nan")
+    model_ms: list[float] = field(default_factory=list)
 
 
 def run_soak(options: SoakOptions, domain: int, folder: Path) -> SoakReport:
@@ -217,13 +217,14 @@ def _sampled(options: SoakOptions, probe: NodeProbe, node: GraphProcess, asking:
     while (passed := (time.monotonic() - began) / whole_s) < 1.0:
         wanted = [asks for start, asks in PHASES if start <= passed][-1]
         if wanted and not asking.is_set():
-            samples.model_ms = float(probe.values.get("model_ms", "nan"))
             samples.asking.append((time.monotonic(), float("inf")))
             asking.set()
         elif asking.is_set() and not wanted:
             asking.clear()
             samples.asking[-1] = (samples.asking[-1][0], time.monotonic())
         assert node.popen.poll() is None, node.output
+        if not wanted and passed > SETTLED:
+            samples.model_ms.append(float(probe.values["model_ms"]))
         samples.memory.append((passed, process.memory_info().rss / 2**20))
         time.sleep(every_s)
     return samples
@@ -250,7 +251,7 @@ def _report(
     faults = {k: int(v) for k, v in values.items() if v.isdigit() and k not in known}
     return SoakReport(
         minutes=options.minutes,
-        model_ms=samples.model_ms,
+        model_ms=_quantile(samples.model_ms, 0.5),
         overhead_ms=float(values["overhead_ms"]),
         latency_ms=_quantile(ages_ms[~np.array(asking, bool)], 0.5),
         latency_p95_ms=_quantile(ages_ms[~np.array(asking, bool)], 0.95),

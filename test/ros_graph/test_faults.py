@@ -47,7 +47,9 @@ def started_camera(log: Path, *ros_args: str) -> GraphProcess:
 @pytest.fixture(scope="module")
 def graph(ros_domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
     folder = tmp_path_factory.mktemp("faults")
-    command = [*command_of("spatialvlm_ros.ros.node_main"), "--ros-args", "-p", f"queries:={list(QUERIES)}"]
+    # On a machine that is busy with other things a picture may be some seconds old when the model has time.
+    settings = ["-p", f"queries:={list(QUERIES)}", "-p", "max_age_s:=8.0", "-p", f"deadline_s:={HANG_S}"]
+    command = [*command_of("spatialvlm_ros.ros.node_main"), "--ros-args", *settings]
     node = GraphProcess(command, folder / "node.log", {})
     with spinning_node(ros_domain) as spinning:
         camera = started_camera(folder / "camera.log")
@@ -128,7 +130,7 @@ def test_a_fault_is_counted_and_reported_and_the_node_goes_on(seen: Graph, name:
         probe.wait_for(fault.answers)
     wait_until(counted, lambda: f"{fault.counter} to count, diagnostics say {probe.values}")
     wait_until(lambda: probe.level >= 1 or any(v >= 1 for v in levels), "a warning in diagnostics")
-    assert probe.parameter("deadline_s").double_value == 2.0
+    assert probe.parameter("deadline_s").double_value == HANG_S
 
 
 def test_a_camera_that_stops_is_reported_and_heard_when_it_returns(seen: Graph) -> None:
@@ -170,7 +172,7 @@ def test_the_resolution_may_change(seen: Graph) -> None:
 def test_a_region_that_a_smaller_picture_does_not_have_is_refused_and_counted(seen: Graph) -> None:
     seen.camera.become({"width": 64, "height": 48})
     seen.probe.wait_for(lambda h: not valid(h))
-    assert seen.probe.parameter("deadline_s").double_value == 2.0
+    assert seen.probe.parameter("deadline_s").double_value == HANG_S
 
 
 def test_subscriptions_follow_a_camera_that_starts_again_with_other_qos(seen: Graph) -> None:
@@ -192,7 +194,7 @@ def qualities(probe: NodeProbe) -> set[str | None]:
 
 
 def test_stamps_of_answers_only_rise(seen: Graph) -> None:
-    stamps = [h.stamp_ns for h in seen.probe.wait_for(valid, 20, 3 * HANG_S)]
+    stamps = [h.stamp_ns for h in seen.probe.wait_for(valid, 10, 3 * HANG_S)]
     assert all(a < b for a, b in zip(stamps, stamps[1:], strict=False))
 
 

@@ -53,19 +53,21 @@ def inactive(probe: NodeProbe) -> None:
     assert probe.change("deactivate") and probe.state() == "inactive"
 
 
-@pytest.mark.parametrize("bring", [unconfigured, loading, inactive], ids=lambda bring: bring.__name__)
+@pytest.mark.parametrize(
+    "bring", [unconfigured, loading, pytest.param(inactive, marks=pytest.mark.slow)], ids=lambda bring: bring.__name__
+)
 def test_a_node_that_is_not_active_ends(spawn: Callable[..., Any], node: Any, bring: Callable[..., None]) -> None:
     process = spawn("spatialvlm_ros.ros.node_main", *MANUAL)
     bring(NodeProbe(node))
     print(f"{bring.__name__}: {seconds_to_end(process):.2f} s")
 
 
-@pytest.mark.parametrize("asking", [False, True], ids=["active", "asking"])
+@pytest.mark.parametrize("asking", [pytest.param(False, marks=pytest.mark.slow), True], ids=["active", "asking"])
 def test_an_active_node_ends_while_pictures_and_questions_come(
     spawn: Callable[..., Any], node: Any, asking: bool
 ) -> None:
     spawn(HERE / "camera_process.py")
-    process = spawn("spatialvlm_ros.ros.node_main", "-p", f"queries:=['{QUERY}']")
+    process = spawn("spatialvlm_ros.ros.node_main", "-p", f"queries:=['{QUERY}']", "-p", "max_age_s:=8.0")
     probe = NodeProbe(node)
     probe.wait_until_active()
     probe.wait_for(valid)

@@ -16,7 +16,7 @@ QUERIES = ("distance: [80, 80, 160, 160] | [200, 20, 300, 100]", "height: [80, 8
 
 
 def test_pictures_parameters_and_questions_get_along(ros_domain: int, tmp_path: Path) -> None:
-    found = run_soak(SoakOptions(0.3, 20.0, QUERIES), ros_domain, tmp_path)
+    found = run_soak(SoakOptions(0.25, 15.0, QUERIES), ros_domain, tmp_path)
     assert found.exit_statuses == (0, 0)
     assert found.in_order and found.longest_gap_s < HANG_S
     # Every picture that the node took has one fate, and every answer that it gave was heard.

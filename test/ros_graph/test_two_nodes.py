@@ -38,7 +38,7 @@ class Pair:
 
 
 def made(name: str, context: Context, namespace: str = "", **parameters: Any) -> SpatialVLMNode:
-    given = {"queries": QUERIES, **parameters}
+    given = {"queries": QUERIES, "max_age_s": 8.0, **parameters}
     overrides = [Parameter(key, value=value) for key, value in given.items()]
     return SpatialVLMNode(name, context=context, namespace=namespace, parameter_overrides=overrides)
 
