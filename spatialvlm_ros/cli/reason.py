@@ -89,6 +89,9 @@ def _limits(args: argparse.Namespace) -> Limits:
 
 
 def _print_step(step: ReasoningStep) -> None:
+    """One line; the answer is printed by itself."""
+    if step.kind.value == "answer":
+        return
     shown = f"{step.tool_input} -> {step.tool_output}" if step.tool_output else step.text
     sys.stdout.write(f"[{step.index}] {step.kind}: {shown}\n")
 
