@@ -200,6 +200,18 @@ def test_a_variant_changes_what_it_names_and_another_setting_is_another_run(stor
     assert len({r.folder for r in Ablations.load(tmp_path / "ablations.yaml").runs("out", [0, 1])}) == 8
 
 
+def test_a_setting_that_says_what_holds_anyway_leaves_a_finished_run_what_it_is(store: Path, tmp_path: Path) -> None:
+    content = settings(store)
+    before = {r.folder for r in Ablations.load(written(content, tmp_path)).runs("out", [0])}
+    # As if they had been added to the code after the runs: defaults of the run, of a stage, and of a part.
+    content["base"] |= {"clip": 1.0, "noise": {"share": 0.0}, "stages": [DENSE, {**JOINT, "vision_share": 1.0}]}
+    content["groups"]["camera"]["variants"]["blind"]["stages"] = [{**JOINT, "frozen_vision": False}]
+    assert {r.folder for r in Ablations.load(written(content, tmp_path)).runs("out", [0])} == before
+    content["base"]["stages"] = [DENSE, {**JOINT, "vision_share": 0.5}]
+    after = {r.folder for r in Ablations.load(written(content, tmp_path)).runs("out", [0])}
+    assert len(after & before) == 1  # the blind one has stages of its own
+
+
 @pytest.mark.parametrize(
     ("place", "value", "fault"),
     [

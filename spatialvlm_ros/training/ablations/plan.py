@@ -12,7 +12,7 @@ from typing import Any
 
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.shared_files import read_yaml
-from spatialvlm_ros.training.config import TrainConfig
+from spatialvlm_ros.training.config import StageConfig, TrainConfig
 
 _DIGEST = 8
 _PARTS = ("base", "judging", "groups")
@@ -166,9 +166,29 @@ def _language_steps(config: TrainConfig) -> tuple[int, ...]:
     return tuple(stage.steps for stage in config.stages if stage.language)
 
 
+def _stated(config: TrainConfig) -> dict[str, Any]:
+    """What differs from the defaults: a setting that is new in the code, and does nothing unless it is given, leaves
+    finished runs what they are. (Who changes a default changes runs without a new name: their folders must go.)"""
+    usual, stage = TrainConfig().to_dict(), asdict(StageConfig())
+    stated = _differing({**config.to_dict(), "out": usual["out"]}, usual)
+    return {**stated, "stages": [_differing(s, stage) for s in config.to_dict()["stages"]]}
+
+
+def _differing(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries that differ, mapping by mapping."""
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        there = usual.get(name)
+        if isinstance(value, Mapping) and isinstance(there, Mapping):
+            value, there = _differing(value, there), {}
+        if value != there:
+            result[name] = value
+    return result
+
+
 def _run(group: Group, variant: str, config: TrainConfig, judging: Judging, out: Path) -> AblationRun:
-    """The folder's name holds a digest of all settings: a run whose settings have changed is another run."""
-    settings = {**config.to_dict(), "out": "", "judging": asdict(judging), "splits": group.splits}
+    """The folder's name holds a digest of its settings: a run whose settings have changed is another run."""
+    settings = {**_stated(config), "judging": asdict(judging), "splits": group.splits}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:_DIGEST]
     short = re.sub(r"[^a-z0-9]+", "-", variant.lower()).strip("-")
     folder = out / group.name / f"{short}-{config.seed}-{digest}"
