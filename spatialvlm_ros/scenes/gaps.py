@@ -11,7 +11,7 @@ from spatialvlm_ros.geometry.boxes import Boxes
 Float = NDArray[np.float64]
 
 _MAX_STEPS = 400
-_TOLERANCE = 1e-7  # metres moved in one round of projections
+_TOLERANCE = 1e-5  # metres between the pair of points that was found and the least there can be
 
 
 def surface_gap(points_a: ArrayLike, points_b: ArrayLike) -> float:
@@ -32,29 +32,48 @@ def surface_gap(points_a: ArrayLike, points_b: ArrayLike) -> float:
 def box_gap(a: Boxes, b: Boxes) -> Float:
     """(N,) least distance in metres between boxes, row by row; 0 where they overlap.
 
-    Alternating projections on the two boxes: they converge to a nearest pair of points of two convex sets
-    (Cheney and Goldstein 1959).
+    Alternating projections on the two boxes converge to a nearest pair of points of two convex sets (Cheney and
+    Goldstein 1959), but creep along faces that are nearly parallel. They are steps of projected gradient descent on
+    half the squared distance, so they are sped up as that is: by momentum (Nesterov 1983; Beck and Teboulle 2009)
+    that starts anew in a row where it points uphill (O'Donoghue and Candes 2015).
     """
-    point = a.centers.copy()
+    # In the coordinates of a, whose projection is then a clip.
+    half_a, half_b = a.sizes / 2, b.sizes / 2
+    turn = np.einsum("nji,njk->nik", a.rotations, b.rotations)  # from b to a
+    center = np.einsum("nji,nj->ni", a.rotations, b.centers - a.centers)
     gap = np.full(len(a), np.inf)
-    active = np.arange(len(a))
+    rows = np.arange(len(a))
+    point = np.clip(center, -half_a, half_a)
+    ahead, age = point, np.ones(len(a))
     for _ in range(_MAX_STEPS):
-        on_b = _closest(b[active], point[active])
-        on_a = _closest(a[active], on_b)
-        moved = np.linalg.norm(on_a - point[active], axis=1)
-        point[active] = on_a
-        gap[active] = np.linalg.norm(on_a - on_b, axis=1)
-        active = active[(moved > _TOLERANCE) & (gap[active] > _TOLERANCE)]
-        if len(active) == 0:
+        on_a = np.clip(_closest(center, turn, half_b, ahead), -half_a, half_a)
+        apart = on_a - _closest(center, turn, half_b, on_a)
+        gap[rows] = np.linalg.norm(apart, axis=1)
+        open_ = gap[rows] - _separation(apart, gap[rows], center, turn, half_a, half_b) > _TOLERANCE
+        if not open_.any():
             break
-    return np.where(gap < 1e-6, 0.0, gap)
+        step = on_a - point
+        age = np.where(np.einsum("ni,ni->n", ahead - on_a, step) > 0, 1.0, age)
+        older = (1 + np.sqrt(1 + 4 * age**2)) / 2
+        ahead = on_a + ((age - 1) / older)[:, None] * step
+        rows, point, ahead, age = rows[open_], on_a[open_], ahead[open_], older[open_]
+        center, turn, half_a, half_b = center[open_], turn[open_], half_a[open_], half_b[open_]
+    return np.where(gap < _TOLERANCE, 0.0, gap)
 
 
-def _closest(boxes: Boxes, points: Float) -> Float:
+def _separation(apart: Float, gap: Float, center: Float, turn: Float, half_a: Float, half_b: Float) -> Float:
+    """(N,) metres between the boxes along the direction ``apart``: no pair of points is nearer; 0 where they touch."""
+    direction = apart / np.maximum(gap, _TOLERANCE)[:, None]
+    reach_b = (np.abs(np.einsum("nji,nj->ni", turn, direction)) * half_b).sum(axis=1)
+    reach_a = (np.abs(direction) * half_a).sum(axis=1)
+    between = -reach_a - reach_b - np.einsum("ni,ni->n", direction, center)
+    return np.where(gap < _TOLERANCE, 0.0, between)
+
+
+def _closest(centers: Float, rotations: Float, half: Float, points: Float) -> Float:
     """(N, 3) the point of each (solid) box nearest to each point."""
-    half = boxes.sizes / 2
-    local = np.clip(boxes.to_local(points), -half, half)
-    return boxes.centers + np.einsum("nij,nj->ni", boxes.rotations, local)
+    local = np.clip(np.einsum("nji,nj->ni", rotations, points - centers), -half, half)
+    return centers + np.einsum("nij,nj->ni", rotations, local)
 
 
 def footprints(boxes: Boxes, ups: Float) -> Boxes:

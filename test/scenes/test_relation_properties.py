@@ -142,6 +142,18 @@ def test_box_gap_equals_the_bounded_least_squares_solution():
     np.testing.assert_allclose(box_gap(a, b), [exact_gap(a, b, i) for i in range(n)], atol=2e-4)
 
 
+def test_box_gap_of_boxes_that_are_nearly_parallel():
+    """Where alternating projections alone creep from one end of a face to the other."""
+    rng = np.random.default_rng(7)
+    n = 120
+    yaws = rng.uniform(0, 6, n)[:, None] + np.array([[0.0, 1.0]]) * 10.0 ** rng.uniform(-5, -1, n)[:, None]
+    turns = [Rotation.from_rotvec(np.outer(yaws[:, k], [0, 0, 1])).as_matrix() for k in (0, 1)]
+    apart = np.stack([rng.uniform(0, 0.3, n), rng.uniform(0.2, 0.8, n), rng.uniform(0, 0.3, n)], axis=1)
+    a = Boxes(np.zeros((n, 3)), rng.uniform(0.01, 0.6, (n, 3)), turns[0])
+    b = Boxes(np.einsum("nij,nj->ni", turns[0], apart), rng.uniform(0.01, 0.6, (n, 3)), turns[1])
+    np.testing.assert_allclose(box_gap(a, b), [exact_gap(a, b, i) for i in range(n)], atol=2e-5)
+
+
 def test_surface_gap_of_two_balls():
     rng = np.random.default_rng(6)
     directions = rng.normal(size=(2, 20000, 3))
