@@ -33,9 +33,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from spatialvlm_ros.models.embedded.folder import read_marker
 from spatialvlm_ros.models.embedded.weights import shipped_folder
 from spatialvlm_ros.training.config import StageConfig, TrainConfig
+from spatialvlm_ros.training.loader import BatchKind, Prepared
 from spatialvlm_ros.training.rendering import render_store
 from spatialvlm_ros.training.run import _lexicon, _load_tokenizer, _loader, _model
-from spatialvlm_ros.training.trainer import Prepared, Trainer
+from spatialvlm_ros.training.trainer import Trainer
 
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "train" / "embedded.yaml"
 WARM_UP, LONE_STEPS = 2, 5
@@ -117,7 +118,7 @@ def stage_speed(trainer: Trainer, stage: StageConfig, steps: int, device: str, p
     """One stage: with its batches made on the way as in training, and the step alone."""
     begin_stage(trainer, stage)
     picture_tokens = trainer.config.shape.picture_tokens
-    stream = trainer.loader.stream(0, stage.batch, stage.language, True)
+    stream = trainer.loader.stream(0, BatchKind(stage.batch, stage.language, dense=True))
     times, said, kept, shares = [], [], [], []
     for number, batch in enumerate(itertools.islice(stream, WARM_UP + steps)):
         if number == WARM_UP:

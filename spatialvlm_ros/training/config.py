@@ -116,6 +116,7 @@ class TrainConfig:
         validate_every: steps between validations.
         validate_batches: batches of a validation.
         dtype: "auto", "float32" or "bfloat16" of the computations (weights are float32).
+        loader_processes: that make batches; 0 for a thread, which is enough for processors.
     """
 
     out: str = "output/train"
@@ -138,6 +139,7 @@ class TrainConfig:
     validate_every: int = 500
     validate_batches: int = 10
     dtype: str = "auto"
+    loader_processes: int = 0
 
     def __post_init__(self) -> None:
         if self.camera_mode not in CAMERA_MODES:

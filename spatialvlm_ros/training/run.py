@@ -24,11 +24,12 @@ from spatialvlm_ros.training.dense import DenseHeads, Lexicon
 from spatialvlm_ros.training.feed import Feed
 from spatialvlm_ros.training.label_noise import LabelNoise
 from spatialvlm_ros.training.lexicon import load_lexicon, save_lexicon, simulated_labels, simulated_lexicon
+from spatialvlm_ros.training.loader import CELL, Loader
 from spatialvlm_ros.training.model import TrainedModel
 from spatialvlm_ros.training.pretrained import load_pretrained
 from spatialvlm_ros.training.questions import QuestionMaker
 from spatialvlm_ros.training.rendering import render_store
-from spatialvlm_ros.training.trainer import CELL, Loader, Trainer
+from spatialvlm_ros.training.trainer import Trainer
 from spatialvlm_ros.training.view_store import read_scene
 
 logger = logging.getLogger(__name__)
@@ -201,4 +202,5 @@ def _loader(
     rank, world = (0, 1) if accelerator is None else (accelerator.process_index, accelerator.num_processes)
     feed = Feed(store.folder, config.shape, CELL, config.augmentation, config.seed, rank, world, config.camera_mode)
     maker = QuestionMaker(tokenizer, lexicon.nouns, config.plan, config.noise)
-    return Loader(feed, maker, lexicon, config.seed, config.blind, config.shape.picture_tokens)
+    processes = 0 if accelerator is None else config.loader_processes
+    return Loader(feed, maker, lexicon, config.seed, config.blind, config.shape.picture_tokens, processes)

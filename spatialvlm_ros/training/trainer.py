@@ -6,9 +6,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,78 +15,17 @@ import torch
 
 from spatialvlm_ros.errors import TrainingError
 from spatialvlm_ros.models.devices import pick_dtype
-from spatialvlm_ros.models.embedded.picture import pixel_values, relative_focal
 from spatialvlm_ros.training.checkpoints import RunState, load_checkpoint, save_checkpoint
 from spatialvlm_ros.training.config import StageConfig, TrainConfig
-from spatialvlm_ros.training.dense import CELLS_PER_TOKEN, DenseTargets, Lexicon, dense_targets
-from spatialvlm_ros.training.feed import Feed
-from spatialvlm_ros.training.looking import Looks, looks_of
+from spatialvlm_ros.training.loader import BatchKind, Loader, Prepared
 from spatialvlm_ros.training.losses import Batch
 from spatialvlm_ros.training.metrics import Validation
 from spatialvlm_ros.training.model import TrainedModel
 from spatialvlm_ros.training.optimizers import make_optimizers, set_rate
-from spatialvlm_ros.training.packing import Packed, pack
-from spatialvlm_ros.training.questions import QuestionMaker
 
 logger = logging.getLogger(__name__)
 
-CELL = 16 // CELLS_PER_TOKEN
 _SMOOTHING = 0.98
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """One batch on the host."""
-
-    pixels: np.ndarray
-    packed: Packed | None
-    looks: Looks | None
-    dense: DenseTargets | None
-
-
-class Loader:
-    """Makes the batches of a run, one step ahead in a thread.
-
-    Args:
-        feed: of views.
-        maker: of questions.
-        lexicon: of dense supervision.
-        seed: of the questions.
-        blind: whether the picture is left out.
-        picture_tokens: of the model.
-    """
-
-    def __init__(
-        self, feed: Feed, maker: QuestionMaker, lexicon: Lexicon, seed: int, blind: bool, picture_tokens: int
-    ) -> None:
-        self._feed, self._maker, self._lexicon = feed, maker, lexicon
-        self._seed, self._blind, self._picture_tokens = seed, blind, picture_tokens
-
-    def prepare(self, step: int, size: int, language: bool, dense: bool) -> Prepared:
-        """The batch of a step."""
-        samples = self._feed.batch(step, size)
-        pixels = np.stack([pixel_values(s.pixels, s.camera, self._feed.camera_mode) for s in samples])
-        if self._blind:
-            pixels[:, :3] = 0.0
-        packed, looks = None, None
-        if language:
-            rng = np.random.default_rng([self._seed, self._feed.rank, step, 1])
-            trees = self._maker.trees(samples, rng)
-            prefixes = [self._maker.prefix(relative_focal(s.camera), self._picture_tokens) for s in samples]
-            packed = pack(trees, prefixes, pad=0)
-            looks = None if self._blind else looks_of(trees, samples, len(prefixes[0]), CELLS_PER_TOKEN)
-        return Prepared(pixels, packed, looks, dense_targets(samples, self._lexicon) if dense else None)
-
-    def stream(self, first: int, size: int, language: bool, dense: bool) -> Iterator[Prepared]:
-        """Batches from step ``first`` on, without end."""
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(self.prepare, first, size, language, dense)
-            step = first
-            while True:
-                batch = ahead.result()
-                step += 1
-                ahead = pool.submit(self.prepare, step, size, language, dense)
-                yield batch
 
 
 class Trainer:
@@ -133,7 +70,7 @@ class Trainer:
         for parameter in self.bare.vlm.model.vision_tower.parameters():
             parameter.requires_grad_(not stage.frozen_vision)
         self.bare.weights = replace(self.config.weights, **stage.weights)
-        stream = self.loader.stream(state.total, stage.batch, stage.language, not self.config.blind)
+        stream = self.loader.stream(state.total, BatchKind(stage.batch, stage.language, not self.config.blind))
         before, began, saved = state.seconds, time.monotonic(), time.monotonic()
         self.model.train()
         for batch in stream:
@@ -193,7 +130,7 @@ class Trainer:
         self.model.eval()
         embedding = self.bare.vlm.get_input_embeddings().weight
         for k in range(self.config.validate_batches):
-            prepared = self.validation.prepare(k, 16, language=True, dense=False)
+            prepared = self.validation.prepare(k, BatchKind(16, language=True, dense=False))
             batch = self._questions(prepared)
             with torch.autocast(self.accelerator.device.type, self.dtype, enabled=self.dtype != torch.float32):
                 _, _, hidden = self.bare(batch.pixels, batch, None)

@@ -115,6 +115,14 @@ def test_a_run_that_is_interrupted_ends_like_one_that_is_not(store: Path, tmp_pa
         torch.testing.assert_close(whole[name], resumed[name], rtol=0, atol=1e-6)
 
 
+def test_a_run_does_not_depend_on_who_makes_its_batches(store: Path, tmp_path: Path) -> None:
+    train(settings(store, tmp_path / "thread"))
+    train(settings(store, tmp_path / "processes", loader_processes=2))
+    ours, theirs = weights(tmp_path / "thread"), weights(tmp_path / "processes")
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=1e-6)
+
+
 def test_the_loss_falls_and_the_model_answers(store: Path, tmp_path: Path) -> None:
     config = settings(store, tmp_path, steps=101, augmentation=Augmentation.none(), checkpoint_minutes=1.0)
     folder = train(config)

@@ -27,10 +27,10 @@ from spatialvlm_ros.training.ablations.plan import AblationRun
 from spatialvlm_ros.training.augmentation import Augmentation
 from spatialvlm_ros.training.feed import Feed
 from spatialvlm_ros.training.general import GeneralQuestion, general_questions
+from spatialvlm_ros.training.loader import CELL
 from spatialvlm_ros.training.losses import Batch
 from spatialvlm_ros.training.packing import Target, Tree, pack
 from spatialvlm_ros.training.questions import QuestionMaker, QuestionPlan
-from spatialvlm_ros.training.trainer import CELL
 
 BENCH_ROWS = ("within_2x", "within_25", "within_10", "qualitative")
 GENERAL = "general"
