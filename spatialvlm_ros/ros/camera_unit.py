@@ -272,7 +272,8 @@ class CameraUnit:
         self._looked = self._look(model, messages)
         return self._looked
 
-    def _look(self, model: SpatialVLM, messages: CameraMessages) -> Looked:
+    def _seen(self, messages: CameraMessages) -> Seen:
+        """The observation; its faults are counted."""
         try:
             seen = self.builder.build(messages)
         except FrameRefusedError as error:
@@ -280,6 +281,10 @@ class CameraUnit:
             raise NoPictureError(error.reason, str(error).removesuffix(".")) from error
         for name, detail in seen.faults.items():
             self.statistics.count(name, detail)
+        return seen
+
+    def _look(self, model: SpatialVLM, messages: CameraMessages) -> Looked:
+        seen = self._seen(messages)
         return Looked(messages, seen, model.look(seen.observation, self.standing.known_sizes, seen.gripper))
 
     def _handle(self, model: SpatialVLM, messages: CameraMessages) -> None:
@@ -320,13 +325,7 @@ class CameraUnit:
         objects_wanted: tuple[ObjectRef, ...],
         clock: _ModelClock,
     ) -> FrameResult:
-        try:
-            seen = self.builder.build(messages)
-        except FrameRefusedError as error:
-            self.statistics.count(error.fault_name, str(error))
-            raise NoPictureError(error.reason, str(error).removesuffix(".")) from error
-        for name, detail in seen.faults.items():
-            self.statistics.count(name, detail)
+        seen = self._seen(messages)
         with clock:
             view = model.look(seen.observation, standing.known_sizes, seen.gripper)
             queries = standing.all_queries()

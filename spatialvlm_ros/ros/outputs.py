@@ -17,12 +17,12 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, Header
 from visualization_msgs.msg import MarkerArray
 
-from spatialvlm_ros.bags.images import image_fields
 from spatialvlm_ros.errors import TransformError
 from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason
 from spatialvlm_ros.ros.camera_unit import FrameResult, in_frame
 from spatialvlm_ros.ros.drawing import annotated
+from spatialvlm_ros.ros.image_messages import image_message
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.markers import marker_array
 from spatialvlm_ros.ros.parameters import Settings
@@ -187,20 +187,6 @@ class CameraOutputs:
             result.seen.observation.rgb, located, result.estimates, ids=[o.track_id for o in result.objects]
         )
         self._publishers["annotated"].publish(image_message(picture, "rgb8", header))
-
-
-def image_message(pixels: np.ndarray, encoding: str, header: Any) -> Any:
-    """sensor_msgs/Image; the data are handed over as an array, which spares a check of every byte."""
-    import array
-
-    message = Image()
-    message.header = header
-    fields = image_fields(pixels, encoding)
-    data = fields.pop("data")
-    for name, value in fields.items():
-        setattr(message, name, value)
-    message.data = array.array("B", memoryview(data).cast("B").tobytes())  # type: ignore[arg-type]
-    return message
 
 
 def placed_object(thing: TrackedObject, result: FrameResult, pose: Transform) -> LocatedObject:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.bags.camera_info import camera_info_fields
-from spatialvlm_ros.bags.images import image_fields
 from spatialvlm_ros.errors import ObservationError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.query import ObjectRef, Query, Region
+from spatialvlm_ros.ros.image_messages import image_message
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.query_text import read_query
 
@@ -50,15 +49,10 @@ def picture_message(rgb: NDArray[np.uint8]) -> Any:
     Raises:
         ObservationError: it is no such picture.
     """
-    from sensor_msgs.msg import Image
-
     pixels = np.asarray(rgb)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
         raise ObservationError("this is no colour picture", (pixels.dtype, pixels.shape), "Pass (H, W, 3) uint8.")
-    fields = image_fields(pixels, "rgb8")
-    # Bytes would be checked one by one; an array is taken as it is.
-    data = array.array("B", np.asarray(fields.pop("data")).tobytes())
-    return Image(data=data, **fields)
+    return image_message(pixels, "rgb8")
 
 
 def camera_message(camera: Camera) -> Any:

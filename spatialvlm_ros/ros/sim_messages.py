@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +15,7 @@ from std_msgs.msg import Header
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.depth import metres_to_millimetres
 from spatialvlm_ros.models.estimate import LocatedObject, Reason, Source
+from spatialvlm_ros.ros.image_messages import image_message
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.sim_world import WORLD_FRAME, FrameTransform, TrueObject
 from spatialvlm_ros.ros.to_messages import located_message
@@ -23,20 +23,12 @@ from spatialvlm_ros.ros.to_messages import located_message
 
 def colour_message(rgb: NDArray[np.uint8], encoding: str, header: Header) -> Image:
     """An Image of (H, W, 3) colours, as "rgb8" or "bgr8"."""
-    return _image(rgb if encoding == "rgb8" else rgb[..., ::-1], encoding, header)
+    return image_message(rgb if encoding == "rgb8" else rgb[..., ::-1], encoding, header)
 
 
 def depth_message(depth: NDArray[np.float32], encoding: str, header: Header) -> Image:
     """An Image of (H, W) metres: "16UC1" in millimetres with 0 for none, or "32FC1" in metres with NaN for none."""
-    return _image(metres_to_millimetres(depth) if encoding == "16UC1" else depth, encoding, header)
-
-
-def _image(pixels: NDArray[Any], encoding: str, header: Header) -> Image:
-    # Bytes would be checked one by one; an array is taken as it is.
-    data = array.array("B", np.ascontiguousarray(pixels).tobytes())
-    height, width = pixels.shape[:2]
-    step = pixels.nbytes // height
-    return Image(header=header, height=height, width=width, encoding=encoding, is_bigendian=0, step=step, data=data)
+    return image_message(metres_to_millimetres(depth) if encoding == "16UC1" else depth, encoding, header)
 
 
 def camera_info_message(camera: Camera, header: Header) -> CameraInfo:

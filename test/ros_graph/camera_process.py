@@ -8,7 +8,6 @@ entry of `CONDITIONS` is a parameter: set it by the ordinary service, and what i
 
 from __future__ import annotations
 
-import array
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +23,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
 from spatialvlm_ros.bags.camera_info import camera_info_fields
-from spatialvlm_ros.bags.images import image_fields
 from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.ros.image_messages import image_message
 from spatialvlm_ros.ros.running import run_until_signal
 
 FRAME = "camera_optical"
@@ -133,10 +132,10 @@ class CameraNode(Node):
         """All messages of the clip, made once: only their stamps change."""
         clip = Clip.read(self._is["clip"]) if self._is["clip"] else Clip.drawn(self._is["width"], self._is["height"])
         self._info = CameraInfo(**_plain(camera_info_fields(clip.camera)))
-        self._colour = [_image(picture, "rgb8") for picture in clip.rgb]
-        self._depth = [_image(depth, "16UC1") for depth in clip.depth]
-        self._half_depth = [_image(depth[::2, ::2], "16UC1") for depth in clip.depth]
-        self._half_colour = [_image(picture[::2, ::2], "rgb8") for picture in clip.rgb]
+        self._colour = [image_message(picture, "rgb8") for picture in clip.rgb]
+        self._depth = [image_message(depth, "16UC1") for depth in clip.depth]
+        self._half_depth = [image_message(depth[::2, ::2], "16UC1") for depth in clip.depth]
+        self._half_colour = [image_message(picture[::2, ::2], "rgb8") for picture in clip.rgb]
 
     # ---- what is published ----
 
@@ -198,14 +197,6 @@ class CameraNode(Node):
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in fields.items()}
-
-
-def _image(pixels: np.ndarray, encoding: str) -> Image:
-    fields = image_fields(pixels, encoding)
-    data = fields.pop("data")
-    message = Image(**fields)
-    message.data = array.array("B", data.tobytes())  # spares a check of every byte
-    return message
 
 
 def _changed(message: Image, changes: dict[str, Any]) -> Image:

@@ -10,31 +10,10 @@ import numpy as np
 
 from spatialvlm_ros.evaluation.rows import ROWS
 from spatialvlm_ros.optional import require
+from spatialvlm_ros.plot_style import ACCENT, BAD, EXTRA, INK, NONE, SECOND, SOFT, STYLE
 from spatialvlm_ros.questions.families import FAMILIES
 
 Json = dict[str, Any]
-
-EXTRA = "report"
-INK, SOFT, LINE, ACCENT, SECOND, BAD, NONE = "#1c2330", "#667085", "#e3e6ec", "#2f5bd0", "#e08a2c", "#c8453b", "#c4cad6"
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "spatialvlm",  # the same plot gives the same file
-    "font.family": "sans-serif",
-    "font.sans-serif": ["Inter", "Segoe UI", "Liberation Sans", "Arial", "DejaVu Sans"],
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": SOFT,
-    "axes.edgecolor": NONE,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "axes.grid": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.7,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
 
 
 def _drawn(size: tuple[float, float], draw: Callable[[Any], None], columns: int = 1, **layout: Any) -> str:
@@ -44,7 +23,7 @@ def _drawn(size: tuple[float, float], draw: Callable[[Any], None], columns: int 
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.subplots(1, columns, **layout)

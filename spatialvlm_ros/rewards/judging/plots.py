@@ -8,30 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from spatialvlm_ros.evaluation.report.plots import ACCENT, BAD, EXTRA, INK, LINE, NONE, SECOND, SOFT
 from spatialvlm_ros.optional import require
+from spatialvlm_ros.plot_style import ACCENT, BAD, EXTRA, INK, NONE, SECOND, SOFT, STYLE
 from spatialvlm_ros.rewards.judging.episodes import EpisodeCurves
 from spatialvlm_ros.rewards.judging.metrics import CONSTANT_M, NEAR_M
 
 _COLORS = (ACCENT, SECOND, "#7a4fb5", BAD)
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "spatialvlm",  # the same plot gives the same file
-    "font.family": "sans-serif",
-    "font.sans-serif": ["Inter", "Segoe UI", "Liberation Sans", "Arial", "DejaVu Sans"],
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": SOFT,
-    "axes.edgecolor": NONE,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "axes.grid": True,
-    "grid.color": LINE,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
 
 
 def potentials_over_time(episodes: Sequence[EpisodeCurves]) -> str:
@@ -102,7 +84,7 @@ def _drawn(size: tuple[float, float], draw: Callable[[Any], None], rows: int, co
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure.subplots(rows, columns, squeeze=False, **layout))

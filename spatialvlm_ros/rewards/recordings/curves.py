@@ -10,32 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.evaluation.report.plots import ACCENT, EXTRA, INK, LINE, NONE, SECOND, SOFT
 from spatialvlm_ros.optional import require
+from spatialvlm_ros.plot_style import ACCENT, EXTRA, NONE, SECOND, SOFT, STYLE
 from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations
 
 LEFT, RIGHT = 0.07, 0.985  # edges of the axes as shares of the width; the strip of pictures keeps to them
 _SIZE, _HEIGHTS = (10.4, 5.6), (3, 1.7, 2)
 _GOOD = "#1d7a46"
 _COLORS = (ACCENT, SECOND, "#7a4fb5", "#2a9d8f", "#b0413e")
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "spatialvlm",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["Inter", "Segoe UI", "Liberation Sans", "Arial", "DejaVu Sans"],
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": SOFT,
-    "axes.edgecolor": NONE,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "axes.grid": True,
-    "grid.color": LINE,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
 
 
 @dataclass(frozen=True)
@@ -77,7 +59,7 @@ def curves(annotations: EpisodeAnnotations, pictures: int) -> str:
     from matplotlib.figure import Figure
 
     seconds = seconds_of(annotations, pictures)
-    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=_SIZE)
         FigureCanvasSVG(figure)
         layout = {"height_ratios": _HEIGHTS, "left": LEFT, "right": RIGHT, "top": 0.95, "bottom": 0.08, "hspace": 0.3}
