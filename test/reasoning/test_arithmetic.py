@@ -101,14 +101,23 @@ def test_the_calibrated_distribution_is_used_where_there_is_one():
     assert drawn.draws.min() >= 0.0
 
 
-def test_an_interval_that_contradicts_the_quantiles_is_believed():
+def test_where_the_interval_ends_before_the_quantiles_it_is_believed():
     """It is the interval whose coverage was checked."""
-    wild = tuple(np.linspace(0, 5000, len(QUANTILE_LEVELS)))
-    drawn = draws_of(length(0.2, 600.0, quantiles=wild, interval=(0.1, 0.4), relation=Relation.FREE_WIDTH))
+    wild = np.linspace(0, 5000, len(QUANTILE_LEVELS))
+    wild[len(wild) // 2] = 0.2
+    drawn = draws_of(length(0.2, 600.0, quantiles=tuple(wild), interval=(0.1, 0.4), relation=Relation.FREE_WIDTH))
     np.testing.assert_allclose(np.quantile(drawn.draws, [0.05, 0.5, 0.95]), [0.1, 0.2, 0.4], atol=0.002)
-    fair = tuple(np.linspace(0.11, 0.39, len(QUANTILE_LEVELS)))
-    believed = draws_of(length(0.25, 0.1, quantiles=fair, interval=(0.1, 0.4)))
-    np.testing.assert_allclose(np.quantile(believed.draws, QUANTILE_LEVELS), fair, atol=0.002)
+    assert np.quantile(drawn.draws, 0.841) == pytest.approx(0.2 + 0.2 / 1.645, abs=0.002)
+
+
+def test_an_interval_that_reaches_farther_moves_the_tail_alone():
+    """Rare large errors make the interval long; they say nothing of the usual ones."""
+    usual = np.linspace(0.01, 0.05, len(QUANTILE_LEVELS))
+    drawn = draws_of(length(0.03, 0.1, quantiles=tuple(usual), interval=(0.0, 90.0), relation=Relation.FREE_WIDTH))
+    np.testing.assert_allclose(np.quantile(drawn.draws, QUANTILE_LEVELS[1:-1]), usual[1:-1], atol=0.002)
+    np.testing.assert_allclose(np.quantile(drawn.draws, [0.05, 0.95]), [0.0, 90.0], atol=0.5)
+    passes = calculate("m > 0.07 m", {"m": drawn})
+    assert 0.05 < passes.value < 0.12
 
 
 def test_units():

@@ -120,9 +120,37 @@ def test_doubt_is_said(friend):
     question = "Which is closer to the bowl, the mug or the tray?"  # 0.400 and 0.301 m
     assert solve(question, NoisyFriend(friend, 0.05)).text.startswith("The tray: nearest to the bowl")
     assert solve(question, NoisyFriend(friend, 0.25)).text.startswith("Probably the tray (")
-    tie = solve(question, NoisyFriend(friend, 4.0))
-    assert tie.text.startswith("Too close to tell: ") and "if anything, the tray" in tie.text
+    tie = solve("Which is closer to the bowl, the mug or the gripper?", NoisyFriend(friend, 0.25))  # 0.400 m both
+    assert tie.text.startswith("Too close to tell: ") and "if anything, the " in tie.text
     assert tie.valid and tie.conclusion.probability < 0.55
+
+
+def test_an_order_is_said_as_far_as_it_can_be_told(friend):
+    question = "Sort the mug, the lamp, the gripper and the tray by their distance to the bowl, nearest first."
+    order = solve(question, NoisyFriend(friend, 0.05))  # 0.400, 0.827, 0.400 and 0.301 m
+    assert order.text.startswith("Probably the tray, the ") and order.text.endswith(" are too close to tell apart.")
+    assert {order.conclusion.labels[0], order.conclusion.labels[-1]} == {"tray", "lamp"}
+    assert 0.45 < order.conclusion.probability < 0.55
+    pair = "Sort the mug and the gripper by their distance to the bowl, nearest first."
+    assert solve(pair, NoisyFriend(friend, 0.05)).text.startswith("Too close to tell: ")
+
+
+def test_a_count_names_what_it_hangs_on(friend):
+    question = "How many of the mug, the lamp and the tray are within 40 cm of the bowl?"
+    count = solve(question, NoisyFriend(friend, 0.05))
+    assert count.text.endswith("; the mug is too close to tell.") and count.conclusion.value in (1, 2)
+    assert 0.45 < count.conclusion.probability < 0.55
+    sure = solve("How many of the mug, the lamp and the tray are within 60 cm of the bowl?", NoisyFriend(friend, 0.05))
+    assert sure.text.startswith("2 (the mug and the tray): ") and sure.conclusion.probability > 0.99
+
+
+def test_errors_that_are_shared_do_not_blur_a_count(friend):
+    """Two things at one distance are within reach all together or not at all."""
+    question = "How many of the mug and the gripper are within 40 cm of the bowl?"
+    own = solve(question, NoisyFriend(friend, 0.2)).conclusion
+    shared = solve(question, NoisyFriend(friend, 0.2, shared=0.2)).conclusion
+    assert own.value == 1 and own.probability < 0.55
+    assert shared.value in (0, 2) and 0.45 < shared.probability < 0.56
 
 
 def test_a_robot_is_told_how_sure_it_may_be(friend):

@@ -7,6 +7,7 @@ so that it cancels where it should: in ratios, in the shape of a triangle, in wh
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,7 +30,6 @@ _SYMMETRIC = frozenset(
         Relation.TOUCHING,
     }
 )
-_MOST_APART = 0.5  # of the width of an interval: how far its ends and those of the quantiles may differ
 _POWERS = {"m": 1.0, "m3": 3.0}
 
 
@@ -105,15 +105,11 @@ def _key(estimate: Estimate) -> str:
 
 
 def _at_scores(estimate: Estimate, scores: Float, signed: bool) -> Float:
-    """Values at normal scores: of the calibrated quantiles where they agree with the calibrated interval; else of that
-    interval; else Gaussian in metres, or in log metres where the quantity cannot be negative."""
-    quantiles = np.asarray(estimate.quantiles, dtype=np.float64)
+    """Values at normal scores: of the quantiles, the interval, or the deviation, whichever of them there is; without
+    the first two Gaussian in metres, or in log metres where the quantity cannot be negative."""
     low, high = estimate.interval
-    if _agree(quantiles, low, high):
-        draws = _between_quantiles(quantiles, scores)
-    elif low < estimate.value < high:
-        side = np.where(scores < 0, estimate.value - low, high - estimate.value)
-        draws = estimate.value + side * scores / _level_scores()[-1]
+    if low < estimate.value < high or _usable(estimate.quantiles):
+        draws = _between_quantiles(_believed_quantiles(estimate), scores)
     elif signed or estimate.value <= 0:
         draws = estimate.value + max(estimate.std, 0.0) * scores
     else:
@@ -122,13 +118,32 @@ def _at_scores(estimate: Estimate, scores: Float, signed: bool) -> Float:
     return np.asarray(draws if signed else np.maximum(draws, 0.0))
 
 
-def _agree(quantiles: Float, low: float, high: float) -> bool:
-    """Whether there are quantiles, and no interval that contradicts them: that one is what was checked for coverage."""
-    if len(quantiles) != len(QUANTILE_LEVELS) or not np.isfinite(quantiles).all():
-        return False
-    if not high > low:  # none is stated
-        return True
-    return bool(max(abs(quantiles[0] - low), abs(quantiles[-1] - high)) <= _MOST_APART * (high - low))
+def _usable(quantiles: Sequence[float]) -> bool:
+    return len(quantiles) == len(QUANTILE_LEVELS) and bool(np.isfinite(quantiles).all())
+
+
+def _believed_quantiles(estimate: Estimate) -> Float:
+    """(19,) the quantiles, with the ends of the calibrated interval, which are what was checked for coverage.
+
+    Where the interval reaches farther than they do, only the outermost one moves: it tells of rare large errors, and
+    the others still hold. Where it ends before them, they are too wide, and a normal curve up to its end takes their
+    place.
+    """
+    low, high = estimate.interval
+    scores = _level_scores()
+    if not _usable(estimate.quantiles):
+        side = np.where(scores < 0, estimate.value - low, high - estimate.value)
+        return np.asarray(estimate.value + side * scores / scores[-1])
+    quantiles = np.array(estimate.quantiles, dtype=np.float64)
+    for outermost, end in ((0, low), (-1, high)):
+        if not low < estimate.value < high:  # none is stated
+            break
+        if abs(end - estimate.value) >= abs(quantiles[outermost] - estimate.value):
+            quantiles[outermost] = end
+        else:
+            beyond = scores * scores[outermost] > 0
+            quantiles[beyond] = estimate.value + (end - estimate.value) * (scores / scores[outermost])[beyond]
+    return quantiles
 
 
 def _between_quantiles(quantiles: Float, scores: Float) -> Float:

@@ -13,7 +13,7 @@ from spatialvlm_ros.reasoning.texts import percent, sentence, with_error
 Float = NDArray[np.float64]
 
 SURE = 0.9  # from here on it is said plainly
-LEAST = 0.55  # below this it is too close to tell
+LEAST = 0.52  # below this it is too close to tell: about even odds
 UNDECIDED = "Too close to tell"
 
 
@@ -33,9 +33,14 @@ def hedged(head: str, probability: float, why: str, doubt: float | None = None) 
     """
     if (probability if doubt is None else doubt) < LEAST:
         return f"{UNDECIDED}: {why}; if anything, {head} ({percent(probability)})."
-    if probability < SURE:
-        return f"Probably {head} ({percent(probability)}): {why}."
-    return f"{sentence(head)}: {why}."
+    return f"{said(head, probability)}: {why}."
+
+
+def said(head: str, probability: float) -> str:
+    """What is decided, with as much doubt as there is; less than a half is still the likeliest of several."""
+    if probability >= SURE:
+        return sentence(head)
+    return f"{'Probably' if probability >= 0.5 else 'Most likely'} {head} ({percent(probability)})"
 
 
 def yes_or_no(truth: Drawn, why: str) -> tuple[str, str, float]:
@@ -59,8 +64,8 @@ def extreme_probabilities(values: Sequence[Drawn], ascending: bool) -> tuple[flo
     return float((draws[0] <= others).mean()), float((draws[0] <= draws[1]).mean())
 
 
-def order_probabilities(values: Sequence[Drawn], ascending: bool) -> tuple[float, float]:
-    """That the whole order of `ranked` is right, and that the closest two neighbours are."""
+def order_probabilities(values: Sequence[Drawn], ascending: bool) -> tuple[float, list[float]]:
+    """That the whole order of `ranked` is right, and of each two neighbours in it that theirs is."""
     draws = np.stack([values[k].draws for k in ranked(values, ascending)]) * (1 if ascending else -1)
     right = draws[:-1] <= draws[1:]
-    return float(right.all(axis=0).mean()), float(right.mean(axis=1).min())
+    return float(right.all(axis=0).mean()), right.mean(axis=1).tolist()

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from spatialvlm_ros.models.query import CAMERA_NAME, Query
 from spatialvlm_ros.reasoning.arithmetic.draws import Drawn
 from spatialvlm_ros.reasoning.planner.cues import BIG, NARROW, SHORT, SMALL, TALL, WIDE, any_of, first_of
-from spatialvlm_ros.reasoning.planner.deciding import hedged, order_probabilities, ranked, shown
+from spatialvlm_ros.reasoning.planner.deciding import LEAST, UNDECIDED, order_probabilities, ranked, said, shown
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
 from spatialvlm_ros.reasoning.steps import Conclusion
-from spatialvlm_ros.reasoning.texts import listed, the
+from spatialvlm_ros.reasoning.texts import listed, percent, the
 from spatialvlm_ros.scenes.relations import Relation
 
 _EXTREMES = (
@@ -116,9 +116,20 @@ def _direction(sentence: Sentence, default: bool) -> bool:
 def _in_order(
     evidence: Evidence, items: Sequence[str], values: list[Drawn], ascending: bool, word: str, numbers: bool = True
 ) -> Conclusion:
+    """The order, unless no two neighbours in it can be told apart; those that cannot are named."""
     order = ranked(values, ascending)
-    probability, doubt = order_probabilities(values, ascending)
+    probability, neighbours = order_probabilities(values, ascending)
     names = tuple(items[k] for k in order)
     head = listed([the(n) for n in names], "then")
     why = f"{word}, with {', '.join(shown(values[k]) for k in order)}" if numbers else word
-    return Conclusion(hedged(head, probability, why, doubt), names, probability=probability)
+    if max(neighbours) < LEAST:
+        text = f"{UNDECIDED}: {why}; if anything, {head} ({percent(probability)})."
+    else:
+        text = f"{said(head, probability)}: {why}{_too_close(names, neighbours)}."
+    return Conclusion(text, names, probability=probability)
+
+
+def _too_close(names: Sequence[str], neighbours: Sequence[float]) -> str:
+    """Which neighbours of an order cannot be told apart; "" where there are none."""
+    pairs = [f"{the(a)} and {the(b)}" for a, b, p in zip(names, names[1:], neighbours, strict=False) if p < LEAST]
+    return f"; {listed(pairs)} are too close to tell apart" if pairs else ""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from spatialvlm_ros.models.query import CAMERA_NAME, Query
+from spatialvlm_ros.reasoning.arithmetic.draws import DRAWS, Drawn
 from spatialvlm_ros.reasoning.planner.cues import any_of, asks_below
-from spatialvlm_ros.reasoning.planner.deciding import LEAST, UNDECIDED, shown, yes_or_no
+from spatialvlm_ros.reasoning.planner.deciding import LEAST, UNDECIDED, said, shown, yes_or_no
 from spatialvlm_ros.reasoning.planner.forms.choosing import trait_of
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
 from spatialvlm_ros.reasoning.steps import Conclusion
-from spatialvlm_ros.reasoning.texts import listed, percent, the, with_error
+from spatialvlm_ros.reasoning.texts import listed, the, with_error
 from spatialvlm_ros.scenes.relations import Relation
 
 _REACHES = any_of(
@@ -38,22 +39,27 @@ def read_count_within(sentence: Sentence) -> Plan | None:
     def conclude(evidence: Evidence) -> Conclusion:
         values = [evidence.drawn(q) for q in queries]
         names = [evidence.name(q) for q in queries]
-        chances = np.array([evidence.calculate(f"{n} {sign} {limit:.6g} m", "Near enough?").value for n in names])
-        inside = chances >= 0.5
-        probability = float(np.prod(np.maximum(chances, 1 - chances)))
-        weakest = float(np.maximum(chances, 1 - chances).min())
-        count = int(inside.sum())
-        chosen = [the(i) for i, yes in zip(items, inside, strict=True) if yes]
+        truths = [evidence.calculate(f"{n} {sign} {limit:.6g} m", "Near enough?") for n in names]
+        count, probability = _likeliest_count(truths)
+        inside = np.argsort([-t.value for t in truths], kind="stable")[:count]
+        chosen = [the(items[k]) for k in sorted(inside)]
         who = f" ({listed(chosen)})" if chosen else ""
         numbers = listed([f"{the(i)} {shown(v)}" for i, v in zip(items, values, strict=True)])
-        text = f"{count}{who}: {numbers} from {the(reference)}."
-        if weakest < LEAST:
+        close = [the(i) for i, t in zip(items, truths, strict=True) if 1 - LEAST < t.value < LEAST]
+        if len(close) == len(items):
             text = f"{UNDECIDED}: {numbers} from {the(reference)}; if anything, {count}."
-        elif probability < 0.9:
-            text = f"Probably {count}{who} ({percent(probability)}): {numbers} from {the(reference)}."
+        else:
+            doubt = f"; {listed(close)} {'is' if len(close) == 1 else 'are'} too close to tell" if close else ""
+            text = f"{said(f'{count}{who}', probability)}: {numbers} from {the(reference)}{doubt}."
         return Conclusion(text, (str(count),), float(count), 0.0, "", probability)
 
     return Plan("count_within", f"I need the distance from {the(reference)} to each of them.", queries, conclude)
+
+
+def _likeliest_count(truths: list[Drawn]) -> tuple[int, float]:
+    """How many are true most often, and how often; what they have in common (the scale of the view) counts."""
+    shares = np.bincount(np.sum([t.draws > 0.5 for t in truths], axis=0)) / DRAWS
+    return int(shares.argmax()), float(shares.max())
 
 
 @form("reach", 50, "Can an arm with a reach of 0.8 m get to the mug from the tray?")
