@@ -16,7 +16,7 @@ from spatialvlm_ros.reasoning.bench.exact_friend import ExactFriend
 from spatialvlm_ros.reasoning.bench.judge import Verdict, judge, mentioned
 from spatialvlm_ros.reasoning.bench.questions import REFUSED, Question, questions
 from spatialvlm_ros.reasoning.bench.run import ask_all, summarise
-from spatialvlm_ros.reasoning.bench.scenes import askable, geometric_scenes
+from spatialvlm_ros.reasoning.bench.scenes import absent, askable, geometric_scenes
 from spatialvlm_ros.reasoning.bench.truths import MAKERS, Kind, Truth, clear
 from spatialvlm_ros.reasoning.bench.wordings import HALVES, HELD_OUT, KNOWN, UNREADABLE, Wording, filled, wordings
 from spatialvlm_ros.reasoning.planner.planner import Planner
@@ -109,6 +109,12 @@ def test_near_ties_are_left_out(form, scenes):
         if made is None or other is None or made[0] != other[0]:
             continue
         assert made[1].labels == other[1].labels
+
+
+def test_what_is_absent_is_nothing_that_people_would_call_so():
+    scene = table_scene("wall sink", "desk lamp")  # beside mug, bowl, lamp, tray, gripper, can of beer
+    labels = ("white cup", "double vanity", "bidet", "candle", "table lamp", "tiger", "red bowl", "toy train", "sofa")
+    assert absent(scene, labels) == ("double vanity", "tiger", "toy train", "sofa")
 
 
 def test_clear():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -84,10 +85,33 @@ def ambiguous(scene: Scene) -> tuple[str, ...]:
 
 
 def absent(scene: Scene, labels: Sequence[str]) -> tuple[str, ...]:
-    """Labels of things of which nothing like it is in the scene."""
+    """Labels of things of which nothing like it is in the scene, and nothing that people would call so."""
     nouns = {_head(thing) for thing in scene.objects}
     words = {word for thing in scene.objects for word in thing.label.split()}
-    return tuple(label for label in labels if label.split()[-1] not in nouns | words)
+    alike = {name for thing in scene.objects for group in _groups_of(thing.label) for name in group}
+    return tuple(
+        label
+        for label in labels
+        if label.split()[-1] not in nouns | words and not any(_is_a(label, name) for name in alike)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _groups_of(label: str) -> tuple[tuple[str, ...], ...]:
+    """Nouns that people use for each other, the label's among them."""
+    return tuple(group for group in _confusable() if any(_is_a(label, name) for name in group))
+
+
+@lru_cache(maxsize=1)
+def _confusable() -> tuple[tuple[str, ...], ...]:
+    from spatialvlm_ros.evaluation.bench_config import BenchConfig
+
+    return BenchConfig.load().confusable
+
+
+def _is_a(label: str, noun: str) -> bool:
+    """Whether a label is a noun with words before it."""
+    return f" {label}".endswith(f" {noun}")
 
 
 def doubled(scene: Scene, rng: np.random.Generator) -> Scene:
