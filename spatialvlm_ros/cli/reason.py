@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatialvlm_ros.errors import ConfigError, QueryError
+from spatialvlm_ros.errors import QueryError
 
 if TYPE_CHECKING:
-    from spatialvlm_ros.reasoning.friend import Friend
+    from spatialvlm_ros.reasoning.bench.suite import Asking, Track
+    from spatialvlm_ros.reasoning.bench.summary import Summary
     from spatialvlm_ros.reasoning.limits import Limits
     from spatialvlm_ros.reasoning.steps import ReasoningStep, Solution
-    from spatialvlm_ros.scenes.observation import Observation
-    from spatialvlm_ros.scenes.scene import Scene
 
-EXACT = "exact"
+_EXACT = "exact"
+_PAGE = "docs/reasoning.md"
 NO_ANSWER = 3
 
 
@@ -49,7 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     bench = parser.add_argument_group("benchmark")
     bench.add_argument("--bench", action="store_true", help="ask generated questions with exact truth")
-    bench.add_argument("--friend", default=EXACT, help='who sees: "exact" geometry, or a model')
+    bench.add_argument(
+        "--suite", action="store_true", help="the benchmark of docs/reasoning.md; what is in --out is not asked again"
+    )
+    bench.add_argument(
+        "--write", nargs="?", type=Path, const=Path(_PAGE), help=f"of --suite: write its tables into a page ({_PAGE})"
+    )
+    bench.add_argument("--friend", default=_EXACT, help='who sees: "exact" geometry, or a model')
     bench.add_argument("--half", choices=("known", "held_out", "both"), default="both", help="of the wordings")
     bench.add_argument("--per-form", type=int, default=16, help="questions of each form and half")
     bench.add_argument("--scenes", type=int, default=60, help="scenes, or rendered views where a model sees")
@@ -58,10 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bench.add_argument("--no-picture", action="store_true", help="the control: the model sees a grey nothing")
     bench.add_argument("--seed", type=int, default=0, help="of scenes and questions")
     bench.add_argument("--out", type=Path, default=None, help="folder for answers.jsonl and summary.json")
+    bench.add_argument("--no-progress", action="store_true", help="without a progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the answer, or the benchmark's numbers; `NO_ANSWER` where there is none."""
+    if args.suite:
+        return _suite(args)
     return _bench(args) if args.bench else _solve(args)
 
 
@@ -136,63 +145,61 @@ def _number(value: float) -> float | None:
 
 
 def _bench(args: argparse.Namespace) -> int:
-    from spatialvlm_ros.reasoning.bench.questions import questions
-    from spatialvlm_ros.reasoning.bench.run import ask_all, summarise
-    from spatialvlm_ros.reasoning.bench.wordings import HALVES
+    from spatialvlm_ros.reasoning.bench.scenes import geometric_scenes, simulated_scenes
+    from spatialvlm_ros.reasoning.bench.suite import Setting, run_setting
     from spatialvlm_ros.reasoning.loading import load_thinker
 
-    limits = _limits(args)
+    limits, exact = _limits(args), args.friend == _EXACT
+    given = tuple(name.strip() for name in args.give.split(",") if name.strip())
+    setting = Setting(args.friend if exact else "model", args.friend, given, not args.no_picture)
+    asking = _asking(args, split="" if exact else args.split)
     thinker = load_thinker(args.llm, args.tool_calls)
-    scenes = _scenes(args)
-    friend_of = _friend(args, scenes)
-    numbers, lines = {}, []
-    for half in HALVES if args.half == "both" else (args.half,):
-        asked = questions(scenes, half, args.per_form, args.per_form, args.seed)
-        judged = list(ask_all(asked, thinker, friend_of, limits))
-        summary = summarise(judged)
-        numbers[half] = summary.to_json()
-        lines += [json.dumps(j.to_json()) for j in judged]
-        sys.stdout.write(f"{half} wordings, {len(asked)} questions about {len(scenes)} scenes\n")
-        sys.stdout.write("\n".join(summary.lines()) + "\n")
-    if args.out is not None:
-        settings = {n: getattr(args, n) for n in ("llm", "friend", "scenes", "per_form", "split", "give", "seed")}
-        head = {**settings, "no_picture": args.no_picture, "halves": numbers}
-        args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "answers.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        (args.out / "summary.json").write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
+    views = geometric_scenes(args.scenes, args.seed) if exact else simulated_scenes(args.scenes, args.split, args.seed)
+    scenes = list(views)
+    _print_summaries(run_setting(setting, asking, scenes, thinker, args.out, limits, _track(args)), len(scenes))
     return 0
 
 
-def _scenes(args: argparse.Namespace) -> list[Scene]:
-    from spatialvlm_ros.reasoning.bench.scenes import geometric_scenes, simulated_scenes
+def _suite(args: argparse.Namespace) -> int:
+    from spatialvlm_ros.reasoning.bench.page import read_results, tables, write_between
+    from spatialvlm_ros.reasoning.bench.scenes import simulated_scenes
+    from spatialvlm_ros.reasoning.bench.suite import missing, reported, run_setting
+    from spatialvlm_ros.reasoning.loading import load_thinker
 
-    if args.friend == EXACT:
-        return list(geometric_scenes(args.scenes, args.seed))
-    return list(simulated_scenes(args.scenes, args.split, args.seed))
+    out, asking = args.out or Path("output/reasoning"), _asking(args, args.split)
+    model = args.model if args.friend == _EXACT else args.friend
+    to_run = list(missing(reported(model), asking, out))
+    scenes = list(simulated_scenes(args.scenes, args.split, args.seed)) if to_run else []
+    thinker = load_thinker(args.llm, args.tool_calls) if to_run else None
+    for setting in to_run:
+        assert thinker is not None
+        summaries = run_setting(setting, asking, scenes, thinker, out / setting.name, _limits(args), _track(args))
+        sys.stdout.write(f"# {setting.name}\n")
+        _print_summaries(summaries, len(scenes))
+    text = tables(read_results(out))
+    sys.stdout.write(text)
+    if args.write is not None:
+        write_between(args.write, text)
+    return 0
 
 
-def _friend(args: argparse.Namespace, scenes: list[Scene]) -> Callable[[int], Friend]:
-    from spatialvlm_ros.reasoning.bench.exact_friend import ExactFriend
+def _asking(args: argparse.Namespace, split: str) -> Asking:
+    from spatialvlm_ros.reasoning.bench.suite import Asking
+    from spatialvlm_ros.reasoning.bench.wordings import HALVES
 
-    if args.friend == EXACT:
-        return lambda k: ExactFriend(scenes[k])
-    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
-
-    model = SpatialVLM.from_pretrained(args.friend)
-    return lambda k: model.look(_shown(args, scenes[k].observation))
+    halves = HALVES if args.half == "both" else (args.half,)
+    return Asking(args.llm, halves, args.per_form, args.scenes, split, args.seed)
 
 
-def _shown(args: argparse.Namespace, observation: Observation | None) -> Observation:
-    """What the model gets of a view."""
-    from dataclasses import replace
+def _print_summaries(summaries: Mapping[str, Summary], scenes: int) -> None:
+    for half, summary in summaries.items():
+        sys.stdout.write(f"{half} wordings, {scenes} scenes\n" + "\n".join(summary.lines()) + "\n")
 
-    from spatialvlm_ros.evaluation.bench import GIVEN
-    from spatialvlm_ros.reasoning.bench.controls import without_picture
 
-    given = [name.strip() for name in args.give.split(",") if name.strip()]
-    unknown = sorted(set(given) - set(GIVEN))
-    if unknown or observation is None:
-        raise ConfigError("this cannot be given to a model", unknown, f"Known: {', '.join(GIVEN)}.")
-    kept: dict[str, Any] = {name: None for name in GIVEN if name not in given}
-    shown = replace(observation, **kept)
-    return without_picture(shown) if args.no_picture else shown
+def _track(args: argparse.Namespace) -> Track:
+    """A progress bar for the questions."""
+    from spatialvlm_ros.optional import require
+
+    tqdm = require("tqdm", "data").tqdm
+    quiet = True if args.no_progress else None  # None: quiet where nobody looks
+    return lambda asked, name: tqdm(asked, desc=name, unit="question", disable=quiet, dynamic_ncols=True)

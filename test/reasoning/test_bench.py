@@ -15,11 +15,13 @@ from spatialvlm_ros.reasoning.bench.controls import majority_right, without_pict
 from spatialvlm_ros.reasoning.bench.exact_friend import ExactFriend
 from spatialvlm_ros.reasoning.bench.judge import Verdict, judge, mentioned
 from spatialvlm_ros.reasoning.bench.questions import REFUSED, Question, questions
-from spatialvlm_ros.reasoning.bench.run import ask_all, summarise
+from spatialvlm_ros.reasoning.bench.run import Judged, ask_all
 from spatialvlm_ros.reasoning.bench.scenes import absent, askable, geometric_scenes
+from spatialvlm_ros.reasoning.bench.summary import summarise
 from spatialvlm_ros.reasoning.bench.truths import MAKERS, Kind, Truth, clear
 from spatialvlm_ros.reasoning.bench.wordings import HALVES, HELD_OUT, KNOWN, UNREADABLE, Wording, filled, wordings
 from spatialvlm_ros.reasoning.planner.planner import Planner
+from spatialvlm_ros.reasoning.steps import Conclusion, Solution
 
 SCENES = 30
 
@@ -158,7 +160,7 @@ def test_right_and_wrong(truth, right, wrong):
     assert judge(said(wrong), truth) is Verdict.WRONG
     assert judge(said(""), truth) is Verdict.WRONG
     assert judge(Answer("q", reason=Reason.NOT_VISIBLE), truth) is Verdict.REFUSED
-    assert judge(said(f"Too close to tell: {right}"), truth) is Verdict.REFUSED
+    assert judge(said(f"Too close to tell: {right}"), truth) is Verdict.UNDECIDED
 
 
 def test_what_must_be_refused():
@@ -191,6 +193,41 @@ def test_the_picture_is_taken_away():
     shown = without_picture(scene.observation)
     assert shown.rgb.std() == 0 and shown.depth is None and shown.camera == scene.observation.camera
     assert scene.observation.rgb.std() > 0
+
+
+# ---- summing up ----
+
+
+def test_stated_doubt_is_held_against_what_came_of_it():
+    yes = Truth(Kind.YES_NO, ("yes",))
+
+    def judged(form, truth, text="", **end):
+        conclusion = Conclusion(text, **end) if text else None
+        solution = Solution("q", text, bool(text), Reason.OK if text else Reason.NOT_VISIBLE, conclusion=conclusion)
+        return Judged(Question(0, form, KNOWN, "q", truth), solution, judge(solution, truth), 0.1)
+
+    summary = summarise(
+        [
+            judged("between", yes, "Yes: ...", labels=("yes",), probability=0.97),
+            judged("between", yes, "Probably no (60%): ...", labels=("no",), probability=0.6),
+            judged("between", yes, "Probably yes (80%): ...", labels=("yes",), probability=0.8),
+            judged("between", yes, "Too close to tell: ...", labels=("yes",), probability=0.5),
+            judged("between", yes),
+            judged("path_length", Truth(Kind.NUMBER, value=1.0), "1.10 m", value=1.1, std=0.07, unit="m"),
+            judged("path_length", Truth(Kind.NUMBER, value=1.0), "1.20 m", value=1.2, std=0.07, unit="m"),
+            judged("absent", Truth(Kind.REFUSAL)),
+            judged("absent", Truth(Kind.REFUSAL), "Yes", probability=0.9),
+        ]
+    )
+    assert (summary.right.value, summary.right.n) == (pytest.approx(4 / 7), 7)
+    assert summary.right_of_answered.value == pytest.approx(4 / 5)
+    assert summary.refused_answerable.value == pytest.approx(2 / 7) and summary.undecided.value == pytest.approx(1 / 7)
+    assert summary.refused_unanswerable.value == 0.5
+    assert (summary.plain_right.value, summary.plain_right.n) == (1.0, 1)
+    assert (summary.doubted_right.value, summary.doubted_stated.value) == (0.5, pytest.approx(0.7))
+    assert summary.covered.value == 0.5
+    assert summary.forms["between"] == {"right": 2, "wrong": 1, "undecided": 1, "refused": 1}
+    assert list(summary.forms)[-1] == "absent"
 
 
 # ---- the friend ----

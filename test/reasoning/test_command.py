@@ -37,7 +37,8 @@ def test_the_benchmark(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "known wordings, " in shown and "unanswerable, refused: 100.0%" in shown
     summary = json.loads((tmp_path / "o" / "summary.json").read_text())
-    assert summary["friend"] == "exact" and summary["halves"]["known"]["right"]["value"] > 0.95
+    assert summary["setting"]["friend"] == "exact" and summary["asking"]["per_form"] == 2
+    assert summary["halves"]["known"]["right"]["value"] > 0.95
     lines = (tmp_path / "o" / "answers.jsonl").read_text().splitlines()
     assert all(json.loads(line)["verdict"] in ("right", "wrong", "refused") for line in lines)
     assert any(json.loads(line)["steps"] for line in lines)

@@ -21,7 +21,8 @@ class Verdict(str, Enum):
 
     RIGHT = "right"
     WRONG = "wrong"
-    REFUSED = "refused"  # no answer, or "too close to tell"
+    UNDECIDED = "undecided"  # too close to tell: measured, but not decided
+    REFUSED = "refused"  # no answer
 
     def __str__(self) -> str:
         return self.value
@@ -29,11 +30,12 @@ class Verdict(str, Enum):
 
 def judge(answer: Answer, truth: Truth) -> Verdict:
     """The verdict on an answer; of a question without an answer the refusal is what is right."""
-    refused = not answer.valid or answer.text.startswith(UNDECIDED)
-    if truth.kind is Kind.REFUSAL:
-        return Verdict.REFUSED if not answer.valid else Verdict.WRONG
-    if refused:
+    if not answer.valid:
         return Verdict.REFUSED
+    if truth.kind is Kind.REFUSAL:
+        return Verdict.WRONG
+    if answer.text.startswith(UNDECIDED):
+        return Verdict.UNDECIDED
     return Verdict.RIGHT if _CHECKS[truth.kind](answer.text, truth) else Verdict.WRONG
 
 
