@@ -1,0 +1,96 @@
+"""Whether a thing can be where it is thought to be: its known points beside what depth sees there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.geometry.cameras import Camera
+
+Float = NDArray[np.float64]
+
+_COARSE_TO_FINE_M = (0.008, 0.004, 0.002)
+_REACH = (2, 1, 1)  # steps to each side
+_SOFT = 0.6  # deviation of the score that the search climbs, in tolerances
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Shares of the points of a thing, 1 together.
+
+    Attributes:
+        seen: depth is what it should be.
+        hidden: something nearer stands before them, or there is no depth.
+        gone: depth is farther: one sees through the place.
+    """
+
+    seen: float
+    hidden: float
+    gone: float
+
+    @property
+    def score(self) -> float:
+        """-1 to 1: what speaks for the place less what speaks against it."""
+        return self.seen - self.gone
+
+    @property
+    def contradicted(self) -> float:
+        """Share of what can be seen there that speaks against the place, 0 where nothing can."""
+        told = self.seen + self.gone
+        return self.gone / told if told > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class DepthPicture:
+    """Depth to compare points with.
+
+    Attributes:
+        depth: (H, W) metres, NaN where unknown.
+        camera: of it.
+        tolerance: metres by which depth and a point on the same surface may differ.
+    """
+
+    depth: NDArray[np.float32]
+    camera: Camera
+    tolerance: float
+
+    def agreement(self, points: Float) -> Agreement:
+        """How (N, 3) points of a thing, optical frame, agree with the picture."""
+        beyond = self._beyond(points)
+        seen = np.abs(beyond) <= self.tolerance
+        gone = beyond > self.tolerance  # NaN is neither
+        n = max(len(points), 1)
+        return Agreement(float(seen.sum() / n), float((~seen & ~gone).sum() / n), float(gone.sum() / n))
+
+    def nearby(self, points: Float) -> Float:
+        """(3,) the small displacement with which the points agree best, found from coarse steps to fine ones."""
+        best = np.zeros(3)
+        for step, reach in zip(_COARSE_TO_FINE_M, _REACH, strict=True):
+            axis = np.arange(-reach, reach + 1) * step
+            tried = best + np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+            scores = self._soft_scores(points, tried)
+            # Of equals the one that moves least.
+            best = tried[int(np.argmax(scores - 1e-4 * np.linalg.norm(tried, axis=1) / step))]
+        return best
+
+    def _soft_scores(self, points: Float, displacements: Float) -> Float:
+        """(D,) smooth scores of the points (N, 3) at D displacements (D, 3)."""
+        moved = points[None] + displacements[:, None]
+        beyond = self._beyond(moved.reshape(-1, 3)).reshape(moved.shape[:2])
+        with np.errstate(invalid="ignore"):
+            kernel = np.exp(-0.5 * (beyond / (_SOFT * self.tolerance)) ** 2)
+            against = np.clip(beyond / self.tolerance - 1.0, 0.0, 1.0)
+        scores: Float = (np.nan_to_num(kernel) - np.nan_to_num(against)).mean(axis=1)
+        return scores
+
+    def _beyond(self, points: Float) -> Float:
+        """(N,) metres by which depth is farther than each point; NaN outside the picture and without depth."""
+        pixels = self.camera.project(points)
+        inside: NDArray[np.bool_] = np.asarray(np.isfinite(pixels).all(axis=1))
+        inside[inside] = self.camera.contains(pixels[inside])
+        found = np.full(len(points), np.nan)
+        u, v = np.rint(pixels[inside]).astype(np.int64).T
+        found[inside] = self.depth[np.clip(v, 0, self.camera.height - 1), np.clip(u, 0, self.camera.width - 1)]
+        return found - points[:, 2]

@@ -1,0 +1,173 @@
+"""Measures a task's objects over the pictures of an episode, with the memory that a single picture does not have.
+
+follower = Follower()
+for picture, tcp in episode:
+    view = model.look(picture, gripper=tcp)
+    engine.step(follower.measure(view, engine.queries(), tcp))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.geometry.frames import CanonicalFrame
+from spatialvlm_ros.geometry.transforms import Transform
+from spatialvlm_ros.models.estimate import Estimate, Source
+from spatialvlm_ros.models.query import GRIPPER_NAME, ObjectRef, Query, is_camera
+from spatialvlm_ros.models.view import View
+from spatialvlm_ros.rewards.following.answers import Known, answer
+from spatialvlm_ros.rewards.following.naming import SURE, Votes
+from spatialvlm_ros.rewards.following.things import Thing, Things
+from spatialvlm_ros.scenes.observation import Observation
+from spatialvlm_ros.scenes.relations import RELATIONS, Relation
+
+Float = NDArray[np.float64]
+
+_MOST_VOTES = 12  # pictures in which the model is asked where a name is
+
+# What depends on the order of its two objects not at all, and what does. Sizes are left to the model, as a body is only
+# what was seen of a thing, and so are left, right, front and behind.
+_SYMMETRIC = frozenset(
+    {
+        Relation.GAP,
+        Relation.TOUCHING,
+        Relation.DISTANCE,
+        Relation.VERTICAL_DISTANCE,
+        Relation.HORIZONTAL_DISTANCE,
+        Relation.FREE_WIDTH,
+    }
+)
+_ORDERED = frozenset(
+    {
+        Relation.ELEVATION,
+        Relation.LIFTED,
+        Relation.INSIDE,
+        Relation.ON,
+        Relation.ABOVE,
+        Relation.BELOW,
+        Relation.ABOVE_DIFF,
+        Relation.BELOW_DIFF,
+    }
+)
+
+
+class Follower:
+    """Follows the objects of one episode in depth; without depth every picture is measured alone.
+
+    The camera stands still, unless its pose in a fixed frame comes with every picture.
+
+    Args:
+        pointed: name -> x0, y0, x1, y1 in pixels of the first picture, where somebody knows which thing is meant; the
+            model's word does not count for those.
+    """
+
+    def __init__(self, pointed: Mapping[str, Sequence[float]] | None = None) -> None:
+        self._pointed = {name.lower(): np.asarray(box, dtype=np.float64) for name, box in (pointed or {}).items()}
+        self.reset()
+
+    def reset(self) -> None:
+        """The next picture is the first of another episode."""
+        self._things = Things()
+        self._votes: dict[str, Votes] = {}
+
+    def measure(
+        self,
+        view: View,
+        queries: Sequence[Query],
+        gripper: Float | None = None,
+        fixed_from_optical: Transform | None = None,
+    ) -> list[Estimate]:
+        """The estimates of N queries in the next picture, in order.
+
+        Args:
+            view: of the picture.
+            queries: about objects by name.
+            gripper: (3,) tool centre point in the optical frame, metres, or None.
+            fixed_from_optical: pose of the camera, for one that moves.
+        """
+        queries = list(queries)
+        if view.observation.depth is None:
+            return view.measure_many(queries)
+        pose = fixed_from_optical or Transform.identity()
+        names = _names(queries)
+        unnamed = [name for name in names if self._votes.setdefault(name, Votes()).chosen is None]
+        self._things.look(view.observation, pose, gripper, bool(unnamed))
+        self._vote(view, names, pose)
+        named = {name: self._named(name) for name in names}
+        found = [self._answer(query, named, gripper, pose) for query in queries]
+        left = [k for k, estimate in enumerate(found) if estimate is None]
+        for k, estimate in zip(left, view.measure_many([queries[k] for k in left]), strict=True):
+            found[k] = estimate
+        return [estimate for estimate in found if estimate is not None]
+
+    def _vote(self, view: View, names: list[str], pose: Transform) -> None:
+        seen = [thing for thing in self._things.all if thing.place.visible]
+        boxes = _picture_boxes(seen, view.observation, pose)
+        numbers = [thing.number for thing in seen]
+        for name in names:
+            if name in self._pointed and self._votes[name].chosen is None:
+                self._votes[name].cast(self._pointed[name], SURE, numbers, boxes)
+        asked = [name for name in names if name not in self._pointed and self._votes[name].pictures < _MOST_VOTES]
+        for name, found in zip(asked, view.locate_many(asked), strict=True):
+            self._votes[name].cast(found.box2d, found.score, numbers, boxes)
+
+    def _named(self, name: str) -> Thing | None:
+        number = self._votes[name].chosen
+        return next((thing for thing in self._things.all if thing.number == number), None)
+
+    def _answer(
+        self,
+        query: Query,
+        named: Mapping[str, Thing | None],
+        gripper: Float | None,
+        pose: Transform,
+    ) -> Estimate | None:
+        """The estimate of a query, or None where the model has to answer it."""
+        subject, reference = query.subject, query.reference
+        if query.kind not in _SYMMETRIC | _ORDERED:
+            return None
+        if _is_gripper(subject) and query.kind in _SYMMETRIC and reference is not None:
+            subject, reference = reference, subject
+        first = named.get(_name(subject))
+        second = named.get(_name(reference))
+        point = gripper if _is_gripper(reference) else None
+        if first is None or (RELATIONS[query.kind].arity == 2 and second is None and point is None):
+            return None
+        ground = self._things.ground
+        assert ground is not None  # there are no things without it
+        frame = CanonicalFrame.from_up(pose.rotation @ ground.up, ground.height, "support")
+        sources = {Source.DEPTH_SENSOR} | ({Source.TF} if point is not None else set())
+        at = None if point is None else pose.apply(point[None])[0]
+        return answer(query, Known(first, second, at, frame, frozenset(sources)))
+
+
+def _names(queries: Sequence[Query]) -> list[str]:
+    """The objects that can be followed, by name, once each."""
+    given = [thing for q in queries for thing in (q.subject, q.reference)]
+    return list(dict.fromkeys(_name(thing) for thing in given if _name(thing)))
+
+
+def _name(thing: ObjectRef | None) -> str:
+    """The name of an object in lower case; "" for what is not followed."""
+    if not isinstance(thing, str) or is_camera(thing) or _is_gripper(thing):
+        return ""
+    return thing.lower()
+
+
+def _is_gripper(thing: ObjectRef | None) -> bool:
+    return isinstance(thing, str) and thing.lower() == GRIPPER_NAME
+
+
+def _picture_boxes(things: Sequence[Thing], observation: Observation, pose: Transform) -> Float:
+    """(N, 4) boxes in the picture around the known points of things."""
+    found = np.zeros((len(things), 4))
+    limits = [observation.camera.width, observation.camera.height]
+    for k, thing in enumerate(things):
+        points = pose.inverse().apply(thing.body.points + thing.place.shift)
+        pixels = observation.camera.project(points)
+        low, high = np.nanmin(pixels, axis=0) - 0.5, np.nanmax(pixels, axis=0) + 0.5
+        found[k] = np.concatenate([np.clip(low, 0, limits), np.clip(high, 0, limits)])
+    return found

@@ -1,0 +1,142 @@
+"""How one thing moves from a depth picture to the next: it stays, goes with the hand, or has fallen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialvlm_ros.geometry.transforms import Transform
+from spatialvlm_ros.rewards.following.agreement import Agreement, DepthPicture
+from spatialvlm_ros.rewards.following.body import Body
+
+Float = NDArray[np.float64]
+
+_MOST_POINTS = 250  # that are compared
+_HELD_REACH_M = 0.03  # from the hand to a thing that may go with it
+_MOVED_M = 0.002  # by which a hand has moved
+_BETTER = 0.1  # in score, of going with the hand over staying
+_SETTLED = 0.1  # contradicted share up to which nothing is searched for
+_LOST = 0.5  # contradicted share from which a thing is not there
+_LEAST_SEEN = 0.04  # of its points, below which a thing counts as hidden
+_LIFTED_M = 0.01
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a thing is thought to be.
+
+    Attributes:
+        shift: (3,) metres from where it was first seen, fixed frame.
+        held: it has last moved together with the hand.
+        agreement: with the last picture.
+        unseen: pictures in a row in which it was hidden.
+        lost: it is not where it was thought to be, and nobody knows where it is.
+    """
+
+    shift: Float
+    held: bool = False
+    agreement: Agreement = Agreement(1.0, 0.0, 0.0)
+    unseen: int = 0
+    lost: bool = False
+
+    @property
+    def visible(self) -> bool:
+        """Whether it was seen in the last picture, where it is thought to be."""
+        return not self.lost and self.agreement.seen >= _LEAST_SEEN
+
+
+@dataclass(frozen=True)
+class Hand:
+    """The tool centre point in the fixed frame, (3,) metres each: now, and in the picture before."""
+
+    now: Float
+    before: Float
+
+    @property
+    def step(self) -> Float:
+        """(3,) by how much it has moved."""
+        return self.now - self.before
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture to follow things in.
+
+    Attributes:
+        depth: its depth.
+        fixed_from_optical: pose of its camera.
+        up: (3,) unit, in the fixed frame.
+    """
+
+    depth: DepthPicture
+    fixed_from_optical: Transform
+    up: Float
+
+    def agreement(self, body: Body, shift: Float) -> Agreement:
+        """Of a thing displaced by (3,) metres."""
+        return self.depth.agreement(self._optical(body, shift))
+
+    def nearby(self, body: Body, shift: Float) -> Float:
+        """(3,) the displacement near ``shift`` with which the thing agrees best."""
+        small = self.depth.nearby(self._optical(body, shift))
+        return shift + self.fixed_from_optical.rotation @ small
+
+    def _optical(self, body: Body, shift: Float) -> Float:
+        step = max(1, len(body.points) // _MOST_POINTS)
+        return self.fixed_from_optical.inverse().apply(body.points[::step] + shift)
+
+
+def followed(body: Body, place: Place, seen: Seen, hand: Hand | None) -> Place:
+    """The place of a thing in the next picture.
+
+    It stays where it is unless the picture speaks for another place: that to which the hand has carried it, or the
+    plane below, onto which it has fallen. A thing that is hidden goes on as before: a held one with the hand.
+    """
+    stay = seen.agreement(body, place.shift)
+    tried = [(place.shift, stay, False)]
+    for shift, held in _elsewhere(body, place, seen.up, hand):
+        tried.append((shift, seen.agreement(body, shift), held))
+    shift, agreement, held = max(tried, key=lambda t: t[1].score)
+    if agreement.score < stay.score + _BETTER:
+        shift, agreement, held = place.shift, stay, place.held and not _moved(hand)
+    if all(found.seen < _LEAST_SEEN and found.contradicted < _LOST for _, found, _ in tried[:2]):
+        return _hidden(place, hand, tried)
+    if agreement.contradicted > _SETTLED or held:
+        better = seen.nearby(body, shift)
+        found = seen.agreement(body, better)
+        if found.score > agreement.score:
+            shift, agreement = better, found
+    lost = agreement.contradicted > _LOST
+    unseen = 0 if agreement.seen >= _LEAST_SEEN else place.unseen + 1
+    return Place(shift, held, agreement, unseen, lost)
+
+
+def _elsewhere(body: Body, place: Place, up: Float, hand: Hand | None) -> list[tuple[Float, bool]]:
+    """Where else a thing may be: displacements, and whether the hand holds it there."""
+    found = []
+    if hand is not None and _moved(hand) and (place.held or _reached(body, place.shift, hand)):
+        found.append((place.shift + hand.step, True))
+    risen = body.height + float(place.shift @ up)
+    if risen > _LIFTED_M:
+        fallen = place.shift - risen * up
+        found.append((fallen, False))
+        if hand is not None:
+            found.append((fallen + hand.step - float(hand.step @ up) * up, False))
+    return found
+
+
+def _reached(body: Body, shift: Float, hand: Hand) -> bool:
+    return body.distance(hand.before - shift) < _HELD_REACH_M
+
+
+def _moved(hand: Hand | None) -> bool:
+    return hand is not None and float(np.linalg.norm(hand.step)) > _MOVED_M
+
+
+def _hidden(place: Place, hand: Hand | None, tried: list[tuple[Float, Agreement, bool]]) -> Place:
+    """A thing that cannot be seen: it goes on as before."""
+    index = 1 if place.held and _moved(hand) and len(tried) > 1 else 0
+    shift, agreement, _ = tried[index]
+    return replace(place, shift=shift, agreement=agreement, unseen=place.unseen + 1)
