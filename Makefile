@@ -12,7 +12,7 @@ export MUJOCO_GL ?= egl
 
 SETUP_FILES := setup.py constraints.txt tools/system_packages.sh
 
-ROS_FILES := constraints.txt tools/ros_environment.sh
+ROS_FILES := constraints.txt tools/ros_environment.sh $(wildcard tools/tf2_msgs/* tools/tf2_msgs/msg/*)
 INTERFACE_FILES := CMakeLists.txt package.xml setup.py tools/ros_interfaces.sh $(wildcard msg/* srv/* action/*)
 
 .PHONY: gpu-bundle help setup demo demo-data assets test test-fast test-slow lint types test-numpy1 bench soak clean \

@@ -53,3 +53,17 @@ for path in root.rglob("*.cmake"):
     if fixed != text:
         path.write_text(fixed, encoding="utf-8", errors="surrogateescape")
 PY
+
+# What robots' frames come in; the wheels lack it. ROS from apt has the whole package.
+if ! "$here/bin/python" -c 'import tf2_msgs.msg' 2> /dev/null; then
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  cp -r "$(dirname "$0")/tf2_msgs" "$work/source"
+  run() { "$@" > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }; }
+  export PATH="$here/bin:$PATH" CMAKE_PREFIX_PATH="$here" AMENT_PREFIX_PATH="$here"
+  run cmake -G Ninja -S "$work/source" -B "$work/build" -Wno-dev "-DPython3_EXECUTABLE=$here/bin/python" \
+    "-DPYTHON_INSTALL_DIR=${site#"$here/"}" "-DCMAKE_INSTALL_PREFIX=$here"
+  run cmake --build "$work/build" --parallel 2
+  run cmake --install "$work/build"
+  "$here/bin/python" -c 'import tf2_msgs.msg'
+fi

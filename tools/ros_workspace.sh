@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Builds and tests this package with colcon in a workspace of its own, against the ROS of one environment.
 #   tools/ros_workspace.sh .venv-kilted build/ros-kilted [test name pattern]
-# The workspace also holds tf2_msgs, which the wheels of ROS lack: a stand-in written for these tests.
 set -euo pipefail
 
 environment=$(cd "$1" && pwd)
@@ -16,7 +15,6 @@ mkdir -p "$workspace/src/spatialvlm_ros"
 parts=(CMakeLists.txt package.xml setup.py setup.cfg pyproject.toml)
 parts+=(scripts msg srv action config launch spatialvlm_ros test/ros_graph)
 tar --create --exclude=__pycache__ "${parts[@]}" | tar --extract --directory "$workspace/src/spatialvlm_ros"
-tar --create --directory test/ros_workspace tf2_msgs | tar --extract --directory "$workspace/src"
 
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE PYTHONPATH
 export PATH="$environment/bin:$PATH" CMAKE_PREFIX_PATH="$environment" AMENT_PREFIX_PATH="$environment"

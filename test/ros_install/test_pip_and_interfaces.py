@@ -120,3 +120,16 @@ def test_without_ros_the_build_says_what_is_missing(checkout: Path) -> None:
         text=True,
     )
     assert done.returncode != 0 and "setup.bash" in done.stderr
+
+
+@needs_ros
+def test_the_environment_of_wheels_has_every_message_of_the_demo() -> None:
+    """`make demo` runs there without the workspace that colcon builds for the other tests."""
+    code = """
+import importlib
+from spatialvlm_ros.ros.demo.topics import demo_topics
+kinds = [topic.type.split("/") for topic in demo_topics()]
+print([getattr(importlib.import_module(f"{package}.msg"), kind).__name__ for package, _, kind in kinds])
+"""
+    environment = {**clean_environment(0), "PYTHONPATH": str(ROOT)}
+    assert "TFMessage" in run(ROOT / ENVIRONMENT / "bin" / "python", "-c", code, cwd=ROOT, environment=environment)

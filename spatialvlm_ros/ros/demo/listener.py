@@ -93,6 +93,8 @@ class Listener:
         group = MutuallyExclusiveCallbackGroup()
         for topic in demo_topics():
             kind = _message_class(topic.type)
+            if kind is None:
+                continue
             take = self._taker(topic, kind, handlers.get(topic.name))
             node.create_subscription(kind, topic.name, take, _profile(topic), raw=True, callback_group=group, **QUIET)
 
@@ -220,8 +222,12 @@ def _keep(kept: OrderedDict[int, Value], key: int, value: Value, most: int) -> N
 
 
 def _message_class(name: str) -> Any:
+    """Of "package/msg/Kind"; None where the package is not installed, as tf2_msgs may be: no topic has that type then."""
     package, _, kind = name.split("/")
-    return getattr(importlib.import_module(f"{package}.msg"), kind)
+    try:
+        return getattr(importlib.import_module(f"{package}.msg"), kind)
+    except ModuleNotFoundError:
+        return None
 
 
 def _profile(topic: Topic) -> QoSProfile:
