@@ -38,6 +38,19 @@ def test_names(text, names):
     assert len(read_sentence(text).names) == names
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Is the tv stand within arm's reach for an arm of 60 cm?", ("tv stand",)),
+        ("Does the tv stand within 60 cm of the sofa?", ("tv", "sofa")),
+        ("Can the lamp stand between the sofa and the tv stand?", ("lamp", "sofa", "tv stand")),
+        ("What's the tv stand next to?", ("tv stand",)),
+    ],
+)
+def test_a_verb_and_a_noun_that_are_one_word(text, names):
+    assert read_sentence(text).names == names
+
+
 def test_names_are_kept_whole():
     found = read_sentence("Which of the can of beer, the trash can and the set of keys is nearest to the light bulb?")
     assert found.names == ("can of beer", "trash can", "set of keys", "light bulb")

@@ -15,7 +15,9 @@ from spatialvlm_ros.questions.parsing.markup import plain_text
 from spatialvlm_ros.questions.parsing.quantities import read_quantity
 from spatialvlm_ros.questions.parsing.tokens import SYMBOL, WORD, Token, length_of, tokenize
 from spatialvlm_ros.reasoning.planner.vocabulary import (
+    AUXILIARIES,
     CONTAINERS,
+    COPULAS,
     DESCRIBING,
     DETERMINERS,
     FUNCTION_WORDS,
@@ -241,7 +243,16 @@ def _is_noun(words: Sequence[str], i: int, inside: bool = True) -> bool:
     word, following = words[i], words[i + 1] if i + 1 < len(words) else "."
     if word in CONTAINERS and following == "of" and _is_content(words, i + 2):
         return True
-    return word in TWO_FACED and following not in VERB_FOLLOWS[word] and not _is_content(words, i + 1)
+    if word not in TWO_FACED or _is_content(words, i + 1):
+        return False
+    return following not in VERB_FOLLOWS[word] or _has_its_verb(words, i)
+
+
+def _has_its_verb(words: Sequence[str], i: int) -> bool:
+    """Whether the clause up to here has a verb that allows no other: "is the tv stand within", not "does the tv stand
+    within"."""
+    before = next((w for w in reversed(words[:i]) if w in COPULAS or w in AUXILIARIES), "")
+    return before in COPULAS
 
 
 def _without_guesses(pieces: list[_Piece]) -> list[_Piece]:

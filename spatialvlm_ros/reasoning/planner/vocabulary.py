@@ -99,5 +99,8 @@ _PLACING = _words(
     "between in on at within near next closest nearest farthest furthest taller closer nearer farther as behind not "
     "no how first left right"
 )
+# Behind the first nothing in the same clause is a verb in its base form; behind the second something is.
+COPULAS = _words("is was isn't wasn't what's where's")
+AUXILIARIES = _words("do does did don't doesn't can could may might must shall should will would won't can't let let's")
 # What follows them when they are verbs.
 VERB_FOLLOWS = {word: _PERSONS | (_PLACING if word in ("stand", "rest") else frozenset()) for word in TWO_FACED}

@@ -222,7 +222,7 @@ def _keep(kept: OrderedDict[int, Value], key: int, value: Value, most: int) -> N
 
 
 def _message_class(name: str) -> Any:
-    """Of "package/msg/Kind"; None where the package is not installed, as tf2_msgs may be: no topic has that type then."""
+    """Of "package/msg/Kind"; None where the package is not installed, as tf2_msgs may be: no topic is of it then."""
     package, _, kind = name.split("/")
     try:
         return getattr(importlib.import_module(f"{package}.msg"), kind)
