@@ -30,6 +30,7 @@ from spatialvlm_ros.reasoning.planner.vocabulary import (
 
 _LENGTH = "#"
 _PUNCTUATION = frozenset(",:;.?!()")
+_RELATIVE = frozenset(("that", "which", "who"))
 _ACTORS = ("robot arm", "gripper", "robot gripper")
 
 
@@ -252,7 +253,7 @@ def _has_its_verb(words: Sequence[str], i: int) -> bool:
     """Whether the clause up to here has a verb that allows no other: "is the tv stand within", not "does the tv stand
     within"."""
     before = next((w for w in reversed(words[:i]) if w in COPULAS or w in AUXILIARIES), "")
-    return before in COPULAS
+    return before in COPULAS and words[i - 1] not in _RELATIVE
 
 
 def _without_guesses(pieces: list[_Piece]) -> list[_Piece]:

@@ -100,7 +100,7 @@ _PLACING = _words(
     "no how first left right"
 )
 # Behind the first nothing in the same clause is a verb in its base form; behind the second something is.
-COPULAS = _words("is was isn't wasn't what's where's")
+COPULAS = _words("is was are were isn't wasn't aren't weren't what's where's")
 AUXILIARIES = _words("do does did don't doesn't can could may might must shall should will would won't can't let let's")
 # What follows them when they are verbs.
 VERB_FOLLOWS = {word: _PERSONS | (_PLACING if word in ("stand", "rest") else frozenset()) for word in TWO_FACED}
