@@ -30,13 +30,13 @@ $(VENV)/bin/python:
 
 $(VENV)/.ready-demo: $(VENV)/bin/python $(SETUP_FILES)
 	PYTHON=$(PYTHON) tools/system_packages.sh
-	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo]'
+	PYTHONWARNINGS=ignore $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo]'
 	touch $@
 
 $(VENV)/.ready-all: $(VENV)/bin/python $(SETUP_FILES)
 	PYTHON=$(PYTHON) tools/system_packages.sh
 	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[all,ray,dev]'
+	PYTHONWARNINGS=ignore $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[all,ray,dev]'
 	touch $@ $(VENV)/.ready-demo
 
 $(SPATIALVLM_ASSETS)/manifest.json: | $(VENV)/.ready-demo
