@@ -30,7 +30,7 @@ from spatialvlm_ros.models.distributions import (
     to_coordinate,
 )
 from spatialvlm_ros.models.located import Located, locate_objects
-from spatialvlm_ros.models.readings import NAMED, ViewReadings
+from spatialvlm_ros.models.readings import FIXED, NAMED, ViewReadings
 from spatialvlm_ros.scenes.relations import RELATIONS
 
 Float = NDArray[np.float64]
@@ -154,7 +154,7 @@ def calibrate_readouts(readings: ViewReadings, raw: RawReadOuts, calibration: Ca
     if len(length):
         rows = relations[length]
         constants = length_constants(calibration, rows, raw.metric[length])
-        given = raw.metric[length] & _given(readings)[length]
+        given = (raw.metric & _given(readings) | _at_gripper(readings))[length]
         constants["direct_only"] = np.where(given, 0.0, constants["direct_only"])
         constants["direct_out"] = np.where(
             raw.metric[length], np.maximum(constants["direct_out"], _LEAST_MONOCULAR_OUTLIERS), constants["direct_out"]
@@ -187,6 +187,13 @@ def _given(readings: ViewReadings) -> Bool:
     them, no picture has to be read, so nothing that the model makes of it counts."""
     sure = np.append(readings.kinds != NAMED, True)  # the last row is that of no reference
     return sure[readings.subjects] & sure[readings.references]
+
+
+def _at_gripper(readings: ViewReadings) -> Bool:
+    """(N,) whether a query is about a tool centre point that the robot states: a picture shows a hand, not that point,
+    so what the model says directly is about something else."""
+    fixed = np.append(readings.kinds == FIXED, False)
+    return fixed[readings.subjects] | fixed[readings.references]
 
 
 def length_spreads(readings: ViewReadings, raw: RawReadOuts, rows: Int) -> tuple[Spread, Spread]:
@@ -298,7 +305,7 @@ def _predicates(
     has_direct, has_composed = np.isfinite(raw.p_direct[rows]), np.isfinite(raw.p_composed[rows])
     direct_alone, composed_alone = c["direct_alone"] * direct, c["composed_alone"] * composed
     both = c["intercept"] + c["direct"] * direct + c["composed"] * composed
-    given = (raw.metric & _given(readings))[rows] & has_composed
+    given = (raw.metric & _given(readings) | _at_gripper(readings))[rows] & has_composed
     stacked = np.where(has_direct & has_composed, both, np.where(has_direct, direct_alone, composed_alone))
     stacked = np.where(given, composed_alone, stacked)
     for target, odds in zip(results, (direct_alone, composed_alone, stacked), strict=True):
