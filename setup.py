@@ -46,6 +46,7 @@ EXTRAS = {
         "tensorboard>=2.15,<3",
         "tqdm>=4.60,<5",
     ],
+    "rl": ["stable-baselines3>=2.7,<3"],
     "report": ["matplotlib>=3.8,<4", "tqdm>=4.60,<5"],
     "remote": ["httpx>=0.27,<1"],
     "bags": ["rosbags>=0.10,<0.12"],
@@ -53,7 +54,7 @@ EXTRAS = {
     "ros": ["transforms3d>=0.4,<1"],
     "ray": ["ray[data]>=2.40,<3"],
 }
-_ALL = ("sim", "data", "perception", "models", "train", "report", "remote", "bags", "recordings", "ros")
+_ALL = ("sim", "data", "perception", "models", "train", "rl", "report", "remote", "bags", "recordings", "ros")
 EXTRAS["demo"] = EXTRAS["sim"] + EXTRAS["data"] + EXTRAS["perception"]
 EXTRAS["all"] = [d for name in _ALL for d in EXTRAS[name]]
 EXTRAS["dev"] = [
