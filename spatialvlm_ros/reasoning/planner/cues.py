@@ -119,6 +119,6 @@ def pair_of_lists(sentence: Sentence) -> tuple[str, tuple[str, str]] | None:
     match = re.search(r"\bfrom <(\d+)>[^<]*\bto <(\d+)>", sentence.skeleton)
     if match is not None:
         start, end = sentence.name(int(match[1])), sentence.name(int(match[2]))
-        (rest,) = [n for n in (a, b, c) if n not in (start, end)] or [""]
-        return (rest, (start, end)) if rest else None
+        rest = [n for n in (a, b, c) if n not in (start, end)]
+        return (rest[0], (start, end)) if len(rest) == 1 else None
     return a, (b, c)

@@ -24,17 +24,21 @@ _FITS = any_of(
     "gap, slide, slides, slip, slips, push, insert, take, hold, "
     r"(?:can|could|may|would|will|to) (?:i |you |we )?(?:be )?(?:<\d+> )?(?:be )?(?:put|placed?|set|park|stand|go)"
 )
+# A width that belongs to what stands before it: "a gripper that is # wide".
+_OWN_WIDTH = r"<\d+>,? (?:that is |which is |that's |of |with (?:a |the )?(?:width|breadth) of |being )?#"
 
 
 @form("robot_passes", 40, "Can a robot that is 0.6 m wide pass between the sofa and the table?")
 def read_robot_passes(sentence: Sentence) -> Plan | None:
-    """Whether something of a width that is told gets through between two things."""
-    if len(sentence.lengths) != 1 or len(sentence.names) != 2 or not sentence.has(_PASSES):
+    """Whether something of a width that is told gets through between two things. What it is does not matter then: it
+    need not be in the picture."""
+    if len(sentence.lengths) != 1 or not sentence.has(_PASSES):
         return None
-    if not sentence.lists and not sentence.has(r"\bbetween <\d+>.*<\d+>|\bpast <"):
+    passage = _passage(sentence)
+    if passage is None:
         return None
     width = sentence.lengths[0]
-    a, b = sentence.names
+    a, b = passage
     query = Query(a, b, Relation.FREE_WIDTH)
 
     def conclude(evidence: Evidence) -> Conclusion:
@@ -46,6 +50,18 @@ def read_robot_passes(sentence: Sentence) -> Plan | None:
         return _fitting(truth, why, sentence)
 
     return Plan("robot_passes", f"I need the free width between {the(a)} and {the(b)}.", (query,), conclude)
+
+
+def _passage(sentence: Sentence) -> tuple[str, str] | None:
+    """The two things to get through between, whatever has the width; None for other shapes."""
+    if len(sentence.names) == 2:
+        if not sentence.lists and not sentence.has(r"\bbetween <\d+>.*<\d+>|\bpast <"):
+            return None
+        return sentence.names[0], sentence.names[1]
+    roles = pair_of_lists(sentence)
+    if roles is None or not sentence.has(rf"{_OWN_WIDTH}|# (?:wide |broad )?<\d+>"):
+        return None
+    return roles[1]
 
 
 @form("fits_between", 90, "Does the box fit between the sofa and the table?")
