@@ -34,7 +34,7 @@ class JudgedView(Protocol):
 
     def locate_many(self, objects: Sequence[ObjectRef]) -> list[LocatedObject]: ...
 
-    def ask(self, question: str) -> Answer: ...
+    def ask(self, question: str, own_words: bool = False) -> Answer: ...
 
 
 class JudgedModel(Protocol):
@@ -214,7 +214,7 @@ def _say(looked: JudgedView, items: list[tuple[int, Item]], record: ViewAnswers,
         if item.kind is not ItemKind.MEASURE or position >= count or not item.question:
             continue
         try:
-            answer = looked.ask(item.question)
+            answer = looked.ask(item.question, own_words=True)  # the measurement is judged beside it
         except SpatialVLMError as error:
             logger.warning("%s: the model cannot answer: %s", record.view_id, error)
             record.said[position] = ""

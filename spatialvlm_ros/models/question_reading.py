@@ -37,14 +37,31 @@ def _compiled(source: str) -> re.Pattern[str]:
     return re.compile(source, re.IGNORECASE)
 
 
-def read_question(text: str) -> Query | None:
-    """The measurement that a question asks for, or None where it is none of the 43 families.
+@dataclass(frozen=True)
+class ReadQuestion:
+    """A question of one of the 43 families.
 
-    A question which of two objects it is, or which of two words, becomes the predicate of the first object.
+    Attributes:
+        family: which tells what sort of answer is wanted.
+        query: what is to be measured. A question which of two objects it is, or which of two words, becomes the
+            predicate of the first object.
     """
+
+    family: Family
+    query: Query
+
+
+def read_question(text: str) -> Query | None:
+    """The measurement that a question asks for, or None where it is none of the 43 families."""
+    read = read_family_question(text)
+    return None if read is None else read.query
+
+
+def read_family_question(text: str) -> ReadQuestion | None:
+    """What a question asks for, or None where it is none of the 43 families."""
     plain = " ".join(text.split()).strip(_ENDS)
     lowered = plain.lower()
-    best: tuple[int, int, Query] | None = None
+    best: tuple[int, int, ReadQuestion] | None = None
     for wording in _wordings():
         if best is not None and wording.letters < best[0] or not all(part in lowered for part in wording.literals):
             continue
@@ -54,7 +71,7 @@ def read_question(text: str) -> Query | None:
             continue
         fewest = -sum(len(name) for name in match.groups())  # where letters are equal, the shorter names
         if best is None or (wording.letters, fewest) > best[:2]:
-            best = (wording.letters, fewest, query)
+            best = (wording.letters, fewest, ReadQuestion(wording.family, query))
     return None if best is None else best[2]
 
 

@@ -30,8 +30,9 @@ from spatialvlm_ros.models.gathering import (
 )
 from spatialvlm_ros.models.located import view_frame
 from spatialvlm_ros.models.query import ObjectRef, Query, checked_object
-from spatialvlm_ros.models.question_reading import read_question
+from spatialvlm_ros.models.question_reading import ReadQuestion, read_family_question
 from spatialvlm_ros.models.readings import ViewReadings
+from spatialvlm_ros.models.telling import told
 from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.relations import Relation
 
@@ -142,15 +143,24 @@ class View:
 
     # ---- words ----
 
-    def ask(self, question: str) -> Answer:
-        """Answer a question in words. Where it is one of the 43 families, the measurement is attached.
+    def ask(self, question: str, own_words: bool = False) -> Answer:
+        """Answer a question in words.
+
+        A question of one of the 43 families is answered by a measurement, which is attached, told in a sentence: a
+        model that measures well may still say another number, and it says one of what is not there. All other
+        questions are answered in the model's own words.
+
+        Args:
+            question: in English.
+            own_words: the model's own words for every question, the measurement beside them.
 
         Returns:
-            An invalid `Answer` with `Reason.MODEL_ERROR` (or TIMEOUT) if the model fails or says nothing.
+            An invalid `Answer` with the reason of the measurement; with `Reason.MODEL_ERROR` (or TIMEOUT) if the
+            model fails or says nothing.
         """
-        return _last(self.ask_steps(question))
+        return _last(self.ask_steps(question, own_words))
 
-    def ask_steps(self, question: str) -> Generator[None, None, Answer]:
+    def ask_steps(self, question: str, own_words: bool = False) -> Generator[None, None, Answer]:
         """`ask` in steps: yields after the measurement and, where the model can, after every token.
 
         Whoever owns the model does other things in between (standing queries of newer pictures). Returns the answer.
@@ -158,14 +168,15 @@ class View:
         text = " ".join(str(question).split())
         if not text:
             return Answer(str(question), reason=Reason.MODEL_ERROR, detail="The question is empty.")
-        query = read_question(text)
-        estimate = None
-        if query is not None:
+        read, estimate = read_family_question(text), None
+        if read is not None:
             try:
-                estimate = self.measure_many([query])[0]
+                estimate = self.measure_many([read.query])[0]
             except SpatialVLMError as error:
                 _log.debug("no measurement for %r: %s", text, error)
             yield
+            if estimate is not None and not own_words:
+                return _told(text, read, estimate)
         try:
             steps = getattr(self._backend, "ask_steps", None)
             said = self._backend.ask(self._encoded, text) if steps is None else (yield from steps(self._encoded, text))
@@ -254,6 +265,14 @@ def _last(steps: Generator[None, None, Answer]) -> Answer:
         except StopIteration as end:
             answer: Answer = end.value
             return answer
+
+
+def _told(question: str, read: ReadQuestion, estimate: Estimate) -> Answer:
+    """The measurement in words, or its refusal."""
+    if not estimate.valid:
+        return Answer(question, reason=estimate.reason, estimate=estimate, detail=estimate.detail)
+    said = told(read.family, read.query, estimate)
+    return Answer(question, said, valid=True, reason=Reason.OK, estimate=estimate)
 
 
 def _stronger(refusal: Refusal | None) -> bool:

@@ -111,7 +111,7 @@ class OracleView:
         boxes = [np.array(self.view.objects[known[n]].box2d) for n in names]
         return [LocatedObject(n, True, Reason.OK, box) for n, box in zip(names, boxes, strict=True)]
 
-    def ask(self, question) -> Answer:
+    def ask(self, question, own_words=False) -> Answer:
         item = next(i for i in self.view.items if i.question == question)
         return Answer(question, in_words(item), True, Reason.OK)
 

@@ -13,6 +13,7 @@ from spatialvlm_ros.models.estimate import QUANTILE_LEVELS, Reason, Source
 from spatialvlm_ros.models.quantities import OVERFLOW_BIN
 from spatialvlm_ros.models.query import Query, Region
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+from spatialvlm_ros.questions.parsing.answers import parse_length
 from spatialvlm_ros.scenes.observation import Observation
 
 SMALL = Noise(shared=0.02, own=0.01, size=0.02, center=0.3, direct=0.02, height=0.01)
@@ -254,11 +255,18 @@ def test_bad_input_is_named():
             model.look(scene.observation, known_sizes={"mug": size})
 
 
-def test_asking_attaches_the_measurement():
+def test_asking_tells_the_measurement():
     scene = make_scene(9)
     view = model_of(scene).look(scene.observation)
     answer = view.ask("How far is the mug from the bowl?")
-    assert answer.valid and answer.text and answer.estimate is not None
-    assert answer.estimate.value == pytest.approx(view.measure("mug", "bowl").value)
+    measured = view.measure("mug", "bowl")
+    assert answer.valid and answer.estimate is not None and answer.estimate.value == pytest.approx(measured.value)
+    said = parse_length(answer.text)
+    assert said is not None and said.value_m == pytest.approx(measured.value, abs=max(0.5 * measured.std, 0.0051))
+    own = view.ask("How far is the mug from the bowl?", own_words=True)
+    assert own.valid and own.estimate == answer.estimate and own.text != answer.text
+    absent = view.ask("How far is the unicorn from the bowl?")
+    assert not absent.valid and not absent.text and absent.estimate is not None
+    assert absent.reason is absent.estimate.reason and absent.detail
     assert view.ask("What colour is the mug?").estimate is None
     assert not view.ask("  ").valid

@@ -77,8 +77,8 @@ def test_asking_step_by_step_says_the_same_and_gives_way_between_words() -> None
     model = SpatialVLM.from_pretrained("embedded")
     view, other = model.look(picture(640, 480)), model.look(picture(320, 240))
     question = "How tall is the red mug?"
-    at_once = view.ask(question)
-    steps, count = view.ask_steps(question), 0
+    at_once = view.ask(question, own_words=True)
+    steps, count = view.ask_steps(question, own_words=True), 0
     while True:
         try:
             next(steps)
