@@ -55,13 +55,18 @@ def look_at_all(model: SpatialVLM, sights: Sequence[Sight], known_sizes: KnownSi
 
 
 def _encoded(model: SpatialVLM, observations: list[Observation]) -> Sequence[Any]:
+    """What the model makes of each; a picture that comes several times, with more or less beside it, is read once."""
     encode_many = getattr(model.backend, "encode_many", None)
+    different = {(id(o.rgb), o.camera): o for o in observations}
+    pictures = list(different.values())
     try:
-        return [model.backend.encode(o) for o in observations] if encode_many is None else encode_many(observations)
+        made = [model.backend.encode(o) for o in pictures] if encode_many is None else encode_many(pictures)
     except SpatialVLMError:
         raise
     except Exception as error:
         raise ModelError(f"{model.name} failed on a picture", str(error), "Try a smaller model or picture.") from error
+    encoded = dict(zip(different, made, strict=True))
+    return [encoded[id(o.rgb), o.camera] for o in observations]
 
 
 def not_measured(queries: Sequence[Query], reason: Reason, detail: str) -> list[Estimate]:

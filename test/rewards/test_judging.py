@@ -21,23 +21,27 @@ from spatialvlm_ros.rewards.judging.metrics import (
 )
 from spatialvlm_ros.rewards.judging.score import score
 from spatialvlm_ros.rewards.judging.settings import Case, JudgeSettings
+from spatialvlm_ros.rewards.judging.sources import SOURCES
 
 NAN = float("nan")
 
 
-def made(potential, low=None, high=None, gap=None) -> Curve:
+def made(potential, low=None, high=None, gap=None, away=NAN) -> Curve:
     values = np.array(potential, dtype=float)
     fill = [
         values if given is None else np.array(given, dtype=float) for given in (low, high, gap if gap else [0.5] * 99)
     ]
-    return Curve(values, fill[0], fill[1], fill[2][: len(values)])
+    return Curve(values, fill[0], fill[1], fill[2][: len(values)], np.full(len(values), away))
 
 
 def episode(outcome: str, true: Curve, seed: int = 0, **estimated: Curve) -> EpisodeCurves:
     n = len(true.potential)
     done = np.zeros(n, dtype=bool)
     done[-1] = outcome == "success"
-    return EpisodeCurves(Case("pick", outcome, seed), "Pick up the apple.", np.arange(n) / 5, done, true, estimated)
+    visible = np.linspace(1.0, 0.4, n)
+    return EpisodeCurves(
+        Case("pick", outcome, seed), "Pick up the apple.", np.arange(n) / 5, done, visible, true, estimated
+    )
 
 
 # ---- the numbers ----
@@ -85,7 +89,9 @@ def test_near_contact_weights_every_centimetre_alike():
     assert near.slope == pytest.approx(0.5)
     assert near.error_m == pytest.approx(np.abs(0.03 - 0.5 * middles).mean())
     assert near.constant_error_m == pytest.approx(0.025)
-    assert near.answered.value == 1.0
+    assert near.answered.value == pytest.approx(near.answered_evenly) == 1.0
+    few = near_contact(true, np.where(true > 0.01, said, NAN))  # the crowded first centimetre is not answered
+    assert few.answered.value < 0.15 and few.answered_evenly == pytest.approx(0.9)
 
 
 def test_near_contact_of_a_constant_and_of_refusals():
@@ -140,6 +146,25 @@ def test_the_score_of_episodes_that_can_be_worked_out():
     assert rgb["abstained"]["value"] == pytest.approx(0.25 / 4)
     # All frames of three episodes but the differing ones of the fourth, and 2 of the 3 answered ones of the second.
     assert rgb["coverage of the 90% interval"]["value"] == pytest.approx((1 + 2 / 3 + 1 + 0.5) / 4, abs=1e-5)
+
+
+def test_refusals_count_apart_where_the_target_is_half_visible():
+    """Shown by 100, 80, 60 and 40%: the refusal in the last frame is of a hidden target."""
+    result = score([episode("miss", made([0.1, 0.2, 0.3, 0.4]), depth=made([0.1, NAN, 0.3, NAN]))])["judged"]["depth"]
+    assert result["abstained"]["value"] == 0.5
+    assert result["abstained, half visible"]["value"] == pytest.approx(1 / 3, abs=1e-6)
+
+
+def test_near_contact_is_judged_apart_where_the_right_thing_was_followed():
+    gaps_m = [0.20, 0.08, 0.05, 0.02]
+    true = made([0.1, 0.2, 0.3, 0.4], gap=gaps_m)
+    right = made([0.1, 0.2, 0.3, 0.4], gap=[g + 0.01 for g in gaps_m], away=0.02)
+    wrong = made([0.1] * 4, gap=[0.4] * 4, away=0.3)
+    judged = score([episode("miss", true, k, depth=one) for k, one in enumerate((right, wrong, right))])["judged"]
+    near = judged["depth"]["near contact, right thing"]
+    assert judged["depth"]["right thing"]["value"] == pytest.approx(2 / 3, abs=1e-6)
+    assert near["mean error, m"] == pytest.approx(0.01) and near["slope"] == pytest.approx(1.0)
+    assert judged["depth"]["near contact"]["mean error, m"] > 0.1
 
 
 def test_the_baselines_are_judged_by_the_same_rules():
@@ -219,5 +244,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path):
     gap = first.true.gap
     np.testing.assert_allclose(first.true.potential, 0.1 / (0.1 + gap))  # the template reach
     assert not first.succeeded and not first.done.any() and gap[-1] > 0.03
-    assert set(first.estimated) == {"rgb", "depth", "no picture"}
+    assert set(first.estimated) == set(SOURCES)
     assert not first.estimated["no picture"].answered.any()
+    pointed = first.estimated["depth+tf, pointed"]
+    assert np.nanmax(pointed.away) < 0.05 and np.abs(pointed.gap - gap).max() < 0.02

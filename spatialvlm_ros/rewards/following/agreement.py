@@ -11,8 +11,8 @@ from spatialvlm_ros.geometry.cameras import Camera
 
 Float = NDArray[np.float64]
 
-_COARSE_TO_FINE_M = (0.008, 0.004, 0.002)
-_REACH = (2, 1, 1)  # steps to each side
+_NEAR = ((0.008, 2), (0.004, 1), (0.002, 1))  # metres of a step, and steps to each side
+_WIDE = ((0.016, 3), *_NEAR)
 _SOFT = 0.6  # deviation of the score that the search climbs, in tolerances
 
 
@@ -64,12 +64,20 @@ class DepthPicture:
         n = max(len(points), 1)
         return Agreement(float(seen.sum() / n), float((~seen & ~gone).sum() / n), float(gone.sum() / n))
 
-    def nearby(self, points: Float) -> Float:
-        """(3,) the small displacement with which the points agree best, found from coarse steps to fine ones."""
+    def nearby(self, points: Float, sinking: tuple[Float, float], wide: bool = False) -> Float:
+        """(3,) the small displacement with which the points agree best, found from coarse steps to fine ones.
+
+        Args:
+            points: (N, 3) metres, optical frame.
+            sinking: (3,) unit vector up and the metres by which the points may sink.
+            wide: look up to 7 cm away along each axis instead of 2 cm.
+        """
         best = np.zeros(3)
-        for step, reach in zip(_COARSE_TO_FINE_M, _REACH, strict=True):
+        for step, reach in _WIDE if wide else _NEAR:
             axis = np.arange(-reach, reach + 1) * step
             tried = best + np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+            above = tried @ sinking[0] >= -sinking[1]
+            tried = tried[above] if above.any() else tried
             scores = self._soft_scores(points, tried)
             # Of equals the one that moves least.
             best = tried[int(np.argmax(scores - 1e-4 * np.linalg.norm(tried, axis=1) / step))]

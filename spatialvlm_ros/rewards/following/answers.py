@@ -41,6 +41,7 @@ class Known:
         point: (3,) the tool centre point instead of a second thing, or None; all in the fixed frame.
         frame: canonical frame of the fixed frame; its camera height is over the support plane.
         sources: where the metres come from.
+        point_std: metres, of the tool centre point.
     """
 
     subject: Thing
@@ -48,6 +49,7 @@ class Known:
     point: Float | None
     frame: CanonicalFrame
     sources: frozenset[Source]
+    point_std: float = 0.0
 
 
 def answer(query: Query, known: Known) -> Estimate:
@@ -80,7 +82,7 @@ def place_std(thing: Thing) -> float:
 def _gap(relation: Relation, known: Known) -> tuple[float, float] | None:
     if known.point is None:
         return _by_boxes(relation, known)
-    return known.subject.distance(known.point), place_std(known.subject)
+    return known.subject.distance(known.point), float(np.hypot(place_std(known.subject), known.point_std))
 
 
 def _touching(relation: Relation, known: Known) -> tuple[float, float] | None:

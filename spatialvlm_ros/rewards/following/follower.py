@@ -9,6 +9,7 @@ for picture, tcp in episode:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from spatialvlm_ros.models.estimate import Estimate, Source
 from spatialvlm_ros.models.query import GRIPPER_NAME, ObjectRef, Query, is_camera
 from spatialvlm_ros.models.view import View
 from spatialvlm_ros.rewards.following.answers import Known, answer
+from spatialvlm_ros.rewards.following.hand import MovingHand
 from spatialvlm_ros.rewards.following.naming import SURE, Votes
 from spatialvlm_ros.rewards.following.things import Thing, Things
 from spatialvlm_ros.scenes.observation import Observation
@@ -26,6 +28,7 @@ from spatialvlm_ros.scenes.relations import RELATIONS, Relation
 
 Float = NDArray[np.float64]
 
+_TIP_STD_M = 0.01  # of the tip of a hand in depth
 _MOST_VOTES = 12  # pictures in which the model is asked where a name is
 
 # What depends on the order of its two objects not at all, and what does. Sizes are left to the model, as a body is only
@@ -54,6 +57,15 @@ _ORDERED = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class _Point:
+    """The tool centre point: (3,) metres in the optical frame or None, its deviation, and who says so."""
+
+    at: Float | None
+    std: float
+    source: Source
+
+
 class Follower:
     """Follows the objects of one episode in depth; without depth every picture is measured alone.
 
@@ -71,6 +83,7 @@ class Follower:
     def reset(self) -> None:
         """The next picture is the first of another episode."""
         self._things = Things()
+        self._hand = MovingHand()
         self._votes: dict[str, Votes] = {}
 
     def measure(
@@ -96,12 +109,28 @@ class Follower:
         unnamed = [name for name in names if self._votes.setdefault(name, Votes()).chosen is None]
         self._things.look(view.observation, pose, gripper, bool(unnamed))
         self._vote(view, names, pose)
-        named = {name: self._named(name) for name in names}
-        found = [self._answer(query, named, gripper, pose) for query in queries]
+        named = {name: self._thing(self._votes[name].chosen) for name in names}
+        tcp = _Point(gripper, 0.0, Source.TF)
+        if gripper is None and fixed_from_optical is None:
+            tcp = _Point(self._tip(view.observation), _TIP_STD_M, Source.DEPTH_SENSOR)
+        found = [self._answer(query, named, tcp, pose) for query in queries]
         left = [k for k, estimate in enumerate(found) if estimate is None]
         for k, estimate in zip(left, view.measure_many([queries[k] for k in left]), strict=True):
             found[k] = estimate
         return [estimate for estimate in found if estimate is not None]
+
+    def _tip(self, observation: Observation) -> Float | None:
+        """(3,) the tip of the hand in depth, optical frame, for a robot that does not state it."""
+        if self._things.ground is None:
+            return None
+        points = [t.body.points + t.place.shift for t in self._things.all if not t.place.lost]
+        return self._hand.tip(observation, self._things.ground, np.concatenate([np.zeros((0, 3)), *points]))
+
+    def where(self, name: str) -> Float | None:
+        """(3,) centre of the thing that has a name, in the fixed frame, metres; None while no thing has it."""
+        votes = self._votes.get(name.lower())
+        thing = None if votes is None else self._thing(votes.chosen)
+        return None if thing is None else np.array(thing.box().centers[0])
 
     def _vote(self, view: View, names: list[str], pose: Transform) -> None:
         seen = [thing for thing in self._things.all if thing.place.visible]
@@ -114,15 +143,14 @@ class Follower:
         for name, found in zip(asked, view.locate_many(asked), strict=True):
             self._votes[name].cast(found.box2d, found.score, numbers, boxes)
 
-    def _named(self, name: str) -> Thing | None:
-        number = self._votes[name].chosen
+    def _thing(self, number: int | None) -> Thing | None:
         return next((thing for thing in self._things.all if thing.number == number), None)
 
     def _answer(
         self,
         query: Query,
         named: Mapping[str, Thing | None],
-        gripper: Float | None,
+        tcp: _Point,
         pose: Transform,
     ) -> Estimate | None:
         """The estimate of a query, or None where the model has to answer it."""
@@ -133,15 +161,15 @@ class Follower:
             subject, reference = reference, subject
         first = named.get(_name(subject))
         second = named.get(_name(reference))
-        point = gripper if _is_gripper(reference) else None
+        point = tcp.at if _is_gripper(reference) else None
         if first is None or (RELATIONS[query.kind].arity == 2 and second is None and point is None):
             return None
         ground = self._things.ground
         assert ground is not None  # there are no things without it
         frame = CanonicalFrame.from_up(pose.rotation @ ground.up, ground.height, "support")
-        sources = {Source.DEPTH_SENSOR} | ({Source.TF} if point is not None else set())
+        sources = {Source.DEPTH_SENSOR} | ({tcp.source} if point is not None else set())
         at = None if point is None else pose.apply(point[None])[0]
-        return answer(query, Known(first, second, at, frame, frozenset(sources)))
+        return answer(query, Known(first, second, at, frame, frozenset(sources), tcp.std))
 
 
 def _names(queries: Sequence[Query]) -> list[str]:

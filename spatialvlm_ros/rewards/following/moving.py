@@ -20,6 +20,8 @@ _BETTER = 0.1  # in score, of going with the hand over staying
 _SETTLED = 0.1  # contradicted share up to which nothing is searched for
 _LOST = 0.5  # contradicted share from which a thing is not there
 _LEAST_SEEN = 0.04  # of its points, below which a thing counts as hidden
+_FOUND = 0.4  # score from which a place far from the last one is believed
+_SINKS_M = 0.005
 _LIFTED_M = 0.01
 
 
@@ -78,9 +80,11 @@ class Seen:
         """Of a thing displaced by (3,) metres."""
         return self.depth.agreement(self._optical(body, shift))
 
-    def nearby(self, body: Body, shift: Float) -> Float:
+    def nearby(self, body: Body, shift: Float, wide: bool = False) -> Float:
         """(3,) the displacement near ``shift`` with which the thing agrees best."""
-        small = self.depth.nearby(self._optical(body, shift))
+        deepest = body.height + float(shift @ self.up) + _SINKS_M  # no thing goes through its support
+        up = self.fixed_from_optical.rotation.T @ self.up
+        small = self.depth.nearby(self._optical(body, shift), (up, deepest), wide)
         return shift + self.fixed_from_optical.rotation @ small
 
     def _optical(self, body: Body, shift: Float) -> Float:
@@ -103,11 +107,12 @@ def followed(body: Body, place: Place, seen: Seen, hand: Hand | None) -> Place:
         shift, agreement, held = place.shift, stay, place.held and not _moved(hand)
     if all(found.seen < _LEAST_SEEN and found.contradicted < _LOST for _, found, _ in tried[:2]):
         return _hidden(place, hand, tried)
-    if agreement.contradicted > _SETTLED or held:
-        better = seen.nearby(body, shift)
-        found = seen.agreement(body, better)
-        if found.score > agreement.score:
-            shift, agreement = better, found
+    for wide in (False, True):
+        if agreement.contradicted > _SETTLED or (held and not wide):
+            better = seen.nearby(body, shift, wide)
+            found = seen.agreement(body, better)
+            if found.score > agreement.score and (not wide or found.score > _FOUND):
+                shift, agreement = better, found
     lost = agreement.contradicted > _LOST
     unseen = 0 if agreement.seen >= _LEAST_SEEN else place.unseen + 1
     return Place(shift, held, agreement, unseen, lost)

@@ -16,9 +16,11 @@ from spatialvlm_ros.evaluation.bench import write_file
 from spatialvlm_ros.models.estimate import Estimate
 from spatialvlm_ros.models.query import GRIPPER_NAME
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+from spatialvlm_ros.models.view import View
+from spatialvlm_ros.rewards.following.follower import Follower
 from spatialvlm_ros.rewards.from_truth import estimates_of_scene
 from spatialvlm_ros.rewards.judging.settings import Case, JudgeSettings
-from spatialvlm_ros.rewards.judging.sources import SOURCES
+from spatialvlm_ros.rewards.judging.sources import SOURCES, JudgedSource
 from spatialvlm_ros.rewards.looking import Sight, look_at_all
 from spatialvlm_ros.rewards.reward import RewardEngine
 from spatialvlm_ros.rewards.task import RewardTask
@@ -40,12 +42,15 @@ class Curve:
     Attributes:
         potential, low, high: with the 90% interval.
         gap: metres between tool centre point and target.
+        away: metres from the centre of the thing that was taken for the target to that of the target; NaN where
+            nothing is followed.
     """
 
     potential: Float
     low: Float
     high: Float
     gap: Float
+    away: Float
 
     @property
     def answered(self) -> NDArray[np.bool_]:
@@ -68,6 +73,7 @@ class EpisodeCurves:
         instruction: in words.
         time_s: (T,) of its frames.
         done: (T,) whether the simulation says that the task is done.
+        visible: (T,) share of the target that is seen, 0..1.
         true: the potential of the exact scene.
         estimated: source -> the one that was measured.
     """
@@ -76,6 +82,7 @@ class EpisodeCurves:
     instruction: str
     time_s: Float
     done: NDArray[np.bool_]
+    visible: Float
     true: Curve
     estimated: Mapping[str, Curve]
 
@@ -93,21 +100,30 @@ def judge_episode(
     Raises:
         SimulationError: no such episode came about.
     """
-    frames = list(_frames(case, settings, pack))
+    return judge_frames(model, case, settings, list(_frames(case, settings, pack)))
+
+
+def judge_frames(
+    model: SpatialVLM, case: Case, settings: JudgeSettings, frames: Sequence[EpisodeFrame]
+) -> EpisodeCurves:
+    """Measure the frames of an episode."""
     task = reward_task(frames[0].episode)
     truth = [estimates_of_scene(frame.scene, task.queries) for frame in frames]
-    estimated = {}
-    for source in settings.sources:
-        sights = [Sight(SOURCES[source](_observation(frame)), frame.tcp) for frame in frames]
-        estimated[source] = curve(task, _measured(model, sights, task))
+    target = [_labels(frame).index(frames[0].episode.target) for frame in frames]
+    objects = [frame.scene.objects[k] for frame, k in zip(frames, target, strict=True)]
     return EpisodeCurves(
         case=case,
         instruction=frames[0].episode.instruction,
         time_s=np.array([frame.time_s for frame in frames]),
         done=np.array([frame.is_success for frame in frames]),
+        visible=np.array([one.visible_fraction for one in objects]),
         true=curve(task, truth),
-        estimated=estimated,
+        estimated=_measured(model, frames, settings.sources, task),
     )
+
+
+def _labels(frame: EpisodeFrame) -> list[str]:
+    return [one.label for one in frame.scene.objects]
 
 
 def reward_task(info: EpisodeInfo) -> RewardTask:
@@ -116,7 +132,7 @@ def reward_task(info: EpisodeInfo) -> RewardTask:
     return template(info.task, **names)
 
 
-def curve(task: RewardTask, rows: Iterable[Sequence[Estimate]]) -> Curve:
+def curve(task: RewardTask, rows: Iterable[Sequence[Estimate]], away: Sequence[float] = ()) -> Curve:
     """The potential of T frames from their estimates; the phases follow from the same estimates."""
     engine = RewardEngine(task, gamma=_GAMMA)
     frames, gaps = [], []
@@ -125,7 +141,9 @@ def curve(task: RewardTask, rows: Iterable[Sequence[Estimate]]) -> Curve:
         found = [e.value for e in estimates if e.relation is Relation.GAP and e.valid and _is_of_gripper(e)]
         gaps.append(found[0] if found else np.nan)
     intervals = np.array([frame.potential_interval for frame in frames]).reshape(-1, 2)
-    return Curve(np.array([frame.progress for frame in frames]), intervals[:, 0], intervals[:, 1], np.array(gaps))
+    potential = np.array([frame.progress for frame in frames])
+    far = np.array(away, dtype=np.float64) if len(away) else np.full(len(frames), np.nan)
+    return Curve(potential, intervals[:, 0], intervals[:, 1], np.array(gaps), far)
 
 
 def _is_of_gripper(estimate: Estimate) -> bool:
@@ -143,10 +161,50 @@ def _observation(frame: EpisodeFrame) -> Any:
     return observation
 
 
-def _measured(model: SpatialVLM, sights: Sequence[Sight], task: RewardTask) -> Iterator[list[Estimate]]:
-    for start in range(0, len(sights), _BATCH):
-        for view in look_at_all(model, sights[start : start + _BATCH]):
-            yield view.measure_many(task.queries)
+def _measured(
+    model: SpatialVLM, frames: Sequence[EpisodeFrame], sources: Sequence[str], task: RewardTask
+) -> dict[str, Curve]:
+    """The curve of each source; a picture that several sources look at is encoded once."""
+    runs = {name: _Run(SOURCES[name], task, frames[0]) for name in sources}
+    for start in range(0, len(frames), _BATCH):
+        batch = frames[start : start + _BATCH]
+        sights = {name: [run.sight(frame) for frame in batch] for name, run in runs.items()}
+        views = look_at_all(model, [sight for some in sights.values() for sight in some])
+        for number, run in enumerate(runs.values()):
+            for frame, view in zip(batch, views[number * len(batch) : (number + 1) * len(batch)], strict=True):
+                run.measure(frame, view)
+    return {name: curve(task, run.rows, run.away) for name, run in runs.items()}
+
+
+class _Run:
+    """One source through one episode."""
+
+    def __init__(self, source: JudgedSource, task: RewardTask, first: EpisodeFrame) -> None:
+        self._source, self._task = source, task
+        self._names = [name for name in (first.episode.target, first.episode.container) if name is not None]
+        self.rows: list[list[Estimate]] = []
+        self.away: list[float] = []
+        shown = {o.label: o.box2d.tolist() for o in first.scene.objects if o.label in self._names}
+        self._follower = Follower(shown if source.pointed else None) if source.follows else None
+
+    def sight(self, frame: EpisodeFrame) -> Sight:
+        """What the model is shown of a frame."""
+        return Sight(self._source.given(_observation(frame)), self._gripper(frame))
+
+    def measure(self, frame: EpisodeFrame, view: View) -> None:
+        """Keep the estimates of a frame, and how far what was followed is from the target."""
+        if self._follower is None:
+            self.rows.append(view.measure_many(self._task.queries))
+            self.away.append(np.nan)
+            return
+        self.rows.append(self._follower.measure(view, self._task.queries, self._gripper(frame)))
+        found = self._follower.where(self._names[0])
+        truth = frame.scene.objects[_labels(frame).index(self._names[0])].box3d
+        assert truth is not None
+        self.away.append(np.nan if found is None else float(np.linalg.norm(found - truth.centers[0])))
+
+    def _gripper(self, frame: EpisodeFrame) -> Float | None:
+        return frame.tcp if self._source.gripper else None
 
 
 # ---- the file of an episode ----
@@ -160,6 +218,7 @@ def write_curves(path: Path, curves: EpisodeCurves, provenance: Mapping[str, Any
         "instruction": curves.instruction,
         "time_s": _plain(curves.time_s),
         "done": curves.done.tolist(),
+        "visible": _plain(curves.visible),
         "true": _plain_curve(curves.true),
         "estimated": {name: _plain_curve(one) for name, one in curves.estimated.items()},
     }
@@ -185,6 +244,7 @@ def read_curves(path: Path, provenance: Mapping[str, Any]) -> EpisodeCurves:
             content["instruction"],
             _array(content["time_s"]),
             np.array(content["done"], dtype=bool),
+            _array(content["visible"]),
             _curve(content["true"]),
             {name: _curve(one) for name, one in content["estimated"].items()},
         )

@@ -69,13 +69,14 @@ class NearContact:
 
     Attributes:
         frames: (BINS,) how many of each centimetre there are.
-        answered: share of them with an answer.
+        answered: share of them with an answer; `answered_evenly` weights each centimetre alike.
         error_m: mean absolute error of the answers, metres; `constant_error_m` is that of saying 5 cm in these frames.
         slope: of the regression of the answer on the truth: 1 at best, 0 for a constant.
     """
 
     frames: NDArray[np.int64]
     answered: Measured
+    answered_evenly: float
     error_m: float
     constant_error_m: float
     slope: float
@@ -96,6 +97,7 @@ def near_contact(true_gap: Float, said: Float) -> NearContact:
     return NearContact(
         frames=np.bincount(place, minlength=BINS),
         answered=share(known),
+        answered_evenly=_mean(known.astype(np.float64), _even(place)),
         error_m=_mean(np.abs(answer - truth), weight),
         constant_error_m=_mean(np.abs(CONSTANT_M - truth), weight),
         slope=_slope(truth, answer, weight),

@@ -25,6 +25,8 @@ Float = NDArray[np.float64]
 Json = dict[str, Any]
 
 TIME_INDEX = "time index"
+_HALF = 0.5  # share of the target that is seen, from which an answer is expected
+_SAME_THING_M = 0.06
 
 # Name -> the potential (T,) that a baseline has in an episode.
 BASELINES: dict[str, Callable[[EpisodeCurves], Float]] = {
@@ -41,7 +43,8 @@ def score(episodes: Sequence[EpisodeCurves]) -> Json:
     for source in sources:
         curves = [episode.estimated[source] for episode in episodes]
         numbers = _of_potentials(episodes, [one.held for one in curves])
-        judged[source] = {**numbers, **_of_answers(episodes, curves), "near contact": _near(episodes, curves)}
+        near = {"near contact": _near(episodes, curves), "near contact, right thing": _near(*_right(episodes, curves))}
+        judged[source] = {**numbers, **_of_answers(episodes, curves), **near}
     for name, baseline in BASELINES.items():
         judged[name] = _of_potentials(episodes, [baseline(episode) for episode in episodes])
     return {
@@ -76,11 +79,28 @@ def _of_potentials(episodes: Sequence[EpisodeCurves], potentials: Sequence[Float
 def _of_answers(episodes: Sequence[EpisodeCurves], curves: Sequence[Curve]) -> Json:
     """What only estimates have: refusals and intervals."""
     refused = np.array([1.0 - one.answered.mean() for one in curves])
+    seen = [
+        float((~c.answered[half]).mean()) if (half := e.visible >= _HALF).any() else np.nan
+        for e, c in zip(episodes, curves, strict=True)
+    ]
     covered = [interval_coverage(c.low, c.high, e.true.potential) for e, c in zip(episodes, curves, strict=True)]
     return {
         "abstained": mean_over_episodes(refused).to_json(),
+        "abstained, half visible": mean_over_episodes(np.array(seen)).to_json(),
         "coverage of the 90% interval": mean_over_episodes(np.array(covered)).to_json(),
+        "right thing": share(np.array([is_right(one) for one in curves if np.isfinite(one.away).any()])).to_json(),
     }
+
+
+def is_right(one: Curve) -> bool:
+    """Whether what was followed was the target, in most frames."""
+    return bool(np.nanmedian(one.away) < _SAME_THING_M) if np.isfinite(one.away).any() else False
+
+
+def _right(episodes: Sequence[EpisodeCurves], curves: Sequence[Curve]) -> tuple[list[EpisodeCurves], list[Curve]]:
+    """The episodes in which the right thing was followed."""
+    kept = [(e, c) for e, c in zip(episodes, curves, strict=True) if is_right(c)]
+    return [e for e, _ in kept], [c for _, c in kept]
 
 
 def _near(episodes: Sequence[EpisodeCurves], curves: Sequence[Curve]) -> Json:
@@ -93,6 +113,7 @@ def _near_json(near: NearContact) -> Json:
     return {
         "frames of each cm": near.frames.tolist(),
         "answered": near.answered.to_json(),
+        "answered, each cm alike": _number(near.answered_evenly),
         "mean error, m": _number(near.error_m),
         "mean error of the constant 5 cm, m": _number(near.constant_error_m),
         "slope": _number(near.slope),

@@ -150,3 +150,26 @@ def test_one_vote_does_not_take_a_name_away():
     for _ in range(3):
         votes.cast(boxes[0], 1.0, [4, 7], boxes)
     assert votes.chosen == 4
+
+
+def test_the_tip_of_a_moving_hand_stands_for_a_tool_centre_point_that_nobody_states():
+    """The palm of these pictures ends 5 cm over its tool centre point: its lowest end is what can be seen."""
+    episode = Episode()
+    for height in np.linspace(0.5, 0.1, 11):
+        episode.look(MUG, (0.0, 0.0, float(height)))
+        found = episode.follower.measure(episode.view, [GAP], None)[0]
+    tip = (0.0, 0.0, 0.1 + 0.05)
+    assert found.sources == {Source.DEPTH_SENSOR} and found.value == pytest.approx(box_distance(MUG, tip), abs=0.015)
+    assert found.std >= 0.01
+
+
+def test_a_carried_thing_is_followed_without_a_stated_hand():
+    episode = Episode()
+    for height in (0.4, 0.25, 0.09):
+        episode.look(MUG, (0.0, 0.0, height))
+        episode.follower.measure(episode.view, PICK, None)
+    for rise in (0.04, 0.08, 0.12):
+        episode.look(moved(MUG, dz=rise), (0.0, 0.0, 0.09 + rise))
+        found = by_kind(episode.follower.measure(episode.view, PICK, None))
+    assert found[Relation.ELEVATION].value == pytest.approx(0.12, abs=0.006)
+    assert found[Relation.LIFTED].value > 0.99
