@@ -1,0 +1,115 @@
+"""The action ``reason`` of the real node over the picture of docs/reasoning.md, led by planner and language model."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("torch")
+
+from PIL import Image  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from ros_processes import GraphProcess  # noqa: E402
+
+from spatialvlm_ros.geometry.cameras import Camera  # noqa: E402
+from spatialvlm_ros.models.estimate import Reason  # noqa: E402
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PAGE = (ROOT / "docs/reasoning.md").read_text(encoding="utf-8")
+QUESTION = "Which is taller, the jug or the tray?"
+
+
+@pytest.fixture
+def picture_node(spawn: Callable[..., GraphProcess], tmp_path: Path) -> GraphProcess:
+    """The node, with a camera that shows the picture of the page."""
+    rgb = np.asarray(Image.open(ROOT / "docs/images/reasoning.jpg"))
+    height, width = rgb.shape[:2]
+    camera = Camera.from_hfov(width, height, np.radians(55.4))
+    clip = tmp_path / "clip.npz"
+    np.savez(clip, rgb=rgb[None], depth=np.zeros((1, height, width), np.uint16), k=camera.K)
+    spawn(HERE / "camera_process.py", "-p", f"clip:={clip}", "-p", "depth:=none", "-p", "rate_hz:=5.0")
+    started = spawn("spatialvlm_node", "-p", "queries:=['height: jug']")
+    started.wait_for_output("active with the model", 180)
+    return started
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    sys.path.insert(0, str(ROOT / "test/models/remote"))
+    from scripted_server import ScriptedServer
+
+    made = ScriptedServer()
+    yield made
+    made.close()
+
+
+def set_llm(node: Any, value: str, wait_until: Callable[..., None]) -> None:
+    client = node.create_client(SetParameters, "/spatialvlm/set_parameters")
+    assert client.wait_for_service(20)
+    request = SetParameters.Request(parameters=[Parameter("llm", value=value).to_parameter_msg()])
+    future = client.call_async(request)
+    wait_until(future.done, 20, "setting llm")
+    assert future.result().results[0].successful, future.result().results[0].reason
+    node.destroy_client(client)
+
+
+def test_the_python_of_the_page_runs(picture_node: GraphProcess, capsys: pytest.CaptureFixture[str]) -> None:
+    code = next(block for block in re.findall(r"```python\n(.*?)```", PAGE, flags=re.S) if "SpatialClient" in block)
+    found: dict[str, Any] = {}
+    exec(compile(code, "docs/reasoning.md", "exec"), found)
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in shown[:-1]] == [
+        "think",
+        "locate",
+        "measure",
+        "calculate",
+        "calculate",
+        "answer",
+    ]
+    solution = found["solution"]
+    assert solution.valid and shown[-1] == solution.text and "the jug" in solution.text.lower()
+    assert [e.relation.value for step in solution.steps for e in step.estimates] == ["height", "height"]
+
+
+def test_a_language_model_thinks_and_is_left_when_the_goal_is_cancelled(
+    picture_node: GraphProcess, node: Any, server: Any, wait_until: Callable[..., None]
+) -> None:
+    from scripted_server import Reply, completion
+
+    from spatialvlm_ros.ros.client import SpatialClient
+
+    said = ("MEASURE: height | jug", "MEASURE: height | tray", "CALCULATE: m1 > m2", "ANSWER: The jug is taller.")
+    server.script = [Reply(completion(text)) for text in said]
+    set_llm(node, f"openai:{server.url}#tiny", wait_until)
+    with SpatialClient(timeout_s=60) as client:
+        solution = client.reason(QUESTION, timeout_s=60)
+        assert solution.valid and solution.text == "The jug is taller.", solution.detail
+        assert [s.kind.value for s in solution.steps] == ["measure", "measure", "calculate", "answer"]
+        assert "true" in solution.steps[2].tool_output
+        assert all("image_url" not in str(r.body) for r in server.requests)
+
+        asked, silent = threading.Event(), threading.Event()
+
+        def never(request: Any) -> Reply:
+            asked.set()
+            silent.wait(60)
+            return Reply(completion("ANSWER: too late"))
+
+        server.answer = never
+        goal = client.start_reason(QUESTION, timeout_s=60)
+        assert asked.wait(30)
+        goal.cancel()
+        cancelled = goal.result()
+        assert not cancelled.valid and cancelled.reason is Reason.TIMEOUT
+        assert client.measure("jug", relation="height").valid  # the node serves others meanwhile
+        silent.set()
