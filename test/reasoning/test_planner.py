@@ -121,7 +121,7 @@ def test_errors_that_are_shared_do_not_blur_a_ratio(friend):
 
 def test_doubt_is_said(friend):
     question = "Which is closer to the bowl, the mug or the tray?"  # 0.400 and 0.301 m
-    assert solve(question, NoisyFriend(friend, 0.05)).text.startswith("The tray: nearest to the bowl")
+    assert solve(question, NoisyFriend(friend, 0.05)).text.startswith("The tray: nearer to the bowl, ")
     assert solve(question, NoisyFriend(friend, 0.25)).text.startswith("Probably the tray (")
     tie = solve("Which is closer to the bowl, the mug or the gripper?", NoisyFriend(friend, 0.25))  # 0.400 m both
     assert tie.text.startswith("Too close to tell: ") and "if anything, the " in tie.text

@@ -33,20 +33,20 @@ class Trait:
     Attributes:
         relation: that is measured of each.
         more, less: patterns of the words for having more, or less, of it.
-        most, least: the words for the one with the most, or the least.
+        most, least: the words for the one with the most, or the least, of several and of two.
     """
 
     relation: Relation
     more: str
     less: str
-    most: str
-    least: str
+    most: tuple[str, str]
+    least: tuple[str, str]
 
 
 SIZES: tuple[Trait, ...] = (
-    Trait(Relation.HEIGHT, TALL, SHORT, "tallest", "shortest"),
-    Trait(Relation.WIDTH, WIDE, NARROW, "widest", "narrowest"),
-    Trait(Relation.VOLUME, BIG, SMALL, "biggest", "smallest"),
+    Trait(Relation.HEIGHT, TALL, SHORT, ("tallest", "taller"), ("shortest", "shorter")),
+    Trait(Relation.WIDTH, WIDE, NARROW, ("widest", "wider"), ("narrowest", "narrower")),
+    Trait(Relation.VOLUME, BIG, SMALL, ("biggest", "bigger"), ("smallest", "smaller")),
 )
 _TURNED = r"\b(?:least|less) (?:tall|high|wide|big|large)\b"
 
@@ -71,7 +71,8 @@ def read_nearest(sentence: Sentence) -> Plan | None:
     items, reference = roles
     queries = tuple(Query(reference, item) for item in items)
     place = the(reference)
-    word = "nearest to" if near > 0 else "farthest from"
+    of_several, of_two = ("nearest to", "nearer to") if near > 0 else ("farthest from", "farther from")
+    word = of_two if len(items) == 2 else of_several
     by_how_much = len(items) == 2 and sentence.has(AMOUNT)
 
     def conclude(evidence: Evidence) -> Conclusion:
@@ -92,11 +93,12 @@ def read_tallest(sentence: Sentence) -> Plan | None:
     if len(items) < 2 or len(sentence.singles) == 2 and (sentence.lists or not comparing):
         return None
     queries = tuple(Query(item, relation=trait.relation) for item in items)
-    word = trait.most if sign > 0 else trait.least
+    of_several, of_two = trait.most if sign > 0 else trait.least
+    word = of_two if len(items) == 2 else f"the {of_several}"
     by_how_much = len(items) == 2 and sentence.has(AMOUNT) and trait.relation is not Relation.VOLUME
 
     def conclude(evidence: Evidence) -> Conclusion:
-        return _chosen(evidence, items, queries, sign < 0, f"the {word}", by_how_much)
+        return _chosen(evidence, items, queries, sign < 0, word, by_how_much)
 
     return Plan("tallest", f"I need the {trait.relation.value} of {_each(items)}.", queries, conclude)
 
