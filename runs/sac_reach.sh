@@ -4,7 +4,7 @@
 # stopped.
 #   runs/sac_reach.sh                                    # nine runs of 10,000 steps: an hour of one processor core
 #   STEPS=1500 SEEDS=0 runs/sac_reach.sh                 # a few minutes
-#   REWARDS="each_picture as_shipped" runs/sac_reach.sh  # looks at every picture: some hours
+#   REWARDS=each_picture runs/sac_reach.sh               # looks at every picture: some hours
 set -e
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" MUJOCO_GL="${MUJOCO_GL:-egl}" LP_NUM_THREADS="${LP_NUM_THREADS:-1}"
 out="${OUT:-output/sac_reach}"

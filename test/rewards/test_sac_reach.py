@@ -14,13 +14,13 @@ pytest.importorskip("gymnasium")
 from rewarding import said  # noqa: E402
 
 from spatialvlm_ros.errors import ConfigError, QueryError  # noqa: E402
-from spatialvlm_ros.geometry.cameras import Camera  # noqa: E402
+from spatialvlm_ros.models.estimate import Reason  # noqa: E402
 from spatialvlm_ros.models.query import Query  # noqa: E402
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM  # noqa: E402
 from spatialvlm_ros.rewards.check import check_reward  # noqa: E402
-from spatialvlm_ros.rewards.examples.grounding import GroundedModel  # noqa: E402
 from spatialvlm_ros.rewards.examples.reach_rewards import GAMMA, REWARDS, reach_task  # noqa: E402
 from spatialvlm_ros.rewards.examples.reaching import THRESHOLD_M, ReachObject  # noqa: E402
+from spatialvlm_ros.rewards.examples.remembering import RememberingModel  # noqa: E402
 from spatialvlm_ros.rewards.examples.sac_plot import read_runs, success_curve, table  # noqa: E402
 from spatialvlm_ros.rewards.examples.sac_reach import EpisodeBook, RunSettings, last_episodes, run  # noqa: E402
 from spatialvlm_ros.rewards.reward import RewardEngine  # noqa: E402
@@ -78,11 +78,12 @@ def test_success_is_claimed_only_where_the_estimate_is_sure():
 
 @pytest.fixture(scope="module")
 def scene(pack):
-    """A picture of the environment's start, and where the hand is in it."""
+    """A picture of the environment's start, where the hand is in it, and the target's box in pixels."""
     env = ReachObject(CUBE, pack)
     env.reset(seed=5)
     inner = env.unwrapped
-    yield inner.observation(), inner.view.pose.to_optical(inner.world.tcp()[None])[0]
+    hand = inner.view.pose.to_optical(inner.world.tcp()[None])[0]
+    yield inner.observation(), hand, tuple(inner.scene().objects[0].box2d.tolist())
     env.close()
 
 
@@ -92,39 +93,44 @@ def model():
     return SpatialVLM.from_pretrained("embedded")
 
 
-class TestGroundedModel:
+class TestRememberingModel:
     """With the shipped model."""
 
     def test_a_remembered_picture_answers_as_a_look_with_the_hand_there(self, scene, model):
-        observation, hand = scene
-        queries = [Query("gripper", CUBE, "gap"), Query("gripper", CUBE, "distance")]
+        observation, hand, box = scene
+        queries = [Query("gripper", box, "gap"), Query("gripper", box, "distance")]
         moved = hand + [0.02, 0.11, -0.05]
-        remembering = GroundedModel(model, remembers=True)
+        remembering = RememberingModel(model)
         remembering.look(observation, None, hand).measure_many(queries)
         blind = type(observation)(np.zeros_like(observation.rgb), observation.camera)
         remembered = remembering.look(blind, None, moved).measure_many(queries)
-        fresh = GroundedModel(model).look(observation, None, moved).measure_many(queries)
+        fresh = model.look(observation, None, moved).measure_many(queries)
         assert [e.valid for e in fresh] == [True, True]
         np.testing.assert_allclose([e.value for e in remembered], [e.value for e in fresh])
         np.testing.assert_allclose([e.interval for e in remembered], [e.interval for e in fresh])
-        assert fresh[1].interval[0] < fresh[1].value < fresh[1].interval[1]
 
     def test_it_looks_anew_after_forgetting(self, scene, model):
-        observation, hand = scene
-        query = [Query("gripper", CUBE, "distance")]
-        remembering = GroundedModel(model, remembers=True)
+        observation, hand, box = scene
+        query = [Query("gripper", box, "distance")]
+        remembering = RememberingModel(model)
         before = remembering.look(observation, None, hand).measure_many(query)[0]
         remembering.forget()
-        flat = np.full_like(observation.depth, 0.9)
-        other = type(observation)(observation.rgb, Camera(**vars(observation.camera)), flat)
+        other = replace(observation, depth=np.full_like(observation.depth, 0.9))
         assert remembering.look(other, None, hand).measure_many(query)[0].value != pytest.approx(before.value)
 
-    def test_a_predicate_and_a_hand_that_is_nowhere_are_not_answered(self, scene, model):
-        observation, hand = scene
-        grounded = GroundedModel(model)
-        assert not grounded.look(observation, None, hand).measure_many([Query("gripper", CUBE, "touching")])[0].valid
+    def test_what_the_picture_refuses_stays_refused_wherever_the_hand_goes(self, scene, model):
+        observation, hand, _ = scene
+        queries = [Query("gripper", name, "gap") for name in ("frobnicator", "red apple", "table")]
+        looked = model.look(observation, None, hand).measure_many(queries)
+        remembering = RememberingModel(model)
+        remembering.look(observation, None, hand)
+        again = remembering.look(observation, None, hand + [0.0, 0.001, 0.0]).measure_many(queries)
+        assert [e.reason for e in again] == [e.reason for e in looked]
+        assert Reason.UNKNOWN_NAME in [e.reason for e in looked]
+
+    def test_a_hand_that_is_nowhere_is_refused(self, scene, model):
         with pytest.raises(QueryError):
-            grounded.look(observation)
+            RememberingModel(model).look(scene[0])
 
 
 class TestLearning:

@@ -9,8 +9,8 @@ import gymnasium
 from numpy.typing import NDArray
 
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
-from spatialvlm_ros.rewards.examples.grounding import GroundedModel
 from spatialvlm_ros.rewards.examples.reaching import THRESHOLD_M, ReachObject
+from spatialvlm_ros.rewards.examples.remembering import RememberingModel
 from spatialvlm_ros.rewards.gymnasium_wrapper import SpatialReward
 from spatialvlm_ros.rewards.looking import Sight
 from spatialvlm_ros.scenes.observation import Observation
@@ -33,24 +33,24 @@ def reach_task(target: str) -> dict[str, Any]:
     }
 
 
-class Eyes(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """What a robot knows of itself beside the picture: where its hand is (TF). A new episode forgets the last one."""
+class FirstSight(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Takes one picture an episode; after that it says only where the hand is (TF)."""
 
-    def __init__(self, env: Env, model: GroundedModel) -> None:
+    def __init__(self, env: Env, model: RememberingModel) -> None:
         super().__init__(env)
         self._model = model
         self._seen: Observation | None = None
 
     def reset(self, **options: Any) -> tuple[NDArray[Any], dict[str, Any]]:
-        """Begin an episode."""
+        """Begin an episode: what the model remembers is no longer there."""
         self._model.forget()
         self._seen = None
         return self.env.reset(**options)
 
     def sight(self) -> Sight:
-        """The picture, or none but the first of the episode where the model remembers it; and the hand as it is."""
+        """The first picture of the episode, and the tool centre point as it is."""
         inner: Any = self.env.unwrapped
-        if self._seen is None or not self._model.remembers:
+        if self._seen is None:
             self._seen = inner.observation()
         return Sight(self._seen, inner.view.pose.to_optical(inner.world.tcp()[None])[0])
 
@@ -65,28 +65,23 @@ def true_reward(target: str, pack: Pack, model: str) -> Env:
     return SpatialReward(ReachObject(target, pack), reach_task(target), None, GAMMA, truth=True, ends_on_success=True)
 
 
-def from_pictures(remembers: bool) -> Callable[[str, Pack, str], Env]:
-    """Shaped, judged and ended by what the model says, from colour, depth and the hand's position; no truth in it."""
-
-    def build(target: str, pack: Pack, model: str) -> Env:
-        grounded = GroundedModel(SpatialVLM.from_pretrained(model), remembers)
-        eyes = Eyes(ReachObject(target, pack), grounded)
-        return SpatialReward(
-            eyes, reach_task(target), grounded, GAMMA, observe=lambda env: eyes.sight(), ends_on_success=True
-        )
-
-    return build
+def remembered(target: str, pack: Pack, model: str) -> Env:
+    """Shaped, judged and ended by what the model says of the first picture and the hand's place; no truth in it."""
+    remembering = RememberingModel(SpatialVLM.from_pretrained(model))
+    env = FirstSight(ReachObject(target, pack), remembering)
+    return SpatialReward(
+        env, reach_task(target), remembering, GAMMA, observe=lambda _: env.sight(), ends_on_success=True
+    )
 
 
-def as_shipped(target: str, pack: Pack, model: str) -> Env:
-    """The wrapper as it comes: both read-outs of the model combined, a look at each picture with depth."""
+def each_picture(target: str, pack: Pack, model: str) -> Env:
+    """The wrapper as it comes: shaped, judged and ended by what the model says of every picture with depth and TF."""
     return SpatialReward(ReachObject(target, pack), reach_task(target), model, GAMMA, ends_on_success=True)
 
 
 REWARDS: dict[str, Callable[[str, Pack, str], Env]] = {
     "sparse": sparse,
     "true": true_reward,
-    "remembered": from_pictures(remembers=True),
-    "each_picture": from_pictures(remembers=False),
-    "as_shipped": as_shipped,
+    "remembered": remembered,
+    "each_picture": each_picture,
 }

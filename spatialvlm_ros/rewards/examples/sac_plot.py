@@ -28,9 +28,8 @@ TITLES = {
     "true": "shaped, true gap",
     "remembered": "shaped, model, first picture remembered",
     "each_picture": "shaped, model, each picture",
-    "as_shipped": "shaped, model, wrapper as it comes",
 }
-_COLOURS = {"sparse": "0.55", "true": "C2", "remembered": "C0", "each_picture": "C1", "as_shipped": "C3"}
+_COLOURS = {"sparse": "0.55", "true": "C2", "remembered": "C0", "each_picture": "C1"}
 _RUNNING = 20  # episodes
 
 
