@@ -40,7 +40,7 @@ PAYMENTS: dict[str, Callable[[RewardFrames, Float], tuple[Float, Float]]] = {
 }
 _ARGUMENTS = (
     *("task", "model", "gamma", "camera", "every", "mode", "render", "observe"),
-    *("use", "unseen", "ends_on_success", "depth", "known_sizes", "truth"),
+    *("use", "unseen", "ends_on_success", "depth", "known_sizes", "follow", "truth"),
 )
 _NOT_DUE = "This control step is not measured (every)."
 
@@ -79,6 +79,7 @@ class _Account:
         due = (self._count % self._every == 0) | over | cut
         queries = self.engine.queries()
         rows = [not_measured(queries, Reason.STALE, _NOT_DUE) for _ in due]
+        self._eye.begin(np.flatnonzero(first).tolist())
         places = np.flatnonzero(due).tolist()
         if places:
             for place, estimates in zip(places, self._eye.estimates(places, info, queries), strict=True):
@@ -116,6 +117,8 @@ class SpatialReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
         ends_on_success: end the episode when the task is done by what was seen.
         depth: whether the model may use the depth of the environment.
         known_sizes: as of `SpatialVLM.look`.
+        follow: follow the task's objects from picture to picture instead of measuring each alone; the camera stands
+            still.
         truth: exact estimates from the simulation instead of a model: a baseline.
 
     Raises:
@@ -139,6 +142,7 @@ class SpatialReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
         ends_on_success: bool = False,
         depth: bool = True,
         known_sizes: KnownSizes | None = None,
+        follow: bool = False,
         truth: bool = False,
     ) -> None:
         # Gymnasium makes an environment anew from these (`gymnasium.make(env.spec)`); a model is not copied.
@@ -154,6 +158,7 @@ class SpatialReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
             render=render,
             depth=depth,
             known_sizes=known_sizes,
+            follow=follow,
         )
         engine = BatchRewardEngine(task, 1, gamma=gamma, mode=mode, unseen=unseen, ends_on_success=ends_on_success)
         self._account = _Account(engine, eye, every, use)
@@ -226,6 +231,7 @@ class SpatialRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
         unseen: str = KEPT,
         depth: bool = True,
         known_sizes: KnownSizes | None = None,
+        follow: bool = False,
         truth: bool = False,
     ) -> None:
         super().__init__(envs)
@@ -244,6 +250,7 @@ class SpatialRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
             render=render,
             depth=depth,
             known_sizes=known_sizes,
+            follow=follow,
         )
         engine = BatchRewardEngine(task, envs.num_envs, gamma=gamma, mode=mode, unseen=unseen)
         self._account = _Account(engine, eye, every, use)

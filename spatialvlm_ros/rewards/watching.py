@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.estimate import Estimate, Reason
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+from spatialvlm_ros.rewards.following.follower import Follower
 from spatialvlm_ros.rewards.looking import KnownSizes, Sight, look_at_all, not_measured
 from spatialvlm_ros.scenes.observation import Observation
 
@@ -40,6 +41,10 @@ class Eye(Protocol):
             info: that came with the step.
             queries: what is wanted.
         """
+        ...
+
+    def begin(self, rows: Sequence[int]) -> None:
+        """The next pictures of these environments are the first of new episodes."""
         ...
 
 
@@ -193,6 +198,7 @@ class PictureEye:
         model: that measures.
         depth: whether it may use depth.
         known_sizes: as of `SpatialVLM.look`.
+        follow: whether objects are followed from picture to picture (`following.follower`): the camera stands still.
     """
 
     envs: Envs
@@ -200,6 +206,13 @@ class PictureEye:
     model: SpatialVLM
     depth: bool = True
     known_sizes: KnownSizes | None = None
+    follow: bool = False
+    _followers: dict[int, Follower] = field(default_factory=dict)
+
+    def begin(self, rows: Sequence[int]) -> None:
+        """See `Eye`."""
+        for row in rows:
+            self._followers.pop(row, None)
 
     def estimates(self, rows: Sequence[int], info: Info, queries: Sequence[Query]) -> list[list[Estimate]]:
         """See `Eye`; a picture that the model fails on is one that is not seen."""
@@ -208,10 +221,16 @@ class PictureEye:
             sights = [replace(sight, observation=replace(sight.observation, depth=None)) for sight in sights]
         try:
             views = look_at_all(self.model, sights, self.known_sizes)
-            return [view.measure_many(queries) for view in views]
+            if not self.follow:
+                return [view.measure_many(queries) for view in views]
+            seen = zip(rows, views, sights, strict=True)
+            return [self._follower(row).measure(view, queries, sight.gripper) for row, view, sight in seen]
         except ModelError as error:
             _log.warning("%d pictures were not measured: %s", len(sights), error)
             return [not_measured(queries, Reason.MODEL_ERROR, str(error)) for _ in rows]
+
+    def _follower(self, row: int) -> Follower:
+        return self._followers.setdefault(row, Follower())
 
 
 @dataclass(frozen=True)
@@ -219,6 +238,9 @@ class TrueEye:
     """The simulation's own numbers: what a perfect model would answer, for baselines."""
 
     envs: Envs
+
+    def begin(self, rows: Sequence[int]) -> None:
+        """See `Eye`; the truth remembers nothing."""
 
     def estimates(self, rows: Sequence[int], info: Info, queries: Sequence[Query]) -> list[list[Estimate]]:
         """See `Eye`.
@@ -242,6 +264,7 @@ def eye_of(
     render: Callable[[Any], Any] | None,
     depth: bool,
     known_sizes: KnownSizes | None,
+    follow: bool = False,
 ) -> Eye:
     """The eye that the arguments of `SpatialReward` describe.
 
@@ -263,4 +286,4 @@ def eye_of(
     else:
         sights = robot_sights if camera is None else rendered_sights(camera, render)
     loaded = SpatialVLM.from_pretrained(model) if isinstance(model, str) else model
-    return PictureEye(envs, sights, loaded, depth, known_sizes)
+    return PictureEye(envs, sights, loaded, depth, known_sizes, follow)

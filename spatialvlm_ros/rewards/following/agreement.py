@@ -13,6 +13,7 @@ Float = NDArray[np.float64]
 
 _NEAR = ((0.008, 2), (0.004, 1), (0.002, 1))  # metres of a step, and steps to each side
 _WIDE = ((0.016, 3), *_NEAR)
+_MOST_POINTS = 250  # that are compared
 _SOFT = 0.6  # deviation of the score that the search climbs, in tolerances
 
 
@@ -58,6 +59,7 @@ class DepthPicture:
 
     def agreement(self, points: Float) -> Agreement:
         """How (N, 3) points of a thing, optical frame, agree with the picture."""
+        points = _some(points)
         beyond = self._beyond(points)
         seen = np.abs(beyond) <= self.tolerance
         gone = beyond > self.tolerance  # NaN is neither
@@ -72,7 +74,7 @@ class DepthPicture:
             sinking: (3,) unit vector up and the metres by which the points may sink.
             wide: look up to 7 cm away along each axis instead of 2 cm.
         """
-        best = np.zeros(3)
+        best, points = np.zeros(3), _some(points)
         for step, reach in _WIDE if wide else _NEAR:
             axis = np.arange(-reach, reach + 1) * step
             tried = best + np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -102,3 +104,7 @@ class DepthPicture:
         u, v = np.rint(pixels[inside]).astype(np.int64).T
         found[inside] = self.depth[np.clip(v, 0, self.camera.height - 1), np.clip(u, 0, self.camera.width - 1)]
         return found - points[:, 2]
+
+
+def _some(points: Float) -> Float:
+    return points[:: max(1, len(points) // _MOST_POINTS)]

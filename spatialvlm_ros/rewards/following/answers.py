@@ -21,8 +21,8 @@ Float = NDArray[np.float64]
 
 _NORMAL = NormalDist()
 _Z90 = _NORMAL.inv_cdf(0.95)
-_STD_M = 0.004  # of a place in depth
 _STD_SHAPE = 0.1  # of the error of a box, as a share of its size
+_STD_M = 0.004  # of a place in depth
 _STD_HELD_M = 0.006
 _HIDDEN_STD_M = 0.02  # more, of a thing of which hardly anything is seen
 _TOUCH_GAP_M = 0.012  # gap at which a hand is as likely to touch as not, while it does not carry
@@ -75,6 +75,11 @@ def answer(query: Query, known: Known) -> Estimate:
 
 def place_std(thing: Thing) -> float:
     """Metres: deviation of where a thing is."""
+    return max(thing.body.std, rise_std(thing))
+
+
+def rise_std(thing: Thing) -> float:
+    """Metres: deviation of how far it has risen; where it stood does not matter."""
     own = _STD_HELD_M if thing.place.held else _STD_M
     return float(np.hypot(own, _HIDDEN_STD_M * max(0.0, 1.0 - 4.0 * thing.place.agreement.seen)))
 
@@ -95,11 +100,11 @@ def _touching(relation: Relation, known: Known) -> tuple[float, float] | None:
 
 
 def _elevation(relation: Relation, known: Known) -> tuple[float, float] | None:
-    return known.subject.risen(known.frame.up), place_std(known.subject)
+    return known.subject.risen(known.frame.up), rise_std(known.subject)
 
 
 def _lifted(relation: Relation, known: Known) -> tuple[float, float] | None:
-    risen, std = known.subject.risen(known.frame.up), place_std(known.subject)
+    risen, std = known.subject.risen(known.frame.up), rise_std(known.subject)
     return _NORMAL.cdf((risen - LIFT_TOLERANCE) / std), 0.0
 
 

@@ -24,11 +24,13 @@ class Body:
         points: (N, 3) metres, of its visible surface.
         box: one upright box around the whole thing.
         height: metres of its bottom over the plane that supports it.
+        std: metres, deviation of its surface.
     """
 
     points: Float
     box: Boxes
     height: float = 0.0
+    std: float = 0.004
 
     def distance(self, point: Float) -> float:
         """Metres from a point (3,) to the convex hull of what was seen of it; 0 inside.

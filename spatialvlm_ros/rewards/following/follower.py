@@ -22,6 +22,8 @@ from spatialvlm_ros.models.view import View
 from spatialvlm_ros.rewards.following.answers import Known, answer
 from spatialvlm_ros.rewards.following.hand import MovingHand
 from spatialvlm_ros.rewards.following.naming import SURE, Votes
+from spatialvlm_ros.rewards.following.pictured import Pictured
+from spatialvlm_ros.rewards.following.tabletop import Ground
 from spatialvlm_ros.rewards.following.things import Thing, Things
 from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.relations import RELATIONS, Relation
@@ -67,7 +69,8 @@ class _Point:
 
 
 class Follower:
-    """Follows the objects of one episode in depth; without depth every picture is measured alone.
+    """Follows the objects of one episode: in depth; or in colour, where the robot states its hand, the vertical and the
+    camera's height over the support plane. Where neither is there every picture is measured alone.
 
     The camera stands still, unless its pose in a fixed frame comes with every picture.
 
@@ -83,7 +86,7 @@ class Follower:
     def reset(self) -> None:
         """The next picture is the first of another episode."""
         self._things = Things()
-        self._hand = MovingHand()
+        self._hand, self._pictured = MovingHand(), Pictured()
         self._votes: dict[str, Votes] = {}
 
     def measure(
@@ -102,18 +105,39 @@ class Follower:
             fixed_from_optical: pose of the camera, for one that moves.
         """
         queries = list(queries)
-        if view.observation.depth is None:
-            return view.measure_many(queries)
         pose = fixed_from_optical or Transform.identity()
         names = _names(queries)
+        if view.observation.depth is None:
+            return self._measure_pictured(view, queries, names, gripper, pose)
         unnamed = [name for name in names if self._votes.setdefault(name, Votes()).chosen is None]
         self._things.look(view.observation, pose, gripper, bool(unnamed))
         self._vote(view, names, pose)
         named = {name: self._thing(self._votes[name].chosen) for name in names}
+        ground = self._things.ground
         tcp = _Point(gripper, 0.0, Source.TF)
         if gripper is None and fixed_from_optical is None:
             tcp = _Point(self._tip(view.observation), _TIP_STD_M, Source.DEPTH_SENSOR)
-        found = [self._answer(query, named, tcp, pose) for query in queries]
+        return self._answers(view, queries, _Known(named, tcp, pose, ground, Source.DEPTH_SENSOR))
+
+    def _measure_pictured(
+        self, view: View, queries: list[Query], names: list[str], gripper: Float | None, pose: Transform
+    ) -> list[Estimate]:
+        """Without depth: where the robot states the support plane and its hand."""
+        observation = view.observation
+        if gripper is None or observation.up is None or observation.camera_height is None:
+            return view.measure_many(queries)
+        ground = Ground(observation.up, float(observation.camera_height))
+        asked = [name for name in self._pictured.wanted(names) if name not in self._pointed]
+        boxes = {name: found.box2d for name, found in zip(asked, view.locate_many(asked), strict=True)}
+        for name in set(names) & set(self._pointed) - set(self._pictured.named):
+            boxes[name] = self._pointed[name]
+        self._pictured.look(observation, ground, pose, gripper, boxes)
+        tcp = _Point(gripper, 0.0, Source.TF)
+        return self._answers(view, queries, _Known(self._pictured.named, tcp, pose, ground, Source.CAMERA_HEIGHT))
+
+    def _answers(self, view: View, queries: list[Query], known: _Known) -> list[Estimate]:
+        """Of what is followed; the model answers the rest."""
+        found = [_answer(query, known) for query in queries]
         left = [k for k, estimate in enumerate(found) if estimate is None]
         for k, estimate in zip(left, view.measure_many([queries[k] for k in left]), strict=True):
             found[k] = estimate
@@ -129,7 +153,7 @@ class Follower:
     def where(self, name: str) -> Float | None:
         """(3,) centre of the thing that has a name, in the fixed frame, metres; None while no thing has it."""
         votes = self._votes.get(name.lower())
-        thing = None if votes is None else self._thing(votes.chosen)
+        thing = self._pictured.named.get(name.lower()) if votes is None else self._thing(votes.chosen)
         return None if thing is None else np.array(thing.box().centers[0])
 
     def _vote(self, view: View, names: list[str], pose: Transform) -> None:
@@ -146,30 +170,42 @@ class Follower:
     def _thing(self, number: int | None) -> Thing | None:
         return next((thing for thing in self._things.all if thing.number == number), None)
 
-    def _answer(
-        self,
-        query: Query,
-        named: Mapping[str, Thing | None],
-        tcp: _Point,
-        pose: Transform,
-    ) -> Estimate | None:
-        """The estimate of a query, or None where the model has to answer it."""
-        subject, reference = query.subject, query.reference
-        if query.kind not in _SYMMETRIC | _ORDERED:
-            return None
-        if _is_gripper(subject) and query.kind in _SYMMETRIC and reference is not None:
-            subject, reference = reference, subject
-        first = named.get(_name(subject))
-        second = named.get(_name(reference))
-        point = tcp.at if _is_gripper(reference) else None
-        if first is None or (RELATIONS[query.kind].arity == 2 and second is None and point is None):
-            return None
-        ground = self._things.ground
-        assert ground is not None  # there are no things without it
-        frame = CanonicalFrame.from_up(pose.rotation @ ground.up, ground.height, "support")
-        sources = {Source.DEPTH_SENSOR} | ({tcp.source} if point is not None else set())
-        at = None if point is None else pose.apply(point[None])[0]
-        return answer(query, Known(first, second, at, frame, frozenset(sources), tcp.std))
+
+@dataclass(frozen=True)
+class _Known:
+    """All that is known of a picture.
+
+    Attributes:
+        named: name -> the thing that has it; None or missing where there is none.
+        tcp: the hand.
+        pose: of the camera.
+        ground: the support plane, None while it is unknown; there are no things then.
+        source: where the metres of things come from.
+    """
+
+    named: Mapping[str, Thing | None]
+    tcp: _Point
+    pose: Transform
+    ground: Ground | None
+    source: Source
+
+
+def _answer(query: Query, known: _Known) -> Estimate | None:
+    """The estimate of a query, or None where the model has to answer it."""
+    subject, reference = query.subject, query.reference
+    if query.kind not in _SYMMETRIC | _ORDERED:
+        return None
+    if _is_gripper(subject) and query.kind in _SYMMETRIC and reference is not None:
+        subject, reference = reference, subject
+    first, second = known.named.get(_name(subject)), known.named.get(_name(reference))
+    point = known.tcp.at if _is_gripper(reference) else None
+    if first is None or (RELATIONS[query.kind].arity == 2 and second is None and point is None):
+        return None
+    assert known.ground is not None  # there are no things without it
+    frame = CanonicalFrame.from_up(known.pose.rotation @ known.ground.up, known.ground.height, "support")
+    sources = {known.source} | ({known.tcp.source} if point is not None else set())
+    at = None if point is None else known.pose.apply(point[None])[0]
+    return answer(query, Known(first, second, at, frame, frozenset(sources), known.tcp.std))
 
 
 def _names(queries: Sequence[Query]) -> list[str]:

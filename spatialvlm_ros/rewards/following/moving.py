@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.geometry.transforms import Transform
-from spatialvlm_ros.rewards.following.agreement import Agreement, DepthPicture
+from spatialvlm_ros.rewards.following.agreement import Agreement
 from spatialvlm_ros.rewards.following.body import Body
 
 Float = NDArray[np.float64]
 
-_MOST_POINTS = 250  # that are compared
 _HELD_REACH_M = 0.03  # from the hand to a thing that may go with it
 _MOVED_M = 0.002  # by which a hand has moved
 _BETTER = 0.1  # in score, of going with the hand over staying
@@ -62,34 +62,45 @@ class Hand:
         return self.now - self.before
 
 
+class Picture(Protocol):
+    """What places of a thing are compared with."""
+
+    def agreement(self, points: Float) -> Agreement:
+        """How the points of a thing, (N, 3) optical frame, agree with it."""
+        ...
+
+    def nearby(self, points: Float, sinking: tuple[Float, float], wide: bool = False) -> Float:
+        """(3,) the small displacement with which they agree best; see `DepthPicture.nearby`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Seen:
     """A picture to follow things in.
 
     Attributes:
-        depth: its depth.
+        picture: what it shows.
         fixed_from_optical: pose of its camera.
         up: (3,) unit, in the fixed frame.
     """
 
-    depth: DepthPicture
+    picture: Picture
     fixed_from_optical: Transform
     up: Float
 
     def agreement(self, body: Body, shift: Float) -> Agreement:
         """Of a thing displaced by (3,) metres."""
-        return self.depth.agreement(self._optical(body, shift))
+        return self.picture.agreement(self._optical(body, shift))
 
     def nearby(self, body: Body, shift: Float, wide: bool = False) -> Float:
         """(3,) the displacement near ``shift`` with which the thing agrees best."""
         deepest = body.height + float(shift @ self.up) + _SINKS_M  # no thing goes through its support
         up = self.fixed_from_optical.rotation.T @ self.up
-        small = self.depth.nearby(self._optical(body, shift), (up, deepest), wide)
+        small = self.picture.nearby(self._optical(body, shift), (up, deepest), wide)
         return shift + self.fixed_from_optical.rotation @ small
 
     def _optical(self, body: Body, shift: Float) -> Float:
-        step = max(1, len(body.points) // _MOST_POINTS)
-        return self.fixed_from_optical.inverse().apply(body.points[::step] + shift)
+        return self.fixed_from_optical.inverse().apply(body.points + shift)
 
 
 def followed(body: Body, place: Place, seen: Seen, hand: Hand | None) -> Place:
@@ -105,7 +116,7 @@ def followed(body: Body, place: Place, seen: Seen, hand: Hand | None) -> Place:
     shift, agreement, held = max(tried, key=lambda t: t[1].score)
     if agreement.score < stay.score + _BETTER:
         shift, agreement, held = place.shift, stay, place.held and not _moved(hand)
-    if all(found.seen < _LEAST_SEEN and found.contradicted < _LOST for _, found, _ in tried[:2]):
+    if agreement.seen < _LEAST_SEEN and all(found.contradicted < _LOST for _, found, _ in tried[:2]):
         return _hidden(place, hand, tried)
     for wide in (False, True):
         if agreement.contradicted > _SETTLED or (held and not wide):

@@ -119,12 +119,13 @@ def test_reset_forgets():
     assert found.value == pytest.approx(box_distance(elsewhere, tcp), abs=0.005)
 
 
-def test_without_depth_and_for_sizes_the_model_answers():
+def test_without_depth_and_a_stated_hand_and_for_sizes_the_model_answers():
     episode = Episode()
     height = Query("mug", None, "height")
-    for depth, queries in ((False, [*PICK, height]), (True, [height])):
-        found = episode.measure(queries, MUG, (0.0, 0.0, 0.4), depth=depth)
-        assert found == episode.view.measure_many(queries)
+    for depth, gripper, queries in ((False, None, [*PICK, height]), (True, (0.0, 0.0, 0.4), [height])):
+        view = episode.look(MUG, (0.0, 0.0, 0.4), depth=depth)
+        tcp = None if gripper is None else episode.tcp
+        assert episode.follower.measure(view, queries, tcp) == view.measure_many(queries)
 
 
 def test_relations_of_two_things_and_their_order():
