@@ -165,7 +165,7 @@ class TestLearning:
         with pytest.raises(ConfigError, match="other settings"):
             run(replace(self.settings(pack, whole), target="green cube"), tmp_path, pack)
         runs = read_runs(tmp_path)
-        assert "| sparse, true | 1 |" in table(runs)
+        assert f"| sparse, true | 1 | {whole + 10} |" in table(runs)
 
     @pytest.mark.slow
     def test_it_learns_from_the_true_reward(self, pack, tmp_path):

@@ -61,9 +61,9 @@ def success_curve(episodes: Sequence[Mapping[str, Any]], running: int = _RUNNING
 def table(runs: Runs) -> str:
     """Markdown: one row per run, and one for all runs of a reward together."""
     lines = [
-        "| reward | seed | episodes | there at the end, last 50 | claimed but not there | steps, last 50 "
-        "| without noise | steps | processor s |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| reward | seed | steps learnt | episodes | success, last 50 | claimed, not there | length "
+        "| success, no noise | length | processor s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, found in runs.items():
         rows = [_numbers(run) for run in found]
@@ -76,16 +76,16 @@ def table(runs: Runs) -> str:
 def _numbers(run: Mapping[str, Any]) -> list[float]:
     last, judged = run["last"], run["evaluation"]
     return [
-        len(run["episodes"]),
+        *(run["steps"], len(run["episodes"])),
         *(last["success"], last["false_claims"], last["length"]),
         *(judged["success"], judged["length"], run["processor_seconds"]),
     ]
 
 
 def _line(title: str, seed: str, row: Sequence[float] | Float) -> str:
-    episodes, success, false_claims, length, judged, judged_length, seconds = row
+    steps, episodes, success, false_claims, length, judged, judged_length, seconds = row
     return (
-        f"| {title} | {seed} | {episodes:.0f} | {success:.0%} | {false_claims:.0%} | {length:.1f} "
+        f"| {title} | {seed} | {steps:.0f} | {episodes:.0f} | {success:.0%} | {false_claims:.0%} | {length:.1f} "
         f"| {judged:.0%} | {judged_length:.1f} | {seconds:.0f} |"
     )
 
@@ -104,7 +104,7 @@ def draw(runs: Runs, path: Path) -> None:
     axes.set_ylabel(f"truly within 5 cm at the end,\nrunning {_RUNNING} episodes, %")
     axes.set_ylim(-2, 102)
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=8)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=8)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
