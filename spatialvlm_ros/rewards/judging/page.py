@@ -21,15 +21,19 @@ _COLUMNS: dict[str, tuple[str, float]] = {
     "success auc": ("success AUC", 1),
     "false progress on failures": ("false progress, median failure", 1),
     "abstained": ("pictures refused, %", 100),
+    "abstained, half visible": ("refused with the target half visible, %", 100),
+    "right thing": ("episodes in which the right thing was followed, %", 100),
     "coverage of the 90% interval": ("truth in the 90% interval, %", 100),
 }
+_NEAR_KINDS = {"near contact": "", "near contact, right thing": ", right thing"}  # key -> what stands behind a source
 _NOTE = (
     "In brackets: 95% intervals over episodes. Where a picture is refused the potential before it counts, 0 before the "
     "first. False progress: the most that the potential exceeds what has truly been reached by then."
 )
 _NEAR_NOTE = (
     "Pictures with a true gap of 0 to 10 cm between tool centre point and target, each centimetre weighted alike. "
-    "Error and slope are of the answered ones. The dashed line is the answer 5 cm, the grey one the truth."
+    "Error and slope are of the answered ones. Right thing: of the episodes in which what was followed was the target. "
+    "The dashed line is the answer 5 cm, the grey one the truth."
 )
 
 
@@ -74,11 +78,18 @@ def _table(result: Json) -> str:
 
 
 def _near_table(result: Json) -> str:
-    near = {name: numbers["near contact"] for name, numbers in result["judged"].items() if "near contact" in numbers}
+    near = {
+        name + suffix: numbers[key]
+        for key, suffix in _NEAR_KINDS.items()
+        for name, numbers in result["judged"].items()
+        if key in numbers and any(numbers[key]["frames of each cm"])
+    }
     columns = ("answered, %", "mean error, cm", "mean error of the constant 5 cm, cm", "slope")
+    keys = {"answered, each cm alike": 100, "mean error, m": 100, "mean error of the constant 5 cm, m": 100, "slope": 1}
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{_cell(one['answered'], 100)}</td><td>{_cell(one['mean error, m'], 100)}</td>"
-        f"<td>{_cell(one['mean error of the constant 5 cm, m'], 100)}</td><td>{_cell(one['slope'], 1)}</td></tr>"
+        f"<tr><td>{escape(name)}</td>"
+        + "".join(f"<td>{_cell(one[key], by)}</td>" for key, by in keys.items())
+        + "</tr>"
         for name, one in near.items()
     )
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from spatialvlm_ros.plot_style import ACCENT, BAD, EXTRA, INK, NONE, SECOND, SOF
 from spatialvlm_ros.rewards.judging.episodes import EpisodeCurves
 from spatialvlm_ros.rewards.judging.metrics import CONSTANT_M, NEAR_M
 
-_COLORS = (ACCENT, SECOND, "#7a4fb5", BAD)
+_COLORS = (ACCENT, SECOND, "#7a4fb5", BAD, "#b8860b", SOFT)
+_COLUMNS = 4  # of panels, one a source
 
 
 def potentials_over_time(episodes: Sequence[EpisodeCurves]) -> str:
@@ -23,7 +25,7 @@ def potentials_over_time(episodes: Sequence[EpisodeCurves]) -> str:
     def draw(axes: Any) -> None:
         for axis, episode in zip(axes.flat, shown, strict=False):
             axis.plot(episode.time_s, episode.true.potential, color=INK, linewidth=1.6, label="true state")
-            for color, (name, one) in zip(_COLORS, episode.estimated.items(), strict=False):
+            for color, (name, one) in zip(cycle(_COLORS), episode.estimated.items(), strict=False):
                 axis.plot(episode.time_s, one.potential, color=color, linewidth=1.2, label=name)
                 axis.fill_between(episode.time_s, one.low, one.high, color=color, alpha=0.13, linewidth=0)
             axis.set(ylim=(0, 1.02))
@@ -43,7 +45,7 @@ def last_potentials(episodes: Sequence[EpisodeCurves]) -> str:
     names = ["true state", *dict.fromkeys(name for e in episodes for name in e.estimated)]
 
     def draw(axes: Any) -> None:
-        for axis, name in zip(axes.flat, names, strict=True):
+        for axis, name in _panels(axes, names):
             for place, outcome in enumerate(outcomes):
                 curves = [
                     e.true if name == "true state" else e.estimated[name] for e in episodes if e.case.outcome == outcome
@@ -55,7 +57,8 @@ def last_potentials(episodes: Sequence[EpisodeCurves]) -> str:
             axis.set(xlim=(-0.02, 1.02), ylim=(len(outcomes) - 0.5, -0.5), xlabel="last potential")
             axis.set_title(name, loc="left", fontsize=9, color=INK)
 
-    return _drawn((8.6, 0.9 + 0.32 * len(outcomes)), draw, 1, len(names), sharey=True)
+    rows = _rows(names)
+    return _drawn((8.6, rows * (0.9 + 0.32 * len(outcomes))), draw, rows, min(len(names), _COLUMNS), sharey=True)
 
 
 def near_contact(episodes: Sequence[EpisodeCurves]) -> str:
@@ -65,7 +68,7 @@ def near_contact(episodes: Sequence[EpisodeCurves]) -> str:
 
     def draw(axes: Any) -> None:
         near = true <= NEAR_M
-        for axis, name in zip(axes.flat, names, strict=True):
+        for axis, name in _panels(axes, names):
             said = np.concatenate([np.zeros(0), *(e.estimated[name].gap for e in episodes)])
             axis.plot([0, 100 * NEAR_M], [0, 100 * NEAR_M], color=NONE, linewidth=1)
             axis.axhline(100 * CONSTANT_M, color=BAD, linewidth=1, linestyle=(0, (3, 3)))
@@ -74,7 +77,19 @@ def near_contact(episodes: Sequence[EpisodeCurves]) -> str:
             axis.set_title(name, loc="left", fontsize=9, color=INK)
         axes.flat[0].set_ylabel("measured gap, cm")
 
-    return _drawn((8.6, 2.7), draw, 1, max(len(names), 1), sharey=True)
+    rows = _rows(names)
+    return _drawn((8.6, 2.7 * rows), draw, rows, max(min(len(names), _COLUMNS), 1), sharey=True)
+
+
+def _rows(names: Sequence[str]) -> int:
+    return max(1, -(-len(names) // _COLUMNS))
+
+
+def _panels(axes: Any, names: Sequence[str]) -> Iterator[tuple[Any, str]]:
+    """One panel a name; the others are left empty."""
+    for axis in axes.flat[len(names) :]:
+        axis.axis("off")
+    return zip(axes.flat, names, strict=False)
 
 
 def _drawn(size: tuple[float, float], draw: Callable[[Any], None], rows: int, columns: int, **layout: Any) -> str:

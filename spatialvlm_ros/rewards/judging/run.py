@@ -20,6 +20,7 @@ from spatialvlm_ros.models.loading import fingerprint_of
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.rewards.judging.episodes import EpisodeCurves, judge_episode, read_curves, write_curves
 from spatialvlm_ros.rewards.judging.settings import JudgeSettings
+from spatialvlm_ros.rewards.judging.sources import SOURCES
 from spatialvlm_ros.simulation.assets.pack import AssetPack
 
 RESULT, PAGE = "rewards.json", "rewards.html"
@@ -97,7 +98,7 @@ def _parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--pack", default=None, help="folder of the asset pack")
     parser.add_argument("--tasks", nargs="+", default=defaults.tasks)
     parser.add_argument("--outcomes", nargs="+", default=defaults.outcomes)
-    parser.add_argument("--sources", nargs="+", default=defaults.sources)
+    parser.add_argument("--sources", nargs="+", default=defaults.sources, help=f"of: {'; '.join(SOURCES)}")
     parser.add_argument("--episodes", type=int, default=defaults.episodes, help="of each task and outcome")
     parser.add_argument("--first-seed", type=int, default=defaults.first_seed)
     parser.add_argument("--every", type=int, default=defaults.every, help="control steps from one picture to the next")

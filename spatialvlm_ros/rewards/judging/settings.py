@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spatialvlm_ros.errors import ConfigError
-from spatialvlm_ros.rewards.judging.sources import SOURCES
+from spatialvlm_ros.rewards.judging.sources import SOURCES, USUAL_SOURCES
 from spatialvlm_ros.simulation.robot.scripts import OUTCOMES
 
 SUCCESS = "success"
@@ -36,7 +36,7 @@ class JudgeSettings:
     outcomes: tuple[str, ...] = ALL_OUTCOMES
     episodes: int = 50
     first_seed: int = 90_000
-    sources: tuple[str, ...] = tuple(SOURCES)
+    sources: tuple[str, ...] = USUAL_SOURCES
     every: int = 1
     width: int = 640
     height: int = 480

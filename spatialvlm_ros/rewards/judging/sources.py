@@ -65,3 +65,6 @@ SOURCES: dict[str, JudgedSource] = {
     "depth+tf, pointed": JudgedSource(_depth_tf, pointed=True),
     "no picture": JudgedSource(_no_picture),
 }
+
+# Without those that take the others apart.
+USUAL_SOURCES = ("rgb", "rgb+tf", "depth", "depth+tf", "depth+tf, pointed", "no picture")
