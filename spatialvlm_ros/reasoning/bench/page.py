@@ -27,7 +27,7 @@ _ROWS: dict[str, tuple[str, str]] = {
     "plain_right": ("decisions without a stated doubt, right", ""),
     "doubted_right": ("decisions with a stated doubt, right", "what is stated"),
     "doubted_stated": ("what they state, on average", ""),
-    "covered": ("lengths and ratios: truth in the stated 90%", "90%"),
+    "covered": ("lengths and ratios: truth within 1.64 stated deviations", "90%"),
 }
 
 Results = Mapping[str, Mapping[str, Any]]

@@ -32,7 +32,7 @@ HEADS: dict[str, str] = {
     "plain_right": "right, where no doubt is stated",
     "doubted_right": "right, where a doubt is stated",
     "doubted_stated": "stated there on average",
-    "covered": "truth in the stated 90% of a number",
+    "covered": "numbers with the truth within 1.64 stated deviations",
 }
 
 
