@@ -19,10 +19,12 @@ from spatialvlm_ros.bags.own_messages import full_typestore  # noqa: E402
 from spatialvlm_ros.bags.reader import open_bag  # noqa: E402
 from spatialvlm_ros.errors import RemoteError  # noqa: E402
 from spatialvlm_ros.models.question_reading import read_question  # noqa: E402
+from spatialvlm_ros.reasoning.planner.planner import read_plan  # noqa: E402
+from spatialvlm_ros.rewards.templates import task_of  # noqa: E402
 from spatialvlm_ros.ros.demo import processes as demo_processes  # noqa: E402
 from spatialvlm_ros.ros.demo.processes import MODULES, Processes, command_of  # noqa: E402
 from spatialvlm_ros.ros.demo.recorder import Recorder, header_stamp_ns  # noqa: E402
-from spatialvlm_ros.ros.demo.story import STRANGER, queries_for, questions_for  # noqa: E402
+from spatialvlm_ros.ros.demo.story import STRANGER, queries_for, questions_for, thoughts_for  # noqa: E402
 from spatialvlm_ros.ros.launch_arguments import SIM_DEMO_ARGUMENTS, sim_demo_nodes  # noqa: E402
 from spatialvlm_ros.ros.query_text import read_query  # noqa: E402
 from spatialvlm_ros.ros.target_text import target_of  # noqa: E402
@@ -163,6 +165,13 @@ def test_the_standing_queries_are_about_the_target_and_show_every_kind(target: s
 def test_the_questions_in_words_are_understood() -> None:
     kinds = {read_question(question).kind for question in questions_for(LABELS, "apple")}  # type: ignore[union-attr]
     assert kinds == {Relation.DISTANCE, Relation.HEIGHT}
+
+
+@pytest.mark.parametrize("target", LABELS)
+def test_the_planner_can_lead_the_chains_of_thought(target: str) -> None:
+    questions = thoughts_for(LABELS, target)
+    assert len(set(questions)) == 2 and all(target in q and read_plan(q) is not None for q in questions)
+    assert task_of(f"reach the {target}").objects
 
 
 # ---- where there is no ROS ----

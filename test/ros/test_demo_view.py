@@ -13,7 +13,7 @@ from spatialvlm_ros.models.estimate import PROBABILITY, Estimate, LocatedObject,
 from spatialvlm_ros.ros.demo.bars import ASCII, UNICODE, axis_of, bar, glyphs_of, round_up
 from spatialvlm_ros.ros.demo.picture import explained_picture
 from spatialvlm_ros.ros.demo.screen import Lines, Terminal
-from spatialvlm_ros.ros.demo.state import NAN, Asked, DemoState, Row, Speed
+from spatialvlm_ros.ros.demo.state import NAN, Asked, DemoState, Rewarded, Row, Speed
 from spatialvlm_ros.ros.demo.truth import TrueScene
 from spatialvlm_ros.ros.demo.view import coloured, name_of, plain, render, summary_lines
 from spatialvlm_ros.scenes.relations import Relation
@@ -87,8 +87,9 @@ def test_it_fits_into_any_terminal(width: int, height: int, waiting: str) -> Non
     long = "a very long name of an object " * 6
     rows = (*ROWS, Row(replace(UNICORN, detail=long)), Row(measured(Relation.DISTANCE, long, long, 0.2, 0.05)))
     state = replace(
-        STATE, waiting=waiting, rows=rows, asked=Asked(long, long), speed=replace(STATE.speed, warning=long)
-    )
+        STATE, waiting=waiting, rows=rows, asked=Asked(long, long, steps=(long, long)),
+        speed=replace(STATE.speed, warning=long), rewarded=Rewarded(long, long),
+    )  # fmt: skip
     lines = text(state, width, height)
     assert len(lines) <= height and max(map(len, lines)) <= max(width, 60)
     if not waiting and height == 12:
@@ -97,8 +98,32 @@ def test_it_fits_into_any_terminal(width: int, height: int, waiting: str) -> Non
         assert waiting[: max(width, 60)] in lines
 
 
-def test_in_80_columns_six_queries_and_a_question_fit() -> None:
-    lines = text(replace(STATE, rows=(*ROWS, ROWS[0])), 80, 24)
+STEPS = tuple(f"measure: m{k} = 0.19 ± 0.07 m" for k in range(9))
+THOUGHT = Asked("Which is nearest to the apple?", "Probably the stapler (84%).", 0.5, steps=STEPS)
+
+
+def test_the_reward_has_its_line_with_its_reason_where_it_has_no_value() -> None:
+    paid = Rewarded("reach the apple", "reach", 0.0042, 0.61)
+    (line,) = [line for line in text(replace(STATE, rewarded=paid)) if line.startswith("reward")]
+    assert line == "reward    reach the apple (reach)   potential 0.61   reward +0.004"
+    (line,) = [line for line in text(replace(STATE, rewarded=Rewarded("x" * 99, reason="not_visible")))
+               if line.startswith("reward")]  # fmt: skip
+    assert line.endswith("not visible") and len(line) <= 84 and "nan" not in line
+
+
+def test_a_chain_of_thought_shows_its_last_steps_where_there_is_room() -> None:
+    lines = text(replace(STATE, asked=THOUGHT), 84, 60)
+    first = lines.index("reasons   Which is nearest to the apple?")
+    assert lines[first + 1 : first + 7] == [f"          {step}" for step in STEPS[-6:]]
+    assert lines[first + 7] == "concludes Probably the stapler (84%).   (0.5 s)"
+    low = text(replace(STATE, asked=THOUGHT, rows=(*ROWS, ROWS[0])), 84, 23)
+    assert "concludes Probably the stapler (84%).   (0.5 s)" in low and not any("measure:" in line for line in low)
+    assert any("..." in line for line in text(replace(STATE, asked=Asked("Which?", steps=()))))
+
+
+def test_in_80_columns_six_queries_a_reward_and_a_question_fit() -> None:
+    paid = Rewarded("reach the apple", "reach", 0.0042, 0.61)
+    lines = text(replace(STATE, rows=(*ROWS, ROWS[0]), rewarded=paid), 80, 24)
     assert len(lines) <= 24 and sum("distance gripper - apple" in line for line in lines) == 2
     assert "answered" in lines[-3] or "answered" in lines[-2]
     assert not any("make the window" in line for line in lines)
@@ -156,7 +181,7 @@ def test_pipes_get_lines() -> None:
     lines = summary_lines(STATE)
     assert lines[0] == "83 s: 6.2 pictures/s, latency 182 ms"
     assert lines[1] == "  distance gripper - apple: 0.200 ±0.025 m, true 0.225 m from TF, depth"
-    assert lines[5] == "  height unicorn: unknown name" and "It is 10 centimeters." in lines[6]
+    assert lines[5] == "  height unicorn: unknown name" and "It is 10 centimeters." in lines[7]
     out = io.StringIO()
     waiting = replace(STATE, waiting="waiting ...")
     with Lines(out, every_s=1000) as screen:

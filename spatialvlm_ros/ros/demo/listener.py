@@ -21,13 +21,14 @@ from spatialvlm_ros.errors import TransformError
 from spatialvlm_ros.models.estimate import LocatedObject
 from spatialvlm_ros.ros.camera_inputs import QUIET
 from spatialvlm_ros.ros.demo.recorder import Recorder, header_stamp_ns
-from spatialvlm_ros.ros.demo.state import Row, Speed
+from spatialvlm_ros.ros.demo.state import Rewarded, Row, Speed
 from spatialvlm_ros.ros.demo.topics import (
     COLOUR,
     DIAGNOSTICS,
     DISTANCES,
     FILTERED,
     OBJECTS,
+    REWARD,
     TRUTH,
     Topic,
     demo_topics,
@@ -75,6 +76,7 @@ class Listener:
         self._lock = threading.Lock()
         self._frames = TransformStore()
         self._speed = Speed()
+        self._rewarded: Rewarded | None = None
         self._first_answer: float | None = None
         self._filtered = PictureEstimates()
         self._truths: OrderedDict[int, Any] = OrderedDict()
@@ -89,6 +91,7 @@ class Listener:
             FILTERED: self._on_filtered,
             OBJECTS: self._on_objects,
             DIAGNOSTICS: self._on_diagnostics,
+            REWARD: self._on_reward,
         }
         group = MutuallyExclusiveCallbackGroup()
         for topic in demo_topics():
@@ -104,6 +107,11 @@ class Listener:
     def speed(self) -> Speed:
         """What the node says of itself."""
         return self._speed
+
+    @property
+    def rewarded(self) -> Rewarded | None:
+        """The newest reward; None before there is a task."""
+        return self._rewarded
 
     @property
     def first_answer(self) -> float | None:
@@ -206,6 +214,11 @@ class Listener:
                     self._speed = replace(self._speed, model=str(status.message))
                 elif _CAMERA in name:
                     self._speed = self._speed.after(values, str(status.message) if level in _BAD else "")
+
+    def _on_reward(self, message: Any) -> None:
+        reason = "" if message.valid else str(message.reason)
+        potential, reward = float(message.potential), float(message.reward)
+        self._rewarded = Rewarded(str(message.task), str(message.phase), reward, potential, reason)
 
     # ---- parts ----
 

@@ -32,6 +32,7 @@ _DOMAINS = 100  # above 101 the ports overlap with those that Linux gives to any
 _DRAW_EVERY_S = 0.25
 _START_S = 300.0  # until the first answer: a slow machine draws the scene and loads the weights for a minute
 _MAX_AGE_S = 5.0  # of pictures: a busy machine answers late, and the view shows how late
+_GAMMA = 0.99  # of a learner that is not there: the reward is shown only
 NO_PACK = "No asset pack: plain shapes, which the model cannot name. Build one: spatialvlm assets"
 _PARAMETER_FILE = "config/ros/spatialvlm.yaml"
 
@@ -176,6 +177,7 @@ class _Stage:
             target=story.target,
             rows=self._listener.rows(),
             asked=story.asked,
+            rewarded=self._listener.rewarded,
         )
 
     def _say(self, sentence: str) -> None:
@@ -195,7 +197,8 @@ def _launch_values(options: DemoOptions) -> dict[str, str]:
 
 def _vlm(values: dict[str, str], share: Path) -> NodeProcess:
     frames = {"gripper_frame": TOOL_FRAME, "support_frame": BASE_FRAME, "target_frame": WORLD_FRAME}
-    return _with(vlm_node(values, share, **frames), "-p", f"max_age_s:={_MAX_AGE_S}")
+    settings = (f"max_age_s:={_MAX_AGE_S}", f"reward_gamma:={_GAMMA}")
+    return _with(vlm_node(values, share, **frames), *(word for setting in settings for word in ("-p", setting)))
 
 
 def _with(process: NodeProcess, *words: str) -> NodeProcess:

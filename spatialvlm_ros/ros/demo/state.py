@@ -39,12 +39,32 @@ class Asked:
         question, answer: in words; an empty answer is one that is still awaited.
         seconds: it took.
         truth: of the quantity behind the words, metres; NaN where there is none.
+        steps: of a chain of thought so far, a line each; None where the question takes no chain.
     """
 
     question: str
     answer: str = ""
     seconds: float = NAN
     truth: float = NAN
+    steps: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Rewarded:
+    """The reward of the newest picture.
+
+    Attributes:
+        task: that is rewarded.
+        phase: the task is in.
+        reward, potential: NaN where they are not valid.
+        reason: "" where they are.
+    """
+
+    task: str
+    phase: str = ""
+    reward: float = NAN
+    potential: float = NAN
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +108,7 @@ class DemoState:
         sentence: that the planner was given; target: the object in it.
         rows: the standing queries.
         asked: the last question in words.
+        rewarded: the reward of the newest picture, None before the first.
     """
 
     elapsed_s: float = NAN
@@ -102,6 +123,7 @@ class DemoState:
     target: str = ""
     rows: tuple[Row, ...] = ()
     asked: Asked | None = None
+    rewarded: Rewarded | None = None
 
 
 def _number(text: str) -> float:

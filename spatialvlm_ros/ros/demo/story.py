@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from spatialvlm_ros.errors import RemoteError, SpatialVLMError
-from spatialvlm_ros.models.estimate import Estimate, Reason
+from spatialvlm_ros.models.estimate import Answer, Estimate, Reason
 from spatialvlm_ros.models.question_reading import read_question
+from spatialvlm_ros.reasoning.steps import ReasoningStep, StepKind
 from spatialvlm_ros.ros.client import SpatialClient
 from spatialvlm_ros.ros.demo.state import NAN, Asked
 from spatialvlm_ros.ros.demo.truth import TrueScene
+
+_log = logging.getLogger(__name__)
 
 STRANGER = "unicorn"  # is not on the table: the node has to say so
 _TARGET_EVERY_S = 20.0
@@ -39,6 +43,16 @@ def questions_for(labels: Sequence[str], target: str) -> list[str]:
     """Questions in words, to be asked in turn."""
     near = next(label for label in labels if label != target)
     return [f"How far is the {target} from the {near}?", f"How tall is the {target}?"]
+
+
+def thoughts_for(labels: Sequence[str], target: str) -> list[str]:
+    """Questions that take a chain of thought, to be asked in turn."""
+    others = [label for label in labels if label != target]
+    named = f"the {others[0]} and the {others[-1]}" if len(others) > 1 else f"the {others[0]} and the gripper"
+    return [
+        f"Which of {named} is nearest to the {target}?",
+        f"Which is taller, the {target} or the {others[0]}, and by how much?",
+    ]
 
 
 class Story(threading.Thread):
@@ -94,8 +108,7 @@ class Story(threading.Thread):
                 turn, next_target = turn + 1, now + _TARGET_EVERY_S
                 next_question = max(next_question, now + _RETRY_S)
             if self.target and now >= next_question:
-                questions = questions_for(labels, self.target)
-                self._ask(questions[asked % len(questions)])
+                self._ask_number(asked, labels)
                 asked, next_question = asked + 1, time.monotonic() + _ASK_EVERY_S
 
     def _awaited(self, find: Callable[[], Any]) -> Any:
@@ -112,15 +125,37 @@ class Story(threading.Thread):
             return False
         self.target, self.sentence, self.waiting = target, f"go to the {target}", ""
         self._say(self.sentence)
+        try:
+            self._client.set_task(f"reach the {target}")
+        except SpatialVLMError as error:
+            _log.warning("no reward for this: %s", error)
         return True
+
+    def _ask_number(self, number: int, labels: Sequence[str]) -> None:
+        """Every second question takes a chain of thought."""
+        turn, chained = divmod(number, 2)
+        questions = (thoughts_for if chained else questions_for)(labels, self.target)
+        (self._think if chained else self._ask)(questions[turn % len(questions)])
 
     def _ask(self, question: str) -> None:
         self.asked = Asked(question, truth=self._truth(question))
         began = time.monotonic()
         answer = self._client.ask(question, timeout_s=_ASK_S)
-        said = answer.text if answer.valid else f"({answer.reason.value.replace('_', ' ')}) {answer.detail}"
         if not self._stopping.is_set():
-            self.asked = Asked(question, said, time.monotonic() - began, self.asked.truth)
+            self.asked = Asked(question, _said(answer), time.monotonic() - began, self.asked.truth)
+
+    def _think(self, question: str) -> None:
+        began, steps = time.monotonic(), list[str]()
+        self.asked = Asked(question, steps=())
+
+        def done(step: ReasoningStep) -> None:
+            if step.kind is not StepKind.ANSWER:
+                steps.append(step_line(step))
+                self.asked = Asked(question, steps=tuple(steps))
+
+        answer = self._client.reason(question, done, timeout_s=_ASK_S)
+        if not self._stopping.is_set():
+            self.asked = Asked(question, _said(answer), time.monotonic() - began, steps=tuple(steps))
 
     def _truth(self, question: str) -> float:
         query, scene = read_question(question), self._scene()
@@ -128,3 +163,12 @@ class Story(threading.Thread):
             return NAN
         reference = "" if query.reference is None else str(query.reference)
         return scene.value(Estimate.invalid(query.kind, str(query.subject), reference, Reason.OK))
+
+
+def _said(answer: Answer) -> str:
+    return answer.text if answer.valid else f"({answer.reason.value.replace('_', ' ')}) {answer.detail}"
+
+
+def step_line(step: ReasoningStep) -> str:
+    """A step of a chain of thought in one line."""
+    return f"{step.kind}: {step.tool_output or step.text}"

@@ -11,6 +11,7 @@ SERVER = "/spatialvlm"
 PLANNER = "/spatialvlm_planner"
 COLOUR, TRUTH = SIM_INTERFACES["color"].name, f"/{SIM_INTERFACES['truth'].name}"
 DISTANCES, FILTERED, OBJECTS = (f"{SERVER}/{name}" for name in ("distances", "distances_filtered", "objects"))
+REWARD = f"{SERVER}/reward"
 SENTENCE = f"{PLANNER}/sentence"
 DIAGNOSTICS = "/diagnostics"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from spatialvlm_ros.models.estimate import PROBABILITY, Estimate, Source
 from spatialvlm_ros.ros.demo.bars import UNICODE, Glyphs, axis_of, bar
-from spatialvlm_ros.ros.demo.state import Asked, DemoState, Row
+from spatialvlm_ros.ros.demo.state import Asked, DemoState, Rewarded, Row
 from spatialvlm_ros.ros.labels import reason_text, relation_text
 from spatialvlm_ros.scenes.relations import RELATIONS, Relation
 
@@ -32,6 +32,8 @@ _INTRODUCTION = (
 # Columns of a row: the name takes what these leave.
 _VALUE, _RATE, _TRUTH, _ERROR = 16, 9, 10, 9
 _SOURCE = 39  # columns beside a bar
+_FOOT = 5  # lines below the queries, without the steps of a chain of thought
+_MOST_STEPS = 6
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def render(state: DemoState, width: int = 80, height: int = 24, glyphs: Glyphs =
     """At most ``height`` lines of at most ``width`` columns; what does not fit is said to be left out."""
     width = min(max(width, NARROWEST), _WIDEST)
     top = [*_head(state, width, glyphs), _rule(width, glyphs)]
-    foot = [_rule(width, glyphs), *_asked(state.asked, width), *_legend(width, glyphs)]
+    spare = height - len(top) - 1 - 2 * len(state.rows) - _FOOT
+    foot = [_rule(width, glyphs), *_asked(state.asked, width, max(spare, 0)), *_legend(width, glyphs)]
     if height - len(top) - len(foot) < 1 + 2 * len(state.rows):
         foot.pop()  # the second line of the legend is worth less than a query
     room = height - len(top) - len(foot)
@@ -77,8 +80,13 @@ def summary_lines(state: DemoState, glyphs: Glyphs = UNICODE) -> list[str]:
     for row in state.rows:
         known = f", true {value_text(row, row.truth)}" if math.isfinite(row.truth) else ""
         lines.append(f"  {name_of(row.estimate)}: {measured_text(row, glyphs)}{known}{_from(row.estimate)}")
-    if state.asked is not None and state.asked.answer:
-        lines.append(f"  asked: {state.asked.question} answered: {state.asked.answer}")
+    if state.rewarded is not None:
+        lines.append(f"  {plain(_reward(state.rewarded, _WIDEST))}")
+    asked = state.asked
+    if asked is not None and asked.answer:
+        lines.append(f"  asked: {asked.question}")
+        lines += [f"    {step}" for step in asked.steps or ()]
+        lines.append(f"    answered: {asked.answer}")
     return lines
 
 
@@ -98,6 +106,8 @@ def _head(state: DemoState, width: int, glyphs: Glyphs) -> list[Line]:
     lines += [(Span("          "), Span(text, "warn")) for text in (state.speed.warning, state.hint) if text]
     if state.sentence:
         lines.append(_task(state, glyphs))
+    if state.rewarded is not None:
+        lines.append(_reward(state.rewarded, width))
     return lines
 
 
@@ -132,6 +142,16 @@ def _task(state: DemoState, glyphs: Glyphs) -> Line:
             known = f", truly {row.truth:.2f} m" if math.isfinite(row.truth) else ""
             return (*named, Span(f" {glyphs.arrow} gripper is {estimate.value:.2f} m away{known}"))
     return named
+
+
+def _reward(rewarded: Rewarded, width: int) -> Line:
+    if rewarded.reason:
+        said = Span(rewarded.reason.replace("_", " "), "warn")
+    else:
+        said = Span(f"potential {rewarded.potential:.2f}   reward {rewarded.reward:+.3f}")
+    phase = f" ({rewarded.phase})" if rewarded.phase else ""
+    task = _shortened(f"{rewarded.task}{phase}", width - 13 - len(said.text))
+    return (Span("reward    "), Span(task, "bold"), Span("   "), said)
 
 
 # ---- the middle: standing queries ----
@@ -264,15 +284,19 @@ def _end(row: Row, x: float) -> str:
 # ---- the foot: a question in words, what the signs mean ----
 
 
-def _asked(asked: Asked | None, width: int) -> list[Line]:
+def _asked(asked: Asked | None, width: int, spare: int) -> list[Line]:
+    """A question, the last steps of a chain of thought in the ``spare`` lines, and the answer."""
     if asked is None:
         return []
     took = f"   ({asked.seconds:.1f} s)" if math.isfinite(asked.seconds) else ""
     known = f"   truly {asked.truth:.2f} m" if math.isfinite(asked.truth) else ""
     answer = _shortened(asked.answer or "...", width - 10 - len(took) - len(known))
+    shown = (asked.steps or ())[-min(spare, _MOST_STEPS) :] if spare else ()
+    begin, end = ("asked     ", "answered  ") if asked.steps is None else ("reasons   ", "concludes ")
     return [
-        (Span("asked     "), Span(_shortened(asked.question, width - 10), "bold")),
-        (Span("answered  "), Span(answer, "bold" if asked.answer else "dim"), Span(known), Span(took, "dim")),
+        (Span(begin), Span(_shortened(asked.question, width - 10), "bold")),
+        *((Span(f"          {_shortened(step, width - 10)}", "dim"),) for step in shown),
+        (Span(end), Span(answer, "bold" if asked.answer else "dim"), Span(known), Span(took, "dim")),
     ]
 
 
