@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
+import numpy as np
+
 from spatialvlm_ros.models.estimate import PROBABILITY, Answer, Estimate, LocatedObject, Reason
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.reasoning.arithmetic.draws import Drawn, draws_of
@@ -153,7 +155,8 @@ def located_words(thing: LocatedObject) -> str:
         return f"in the picture, its place in metres is not known{doubt}"
     side = "left" if x < 0 else "right"
     rise = "above" if y < 0 else "below"
-    ahead, aside, across = (with_error(v) for v in (z, abs(x), abs(y)))
+    errors = np.sqrt(np.maximum(np.nan_to_num(np.diag(thing.covariance)), 0.0))
+    aside, across, ahead = (with_error(abs(v), float(std)) for v, std in zip((x, y, z), errors, strict=True))
     return f"{ahead} ahead of the camera, {aside} to its {side}, {across} {rise} its axis{doubt}"
 
 

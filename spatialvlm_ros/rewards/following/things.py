@@ -15,6 +15,7 @@ from spatialvlm_ros.rewards.following.moving import Hand, Place, Seen, followed
 from spatialvlm_ros.rewards.following.tabletop import Ground, Piece, depth_noise, ground_of, pieces, standing
 from spatialvlm_ros.scenes.lifting.detection import Detection
 from spatialvlm_ros.scenes.lifting.lift import lift_with_report
+from spatialvlm_ros.scenes.lifting.noise import smoothed_depth
 from spatialvlm_ros.scenes.observation import Observation
 
 Float = NDArray[np.float64]
@@ -78,6 +79,8 @@ class Things:
             hand: (3,) tool centre point in the optical frame, or None.
             wanted: look for further things.
         """
+        assert observation.depth is not None
+        observation = replace(observation, depth=smoothed_depth(observation.depth))
         assert observation.depth is not None
         self.ground = ground = ground_of(observation) or self.ground
         if ground is None:
