@@ -103,7 +103,7 @@ class Course:
         return thing.risen(self.things.ground.up)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.003])
+@pytest.mark.parametrize("noise", [0.0, 0.003, 0.008])
 def test_the_gap_shrinks_with_the_hand_to_contact(noise):
     course = Course(noise=noise)
     errors = []
