@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from noisy_friend import NoisyFriend
 from reasoning_scenes import table_scene
 from scripted_chat import ScriptedChat
 
 from spatialvlm_ros.errors import ConfigError, ModelError, RemoteError
-from spatialvlm_ros.models.estimate import Answer, Reason
+from spatialvlm_ros.models.estimate import Answer, LocatedObject, Reason
 from spatialvlm_ros.reasoning.bench.exact_friend import ExactFriend
 from spatialvlm_ros.reasoning.limits import Limits
 from spatialvlm_ros.reasoning.llm.chat_model import ASSISTANT, SYSTEM, TOOL, USER, ChatReply, ToolCall
 from spatialvlm_ros.reasoning.reasoner import Reasoner
 from spatialvlm_ros.reasoning.steps import Solution, StepKind
+from spatialvlm_ros.reasoning.toolbox import located_words
 
 QUESTION = "What kind of triangle do the mug, the bowl and the lamp form?"
 GAME = (
@@ -86,6 +89,16 @@ def test_all_four_tools(friend):
     assert lines[2] == "FRIEND: not found (not_visible)"
     assert lines[3:] == ["FRIEND: m1 = 0.25 m", "FRIEND: c1 = 0.50 m"]
     assert solution.valid
+
+
+def test_where_something_is_comes_with_its_error():
+    covariance = np.diag([0.02, 0.03, 0.1]) ** 2
+    place = LocatedObject("mug", True, Reason.OK, score=0.9, position=np.array([-0.5, 0.4, 2.0]), covariance=covariance)
+    assert located_words(place) == (
+        "2.00 \u00b1 0.10 m ahead of the camera, 0.50 \u00b1 0.02 m to its left, 0.40 \u00b1 0.03 m below its axis"
+    )
+    unsure = replace(place, score=0.3, covariance=np.full((3, 3), np.nan))
+    assert located_words(unsure).startswith("2.00 m ahead") and located_words(unsure).endswith("at all (30% sure)")
 
 
 def test_what_a_tool_cannot_do_is_told_and_the_game_goes_on(friend):
