@@ -21,7 +21,7 @@ from spatialvlm_ros.models.view import View
 from spatialvlm_ros.rewards.frames import RewardFrame
 from spatialvlm_ros.ros.observations import CameraMessages, FrameRefusedError, ObservationBuilder, Seen
 from spatialvlm_ros.ros.parameters import Settings
-from spatialvlm_ros.ros.reward_work import RewardWork
+from spatialvlm_ros.ros.reward_work import RewardWork, Sight
 from spatialvlm_ros.ros.standing import Standing
 from spatialvlm_ros.ros.statistics import FrameTimes, Statistics
 from spatialvlm_ros.ros.transform_store import TransformStore
@@ -39,7 +39,7 @@ _OF_PARAMETERS = {
     "queries": ("queries",),
     "target": ("target",),
     "known_sizes": ("known_sizes",),
-    "reward": ("reward_task", "reward_gamma", "reward_mode", "reward_step_s", "filter"),
+    "reward": ("reward_task", "reward_gamma", "reward_mode", "reward_step_s", "reward_follow", "filter"),
 }
 _FUTURE_NS = 500_000_000  # a stamp that is further ahead of the clock is no jitter
 
@@ -298,7 +298,7 @@ class CameraUnit:
             self._tracks.reset()
             self._reward = None
         standing, locate = self.standing, self._wants_objects()
-        if not standing.all_queries() and not standing.target and not locate:
+        if not standing.all_queries() and standing.reward is None and not standing.target and not locate:
             self.statistics.count("unasked")
             return
         clock = _ModelClock()
@@ -332,8 +332,12 @@ class CameraUnit:
             answers = dict(zip(queries, view.measure_many(queries), strict=True))
             located = tuple(view.locate_many(objects_wanted)) if objects_wanted else ()
             frame = view.frame()
+            work = self._reward_work(standing)
+            sight = Sight(view, seen.gripper, seen.camera_pose)
+            rewarded = [] if work is None else work.measured(sight, answers)
         self._looked = Looked(messages, seen, view)
-        estimates, filtered, reward = self._over_time(messages.stamp_ns, standing, answers)
+        estimates, filtered = self._over_time(messages.stamp_ns, standing, answers)
+        reward = None if work is None else work.step(messages.stamp_ns, rewarded)
         objects = self._tracked(messages.stamp_ns, seen, located)
         target = next((o for o in objects if o.name == standing.target), None) if standing.target else None
         frame_id = seen.observation.frame_id
@@ -341,16 +345,18 @@ class CameraUnit:
 
     def _over_time(
         self, stamp_ns: int, standing: Standing, answers: Mapping[Query, Estimate]
-    ) -> tuple[tuple[Estimate, ...], tuple[FilteredEstimate, ...], RewardFrame | None]:
-        """The standing queries as they are and filtered, and the reward."""
+    ) -> tuple[tuple[Estimate, ...], tuple[FilteredEstimate, ...]]:
+        """The standing queries as they are and filtered."""
         estimates = tuple(answers[query] for query in standing.queries)
-        filtered = tuple(self._bank.update(stamp_ns, estimates)) if self._settings.filter else ()
+        return estimates, tuple(self._bank.update(stamp_ns, estimates)) if self._settings.filter else ()
+
+    def _reward_work(self, standing: Standing) -> RewardWork | None:
+        """That of the reward that is wanted now; each request begins an episode."""
         if standing.reward is None:
             self._reward = None
-            return estimates, filtered, None
-        if self._reward is None or self._reward.request is not standing.reward:
+        elif self._reward is None or self._reward.request is not standing.reward:
             self._reward = RewardWork(standing.reward)
-        return estimates, filtered, self._reward.step(stamp_ns, answers)
+        return self._reward
 
     def _tracked(self, stamp_ns: int, seen: Seen, located: tuple[LocatedObject, ...]) -> tuple[TrackedObject, ...]:
         if seen.fixed_frame != self._fixed_frame:
@@ -365,8 +371,11 @@ class CameraUnit:
         return NoPictureError(Reason.MODEL_ERROR, sentence)
 
     def _refused(self, messages: CameraMessages, standing: Standing, error: NoPictureError) -> FrameResult:
-        answers = {query: refusal_of(query, error.reason, str(error)) for query in standing.all_queries()}
-        estimates, filtered, reward = self._over_time(messages.stamp_ns, standing, answers)
+        answers = {query: refusal_of(query, error.reason, str(error)) for query in standing.queries}
+        estimates, filtered = self._over_time(messages.stamp_ns, standing, answers)
+        work = self._reward_work(standing)
+        unseen = [refusal_of(query, error.reason, str(error)) for query in (work.queries() if work else ())]
+        reward = None if work is None else work.step(messages.stamp_ns, unseen)
         frame_id = messages.image.header.frame_id
         return FrameResult(messages, frame_id, None, estimates, filtered, reward=reward)
 

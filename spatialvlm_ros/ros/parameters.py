@@ -187,6 +187,11 @@ class Settings:
     reward_step_s: float = _declared(
         0.0, "Seconds of a control step of the learner; 0: every picture is one.", low=0.0, high=60.0, live=True
     )
+    reward_follow: bool = _declared(
+        True,
+        "Follow the objects of the task from picture to picture, by depth or by TF; else each picture by itself.",
+        live=True,
+    )
     llm: str = _declared(
         "",
         "Who leads a chain of thought: openai:URL#model, a hub id or folder; empty takes the embedded planner.",

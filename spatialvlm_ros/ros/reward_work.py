@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.models.estimate import Estimate
 from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.models.view import View
+from spatialvlm_ros.rewards.following.follower import Follower
 from spatialvlm_ros.rewards.frames import RewardFrame
 from spatialvlm_ros.rewards.reward import RewardEngine
 from spatialvlm_ros.rewards.shaping import DROPPED
@@ -27,6 +33,7 @@ class RewardRequest:
         mode: "potential" or "absolute".
         step_s: seconds of a control step; 0: each picture is one.
         filtered: whether estimates are filtered over time.
+        follow: whether objects are followed from picture to picture.
     """
 
     task: RewardTask
@@ -34,6 +41,7 @@ class RewardRequest:
     mode: str
     step_s: float
     filtered: bool
+    follow: bool = False
 
     @staticmethod
     def of(task: str, settings: Settings) -> RewardRequest:
@@ -48,12 +56,32 @@ class RewardRequest:
                 "a reward needs the discount of its learner", settings.reward_gamma, "Set the parameter reward_gamma."
             )
         return RewardRequest(
-            found, settings.reward_gamma, settings.reward_mode, settings.reward_step_s, settings.filter
+            found,
+            settings.reward_gamma,
+            settings.reward_mode,
+            settings.reward_step_s,
+            settings.filter,
+            settings.reward_follow,
         )
 
 
+@dataclass(frozen=True)
+class Sight:
+    """A picture that was looked at.
+
+    Attributes:
+        view: of the model.
+        gripper: (3,) tool centre point in the optical frame, metres, or None.
+        camera_pose: takes the optical frame into one that stands still; None where there is none.
+    """
+
+    view: View
+    gripper: NDArray[np.float64] | None = None
+    camera_pose: Transform | None = None
+
+
 class RewardWork:
-    """The state of one request, fed with the estimates of each picture."""
+    """The state of one request, fed with each picture."""
 
     def __init__(self, request: RewardRequest) -> None:
         self.request = request
@@ -62,20 +90,31 @@ class RewardWork:
         self._engine = RewardEngine(
             request.task, gamma=request.gamma, mode=request.mode, unseen=DROPPED, filtered=filtered
         )
+        self._follower = Follower() if request.follow else None
         self._last_ns: int | None = None
 
     def queries(self) -> tuple[Query, ...]:
-        """What has to be measured in each picture."""
+        """What has to be known of each picture."""
         return self._engine.queries()
 
-    def step(self, stamp_ns: int, answers: Mapping[Query, Estimate]) -> RewardFrame:
+    def measured(self, sight: Sight, answers: Mapping[Query, Estimate]) -> list[Estimate]:
+        """The estimates of all `queries`, in the model's thread.
+
+        Args:
+            sight: of the picture.
+            answers: to standing queries; those of the reward are among them where nothing is followed.
+        """
+        if self._follower is None:
+            return [answers[query] for query in self.queries()]
+        return self._follower.measure(sight.view, self.queries(), sight.gripper, sight.camera_pose)
+
+    def step(self, stamp_ns: int, estimates: Sequence[Estimate]) -> RewardFrame:
         """The reward of a picture.
 
         Args:
             stamp_ns: of the picture.
-            answers: to all `queries`, valid or not.
+            estimates: of all `queries`, valid or not, in order.
         """
-        estimates = [answers[query] for query in self.queries()]
         steps = self._steps_until(stamp_ns)
         self._last_ns = stamp_ns
         return self._engine.step(estimates, stamp_ns=stamp_ns, steps=steps)
@@ -83,6 +122,8 @@ class RewardWork:
     def reset(self) -> None:
         """A new episode: time has jumped."""
         self._engine.reset()
+        if self._follower is not None:
+            self._follower.reset()
         self._last_ns = None
 
     def _steps_until(self, stamp_ns: int) -> int:

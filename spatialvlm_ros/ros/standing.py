@@ -54,12 +54,17 @@ class Standing:
         return replace(self, reward=reward)
 
     def all_queries(self) -> tuple[Query, ...]:
-        """The standing queries, and behind them those that only the reward needs."""
-        return tuple(dict.fromkeys([*self.queries, *(self.reward.task.queries if self.reward else ())]))
+        """The standing queries, and behind them those of a reward that takes each picture by itself."""
+        asks = self.reward is not None and not self.reward.follow
+        return tuple(dict.fromkeys([*self.queries, *(self.reward_queries() if asks else ())]))
+
+    def reward_queries(self) -> tuple[Query, ...]:
+        """What the reward task has to know of each picture."""
+        return () if self.reward is None else tuple(self.reward.task.queries)
 
     def objects(self) -> tuple[ObjectRef, ...]:
         """The distinct objects to be located: those of all queries and the target."""
-        named = [o for q in self.all_queries() for o in (q.subject, q.reference) if o is not None]
+        named = [o for q in (*self.queries, *self.reward_queries()) for o in (q.subject, q.reference) if o is not None]
         if self.target:
             named.append(self.target)
         robot = (CAMERA_NAME, GRIPPER_NAME)
