@@ -2,7 +2,7 @@
 # SAC learns to reach with the reward of a vision-language model, the true one and the sparse one
 # (docs/reinforcement_learning.md). Needs the extras sim, models, rl and report. Run it again and it goes on where it
 # stopped.
-#   runs/sac_reach.sh                                    # nine runs of 10,000 steps: an hour of one processor core
+#   runs/sac_reach.sh                                    # nine runs of 10,000 steps: half an hour of one idle core
 #   STEPS=1500 SEEDS=0 runs/sac_reach.sh                 # a few minutes
 #   REWARDS=each_picture runs/sac_reach.sh               # looks at every picture: some hours
 set -e
