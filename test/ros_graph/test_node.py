@@ -177,20 +177,19 @@ def test_services_answer_about_the_newest_picture(vlm, node, driver, call):
     assert call(Ask, "/spatialvlm/ask", question=" ").answer.reason == "model_error"
 
 
-def test_a_picture_that_is_sent_along_needs_its_camera(vlm, driver, call):
-    question = "What is to be seen in this picture?"
+def test_a_picture_that_is_sent_along_needs_its_camera_for_metres(vlm, driver, call):
+    question = "How far is the mug from the plate?"
     without = call(Ask, "/spatialvlm/ask", question=question, image=driver.image, deadline_s=20.0).answer
     assert not without.valid and without.reason == "no_camera_info"
-    whole = call(
-        Ask, "/spatialvlm/ask", question=question, image=driver.image, camera_info=driver.info, deadline_s=20.0
-    )
-    assert whole.answer.valid and whole.answer.text and not whole.answer.estimates
-    # What is measured is told; what is not there is refused, not made up.
-    question = "How far is the unicorn from the plate?"
-    asked = {"image": driver.image, "camera_info": driver.info, "deadline_s": 20.0}
-    refused = call(Ask, "/spatialvlm/ask", question=question, **asked).answer
-    assert not refused.valid and not refused.text
-    assert refused.reason == refused.estimates[0].reason == "unknown_name"
+    sent = {"image": driver.image, "camera_info": driver.info, "deadline_s": 20.0}
+    whole = call(Ask, "/spatialvlm/ask", question=question, **sent).answer
+    assert whole.estimates[0].relation == "distance" and whole.reason == whole.estimates[0].reason != "no_camera_info"
+    assert bool(whole.text) == whole.valid
+    # What is not there is refused, not made up; what is no measurement is answered in the model's own words.
+    refused = call(Ask, "/spatialvlm/ask", question="How far is the unicorn from the plate?", **sent).answer
+    assert not refused.valid and not refused.text and refused.reason == "unknown_name"
+    own = call(Ask, "/spatialvlm/ask", question="What colour is the mug?", **sent).answer
+    assert own.valid and own.text and not own.estimates
 
 
 def test_a_deadline_that_cannot_be_kept_says_timeout(vlm, call, driver):
