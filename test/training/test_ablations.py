@@ -30,6 +30,7 @@ from spatialvlm_ros.training.ablations.running import RESULT_FILE, read_result, 
 from spatialvlm_ros.training.ablations.table import BEGIN, END, tables, write_between
 from spatialvlm_ros.training.augmentation import Augmentation
 from spatialvlm_ros.training.feed import Feed
+from spatialvlm_ros.training.loader import CELL
 from spatialvlm_ros.training.run import train
 from spatialvlm_ros.training.view_store import scene_path, write_scene
 
@@ -170,7 +171,7 @@ def test_general_answers_are_judged_as_the_model_says_them(store: Path, tmp_path
     folder = train(run.config)
     backend = EmbeddedBackend.from_pretrained(folder, dtype="float32")
     asked, hits = next(judging._answered(run, folder))
-    samples = Feed(store, run.config.shape, trainer.CELL, Augmentation.none(), 0).batch(0, 6)
+    samples = Feed(store, run.config.shape, CELL, Augmentation.none(), 0).batch(0, 6)
     per_view = iter(asked)
     compared, right = 0, iter(hits)
     rng = np.random.default_rng([0, 6])
