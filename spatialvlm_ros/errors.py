@@ -23,7 +23,8 @@ class SpatialVLMError(Exception):
         self.value = None if value is _NO_VALUE else value
         self.remedy = remedy
         shown = "" if value is _NO_VALUE else f" (got {_brief(value)})"
-        super().__init__(f"{fault}{shown}." + (f" {remedy}" if remedy else ""))
+        stop = "" if not shown and fault.endswith((".", "?", "!")) else "."
+        super().__init__(f"{fault}{shown}{stop}" + (f" {remedy}" if remedy else ""))
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions cross process boundaries (dataset workers); the default would replay the formatted message.

@@ -22,6 +22,7 @@ def test_the_message_holds_all_three():
 def test_a_value_of_none_is_shown_and_a_missing_one_is_not():
     assert str(SpatialVLMError("no camera model", None)) == "no camera model (got None)."
     assert str(SpatialVLMError("nothing to do")) == "nothing to do."
+    assert str(SpatialVLMError("is it there?")) == "is it there?"
 
 
 def test_huge_values_are_cut():

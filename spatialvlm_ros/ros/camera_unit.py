@@ -41,6 +41,7 @@ _OF_PARAMETERS = {
     "known_sizes": ("known_sizes",),
     "reward": ("reward_task", "reward_gamma", "reward_mode", "reward_step_s", "reward_follow", "filter"),
 }
+_INFO_GRACE_S = 1.0  # of a picture without CameraInfo: who asks waits so long for a better one
 _FUTURE_NS = 500_000_000  # a stamp that is further ahead of the clock is no jitter
 
 
@@ -236,6 +237,9 @@ class CameraUnit:
             NoPictureError: there is none at ``end`` (monotonic seconds).
         """
         with self._arrived:
+            # The very first picture may come before the first CameraInfo.
+            if self._arrived.wait_for(self._is_whole, min(_INFO_GRACE_S, max(0.0, end - time.monotonic()))):
+                return
             if self._arrived.wait_for(self._is_fresh, max(0.0, end - time.monotonic())):
                 return
             old = self._newest is not None
@@ -252,6 +256,9 @@ class CameraUnit:
         except FutureTimeoutError:
             future.cancel()
             raise DeadlineError("there was no answer before the deadline", remedy="Allow more time.") from None
+
+    def _is_whole(self) -> bool:
+        return self._is_fresh() and self._newest is not None and self._newest.info is not None
 
     def _is_fresh(self) -> bool:
         return self._newest is not None and self._age_ns(self._newest) <= self._settings.max_age_s * 1e9

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -123,4 +124,15 @@ def test_objects_are_looked_for_only_while_somebody_listens(published: Results) 
     listening[0] = True
     made.offer(messages(2))
     assert [o.name for o in published.wait_for(2).objects] == ["mug", "bowl"] and located == [["mug", "bowl"]]
+    worker.close()
+
+
+def test_who_asks_before_the_first_camera_info_gets_the_picture_that_has_one(published: Results) -> None:
+    worker = ModelWorker(lambda: SimpleNamespace(look=lambda *_: CountingView([])))
+    made = CameraUnit("", Settings(), worker, TransformStore(), lambda: 0, published, lambda: False)
+    made.offer(replace(messages(1), info=None))
+    later = threading.Timer(0.2, made.offer, [messages(2)])
+    later.start()
+    assert made.with_view(lambda looked: looked.messages.stamp_ns, 5.0) == 2 * S
+    later.join()
     worker.close()

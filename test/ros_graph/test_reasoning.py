@@ -68,6 +68,7 @@ def test_the_python_of_the_page_runs(picture_node: GraphProcess, capsys: pytest.
     found: dict[str, Any] = {}
     exec(compile(code, "docs/reasoning.md", "exec"), found)
     shown = capsys.readouterr().out.splitlines()
+    assert found["solution"].valid, (shown, found["solution"])
     assert [line.split()[0] for line in shown[:-1]] == [
         "think",
         "locate",
