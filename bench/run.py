@@ -23,9 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spatialvlm_ros.evaluation.measured_pages import MeasuredPart
+
 HERE = Path(__file__).resolve().parent
 COMMITTED = HERE / "committed.json"
-BEGIN, END = "<!-- measured by bench/run.py: begin -->", "<!-- measured by bench/run.py: end -->"
+PART = MeasuredPart("bench/run.py")
 ROS_PYTHON = Path(f"{sys.prefix}-kilted") / "bin" / "python"
 GPU = "GPU"  # key and heading of what a GPU measured
 TIMING = 1.5  # speeds differ that much between two runs on a shared machine
@@ -336,11 +338,8 @@ def _reached(metric: Metric, values: Mapping[str, Any]) -> str:
 
 def write_page(page: Path, values: Mapping[str, Mapping[str, Any]]) -> None:
     """Replace the part of the page between the markers."""
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
     tables = "\n".join(table(BENCHMARKS[name], values[name]) for name in BENCHMARKS if name in values)
-    page.write_text(f"{before}{BEGIN}\nMachine: {machine()}.\n\n{tables}{END}{after}", encoding="utf-8")
+    PART.write(page, f"Machine: {machine()}.\n\n{tables}")
 
 
 def main() -> int:

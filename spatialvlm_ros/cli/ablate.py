@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     from spatialvlm_ros.training.ablations.plan import Ablations
     from spatialvlm_ros.training.ablations.running import read_result, run_missing
-    from spatialvlm_ros.training.ablations.table import tables, write_between
+    from spatialvlm_ros.training.ablations.table import PART, tables
 
     plan = Ablations.load(args.config or shared_file("config/ablations.yaml"))
     runs = plan.runs(args.out, args.seeds, args.only)
@@ -51,5 +51,5 @@ def run(args: argparse.Namespace) -> int:
         run_missing(runs)
     print(tables(plan, runs))
     if args.write is not None:
-        write_between(args.write, tables(plan, plan.runs(args.out, args.seeds)))
+        PART.write(args.write, tables(plan, plan.runs(args.out, args.seeds)))
     return 0

@@ -161,7 +161,7 @@ def _bench(args: argparse.Namespace) -> int:
 
 
 def _suite(args: argparse.Namespace) -> int:
-    from spatialvlm_ros.reasoning.bench.page import read_results, tables, write_between
+    from spatialvlm_ros.reasoning.bench.page import PART, read_results, tables
     from spatialvlm_ros.reasoning.bench.scenes import simulated_scenes
     from spatialvlm_ros.reasoning.bench.suite import missing, reported, run_setting
     from spatialvlm_ros.reasoning.loading import load_thinker
@@ -179,7 +179,7 @@ def _suite(args: argparse.Namespace) -> int:
     text = tables(read_results(out))
     sys.stdout.write(text)
     if args.write is not None:
-        write_between(args.write, text)
+        PART.write(args.write, text)
     return 0
 
 

@@ -14,7 +14,7 @@ import pytest
 from spatialvlm_ros.cli.main import main
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.reasoning.actions import TOOLS
-from spatialvlm_ros.reasoning.bench.page import BEGIN, END
+from spatialvlm_ros.reasoning.bench.page import PART
 from spatialvlm_ros.reasoning.bench.truths import MAKERS
 from spatialvlm_ros.reasoning.limits import Limits
 from spatialvlm_ros.reasoning.planner.deciding import LEAST, SURE
@@ -69,7 +69,7 @@ def test_the_script_renders_asks_and_writes(tmp_path):
     if not (default_pack_path() / "manifest.json").is_file():
         pytest.skip("the asset pack is not installed")
     page = tmp_path / "page.md"
-    page.write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+    page.write_text(f"{PART.begin}\n{PART.end}\n", encoding="utf-8")
     environment = {**os.environ, "PYTHON": sys.executable, "OUT": str(tmp_path / "out")}
     arguments = shlex.split(COMMANDS[-1], comments=True)[1:-1]
     script = [str(ROOT / "runs/reasoning.sh"), *arguments, str(page), "--per-form", "1"]

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-
 import pytest
 
 from spatialvlm_ros.models.estimate import Reason
@@ -17,7 +11,8 @@ from spatialvlm_ros.reasoning.reasoner import Reasoner
 
 for needed in ("torch", "transformers", "fastapi", "uvicorn", "openai", "httpx"):
     pytest.importorskip(needed)
-httpx = pytest.importorskip("httpx")
+
+from serving_process import start, wait_until_ready  # noqa: E402
 
 READY_S = 240
 QUESTION = "Which is taller, the mug or the lamp?"
@@ -32,25 +27,9 @@ def serving(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     chat_folder.save(folder)
     log = folder / "log"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    code = "import sys; from transformers.cli.transformers import main; sys.argv[0] = 'transformers'; main()"
-    arguments = ["serve", str(folder), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=out, stderr=out, env=environment)
-    url = f"http://127.0.0.1:{port}"
+    process, url = start(folder, log)
     try:
-        deadline = time.monotonic() + READY_S
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if httpx.get(f"{url}/health", timeout=2).status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.2)
-        else:
-            pytest.fail(f"the server did not start:\n{log.read_text()[-3000:]}")
+        wait_until_ready(process, url, log, READY_S)
         yield process, f"openai:{url}#{folder}"
     finally:
         process.terminate()

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from spatialvlm_ros.errors import ConfigError
-from spatialvlm_ros.reasoning.bench.page import BEGIN, END, read_results, tables, write_between
+from spatialvlm_ros.reasoning.bench.page import PART, read_results, tables
 from spatialvlm_ros.reasoning.bench.scenes import geometric_scenes
 from spatialvlm_ros.reasoning.bench.suite import Asking, Setting, missing, reported, run_setting
 from spatialvlm_ros.reasoning.bench.truths import MAKERS
@@ -71,11 +71,11 @@ def test_unknown_things_to_give():
 
 def test_tables_go_between_the_markers(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
-    write_between(page, "new\n")
-    assert page.read_text(encoding="utf-8") == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+    page.write_text(f"before\n{PART.begin}\nold\n{PART.end}\nafter\n", encoding="utf-8")
+    PART.write(page, "new\n")
+    assert page.read_text(encoding="utf-8") == f"before\n{PART.begin}\nnew\n{PART.end}\nafter\n"
     page.write_text("nothing\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="no place for the tables"):
-        write_between(page, "new\n")
+        PART.write(page, "new\n")
     with pytest.raises(ConfigError, match="cannot be read"):
-        write_between(tmp_path / "none.md", "new\n")
+        PART.write(tmp_path / "none.md", "new\n")

@@ -27,7 +27,7 @@ from spatialvlm_ros.training.ablations import judging
 from spatialvlm_ros.training.ablations.judging import BENCH_ROWS, GENERAL, Blindfolded
 from spatialvlm_ros.training.ablations.plan import Ablations, merged
 from spatialvlm_ros.training.ablations.running import RESULT_FILE, read_result, run_missing
-from spatialvlm_ros.training.ablations.table import BEGIN, END, tables, write_between
+from spatialvlm_ros.training.ablations.table import PART, tables
 from spatialvlm_ros.training.augmentation import Augmentation
 from spatialvlm_ros.training.feed import Feed
 from spatialvlm_ros.training.loader import CELL
@@ -131,7 +131,7 @@ def test_runs_resume_are_not_run_twice_and_end_in_a_table(store: Path, bench: Be
     assert len(views) == 4 and {v.split for v in bench.views if v.view_id in views} == {"new_cameras"}
 
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    page.write_text(f"before\n{PART.begin}\nold\n{PART.end}\nafter\n")
     arguments = ["ablate", "--config", str(path), "--out", str(tmp_path / "out"), "--table", "--write", str(page)]
     assert main(arguments) == 0
     text = page.read_text()
@@ -246,7 +246,7 @@ def test_unknown_groups_damaged_results_and_pages_without_a_place_are_named(stor
     page = tmp_path / "page.md"
     page.write_text("no markers")
     with pytest.raises(ConfigError, match="no place"):
-        write_between(page, "text")
+        PART.write(page, "text")
 
 
 def test_the_shipped_plan_has_the_ablations_of_the_paper() -> None:

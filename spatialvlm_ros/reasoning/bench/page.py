@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spatialvlm_ros.errors import ConfigError
-from spatialvlm_ros.evaluation.bench import write_file
+from spatialvlm_ros.evaluation.measured_pages import MeasuredPart
 from spatialvlm_ros.reasoning.bench.judge import Verdict
 from spatialvlm_ros.reasoning.bench.questions import REFUSED
 from spatialvlm_ros.reasoning.bench.suite import read_summary
 
-BEGIN = "<!-- measured by spatialvlm reason --suite: begin -->"
-END = "<!-- measured by spatialvlm reason --suite: end -->"
+PART = MeasuredPart("spatialvlm reason --suite")
 TITLES = {"exact": "exact geometry", "picture": "picture", "depth": "picture and depth", "grey": "no picture (grey)"}
 _HALVES = {"known": "known wordings", "held_out": "held-out wordings"}
 # row of a summary -> its title and what was wanted of it
@@ -106,20 +104,3 @@ def _verdicts(counts: Mapping[str, int] | None, unanswerable: bool) -> str:
         return "-"
     shown = (Verdict.WRONG, Verdict.REFUSED) if unanswerable else tuple(Verdict)
     return " / ".join(str(counts[verdict.value]) for verdict in shown)
-
-
-def write_between(page: Path, text: str) -> None:
-    """Replace what stands between the markers of a page.
-
-    Raises:
-        ConfigError: the page cannot be read, or has no such markers.
-    """
-    try:
-        content = page.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError("the page cannot be read", str(page), str(error)) from error
-    before, begin, rest = content.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ConfigError("the page has no place for the tables", str(page), f"Write {BEGIN} and {END} into it.")
-    write_file(page, f"{before}{BEGIN}\n{text}{END}{after}".encode())

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add
-from pathlib import Path
 
-from spatialvlm_ros.errors import ConfigError
-from spatialvlm_ros.evaluation.bench import write_file
 from spatialvlm_ros.evaluation.intervals import wilson
+from spatialvlm_ros.evaluation.measured_pages import MeasuredPart
 from spatialvlm_ros.training.ablations.judging import GENERAL, Count
 from spatialvlm_ros.training.ablations.plan import AblationRun, Ablations, Group
 from spatialvlm_ros.training.ablations.running import Result, read_result
 
-BEGIN, END = "<!-- measured by spatialvlm ablate: begin -->", "<!-- measured by spatialvlm ablate: end -->"
+PART = MeasuredPart("spatialvlm ablate")
 
 TITLES = {
     "within_2x": "in [50,200]%",
@@ -75,21 +73,3 @@ def _cell(counts: Sequence[Count | None]) -> str:
         return text
     each = ["-" if c is None or not c.n else f"{100 * c.hits / c.n:.1f}" for c in counts]
     return f"{text}; {' / '.join(each)}"
-
-
-def write_between(page: str | Path, text: str) -> None:
-    """Replaces what stands between the markers of a page.
-
-    Raises:
-        ConfigError: the page cannot be read, or has no such markers.
-    """
-    path = Path(page)
-    try:
-        content = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError("the page cannot be read", str(path), str(error)) from error
-    before, begin, rest = content.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ConfigError("the page has no place for the tables", str(path), f"Write {BEGIN} and {END} into it.")
-    write_file(path, f"{before}{BEGIN}\n{text}{END}{after}".encode())

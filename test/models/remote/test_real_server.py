@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
-
-import httpx
 import numpy as np
 import pytest
+from serving_process import start, wait_until_ready
 
 from spatialvlm_ros.errors import RemoteError
 from spatialvlm_ros.models.quantities import OVERFLOW_BIN, bin_index
@@ -26,31 +19,6 @@ for needed in ("torch", "transformers", "fastapi", "uvicorn", "openai"):
 READY_S = 120
 
 
-def start(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    code = "import sys; from transformers.cli.transformers import main; sys.argv[0] = 'transformers'; main()"
-    arguments = ["serve", str(folder), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, *arguments], stdout=out, stderr=subprocess.STDOUT, env=environment
-        )
-    return process, f"http://127.0.0.1:{port}"
-
-
-def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail(f"the server did not start:\n{log.read_text()[-3000:]}")
-
-
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory):
     import markov_model
@@ -60,7 +28,7 @@ def serving(tmp_path_factory):
     log = folder / "log"
     process, url = start(folder, log)
     try:
-        wait_until_ready(process, url, log)
+        wait_until_ready(process, url, log, READY_S)
         yield process, f"openai:{url}#{folder}", log
     finally:
         process.terminate()
