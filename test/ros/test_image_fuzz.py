@@ -119,6 +119,7 @@ def outcome(read: Callable[[Any], Any], message: Any) -> Any:
     """What comes out, None for one of our errors; every other exception, and every warning, fails the test."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ResourceWarning)  # of files that other tests left, at whatever time
         try:
             return read(message)
         except SpatialVLMError as error:

@@ -35,6 +35,7 @@ def play(env, actions, seed):
 def test_gymnasiums_checker_has_nothing_to_say(environment_id, obs):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ResourceWarning)  # of files that other tests left, at whatever time
         env = gymnasium.make(environment_id, obs=obs, render_mode="rgb_array", **SMALL)
         check_env(env.unwrapped)
         env.close()
@@ -157,6 +158,7 @@ def test_gymnasium_finds_them_as_a_plugin():
     kept = {name: registration.registry.pop(name) for name in environment_ids()}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ResourceWarning)  # of files that other tests left, at whatever time
         with registration.namespace("spatialvlm_ros"):  # as gymnasium loads an entry point of that name
             register()
     assert set(environment_ids()) <= set(registration.registry)

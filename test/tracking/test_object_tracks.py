@@ -292,7 +292,7 @@ def anything(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(-(10**9), 10**11), st.lists(anything(), max_size=3)), max_size=10))
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_valid_tracks_have_an_id_and_finite_or_unknown_numbers(frames):
     tracks, stamp, largest = ObjectTracks(), 10**12, 0
     for step, located in frames:

@@ -371,7 +371,7 @@ def anything(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(-(10**9), 10**11), st.lists(anything(), max_size=4)), max_size=12))
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_nothing_that_is_not_finite_comes_out_as_valid(frames):
     bank, stamp = FilterBank(), 10**12
     for step, estimates in frames:

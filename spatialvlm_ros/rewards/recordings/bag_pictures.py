@@ -6,6 +6,7 @@ Opening reads the definitions of all its messages, which takes longer than a pic
 from __future__ import annotations
 
 import functools
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,7 +31,7 @@ def _in_lower_case(info: Any) -> Any:
 
 
 class KeptOpenBag(IndexedBag):
-    """A whole recording whose files stay open from one reading to the next."""
+    """A whole recording whose files stay open from one reading to the next, and are closed when nobody needs it."""
 
     def __init__(self, path: Path) -> None:
         self._kept: _Kept | None = None
@@ -39,11 +40,13 @@ class KeptOpenBag(IndexedBag):
     def _reader(self) -> Any:
         if self._kept is None:
             self._kept = _Kept(super()._reader())
+            # The reader refers to itself in a circle: left alone, its files would be closed at some later time.
+            weakref.finalize(self, self._kept.close)
         return self._kept
 
 
 class _Kept:
-    """A context manager that is entered many times and left once: when reading fails."""
+    """A context manager that is entered many times and left once: when reading fails, or at the end."""
 
     def __init__(self, opening: Any) -> None:
         self._opening = opening
@@ -56,8 +59,16 @@ class _Kept:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception):
-            self._opened = None
-            self._opening.__exit__(kind, error, trace)
+            self._leave(kind, error, trace)
+
+    def close(self) -> None:
+        """Close the files; the next reading opens them again."""
+        if self._opened is not None:
+            self._leave(None, None, None)
+
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._opened = None
+        self._opening.__exit__(kind, error, trace)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,9 @@
 """ROS recordings: every message of the copy is the one that was recorded, and each picture has its reward."""
 
+import gc
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +51,21 @@ def test_a_bag_is_one_episode(bag):
     frame = list(recording.frames(only, 21))[0]
     assert frame.index == 21 and np.allclose(frame.observation.rgb, picture(DISTANCES[21]))
     assert frame.observation.camera.fx == pytest.approx(CAMERA.fx)
+
+
+def test_the_files_of_a_recording_that_nobody_needs_are_closed(bag, recwarn):
+    def open_files():
+        links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+        return [os.readlink(link) for link in links if os.path.lexists(link)]
+
+    (path,) = bag.glob("*.mcap")
+    recording = open_recording(bag)
+    next(recording.frames(recording.episodes()[0]))
+    assert str(Path(path).resolve()) in open_files()
+    del recording
+    gc.collect()
+    assert str(Path(path).resolve()) not in open_files()
+    assert not [w for w in recwarn if issubclass(w.category, ResourceWarning)]
 
 
 def test_a_single_mcap_file_is_read_too(bag, annotated):
