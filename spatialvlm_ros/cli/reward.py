@@ -46,6 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     annotate.add_argument(
         "--gripper-frame", default=None, metavar="FRAME", help="frame at the tool centre point, for bags with /tf"
     )
+    annotate.add_argument(
+        "--support-frame", default=None, metavar="FRAME", help="frame whose z = 0 things stand on, for bags with /tf"
+    )
+    annotate.add_argument(
+        "--follow",
+        action=argparse.BooleanOptionalAction,
+        default=True,  # that of the node's reward_follow
+        help="follow objects from picture to picture, as the node does, or measure each picture alone",
+    )
     _add_camera(annotate)
     _add_learner(annotate)
     annotate.add_argument(
@@ -85,7 +94,9 @@ def _annotate(args: argparse.Namespace) -> int:
     from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
     from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
 
-    recording = open_recording(args.recording, args.view, args.hfov, args.camera, args.gripper_frame)
+    recording = open_recording(
+        args.recording, args.view, args.hfov, args.camera, args.gripper_frame, args.support_frame
+    )
     tasks = _tasks(args, recording)
     target = args.out or output_path(recording, args.into)
     sizes = dict(_known_size(text) for text in args.known_size)
@@ -95,7 +106,15 @@ def _annotate(args: argparse.Namespace) -> int:
     episodes = recording.episodes()
     with _progress(sum(e.frames for e in episodes), not args.no_progress) as report:
         outcome = annotate(
-            recording, writer, _engines(args, tasks), model, args.batch, args.end, sizes or None, progress=report
+            recording,
+            writer,
+            _engines(args, tasks),
+            model,
+            args.batch,
+            args.end,
+            sizes or None,
+            progress=report,
+            follow=args.follow,
         )
     written = writer.finish()
     if args.pages > 0:
@@ -147,12 +166,13 @@ def _provenance(
         "batch": args.batch,
         "intrinsics": recording.intrinsics.source,
         "gripper_frame": args.gripper_frame,
+        "support_frame": args.support_frame,
         "model_fingerprint": fingerprint,
         "known_sizes": sorted(args.known_size),
         "version": __version__,
     }
     task = next(iter(different.values())) if len(different) == 1 else different
-    return Provenance(task, args.gamma, args.model, recording.camera_name, settings)
+    return Provenance(task, args.gamma, args.model, recording.camera_name, settings, args.follow)
 
 
 def _known_size(text: str) -> tuple[str, tuple[float, ...]]:

@@ -13,7 +13,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from spatialvlm_ros.errors import ConfigError, SpatialVLMError
+from spatialvlm_ros.errors import SpatialVLMError
 from spatialvlm_ros.models.estimate import Answer, Reason
 from spatialvlm_ros.reasoning.limits import Limits
 from spatialvlm_ros.reasoning.loading import PLANNER, load_thinker
@@ -144,12 +144,7 @@ class CameraActions:
         unit, request = self._unit(), goal.request
         if unit is None:
             raise NoPictureError(Reason.NOT_CONFIGURED, "the node is not active", "Configure and activate it.")
-        settings = unit.settings
-        if settings.reward_gamma <= 0:
-            raise ConfigError("a reward needs the discount of its learner", 0.0, "Set the parameter reward_gamma.")
-        order = AnnotationOrder(
-            request.bag, request.out, request.task, settings.reward_gamma, settings.reward_mode, settings.model
-        )
+        order = AnnotationOrder.of(request.bag, request.out, request.task, unit.settings)
 
         def told(done: int, total: int) -> None:
             feedback = interfaces().action.AnnotateBag.Feedback()

@@ -12,9 +12,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from spatialvlm_ros.errors import SpatialVLMError
+from spatialvlm_ros.errors import ConfigError, SpatialVLMError
+
+if TYPE_CHECKING:
+    from spatialvlm_ros.ros.parameters import Settings
 
 _LOW_PRIORITY = 10
 _EVERY = 8  # pictures between two lines of progress
@@ -33,6 +36,7 @@ class AnnotationOrder:
         task: a name, a sentence or a specification in YAML; "" takes what the recording says.
         gamma, mode: of the learner, as the node's parameters.
         model: as the node's parameter.
+        follow: whether objects are followed from picture to picture, as the node's parameter reward_follow.
     """
 
     bag: str
@@ -41,6 +45,22 @@ class AnnotationOrder:
     gamma: float
     mode: str
     model: str
+    follow: bool = True
+
+    @staticmethod
+    def of(bag: str, out: str, task: str, settings: Settings) -> AnnotationOrder:
+        """What a node with these settings is asked for.
+
+        Raises:
+            ConfigError: no discount.
+        """
+        if settings.reward_gamma <= 0:
+            raise ConfigError(
+                "a reward needs the discount of its learner", settings.reward_gamma, "Set the parameter reward_gamma."
+            )
+        return AnnotationOrder(
+            bag, out, task, settings.reward_gamma, settings.reward_mode, settings.model, settings.reward_follow
+        )
 
 
 @dataclass(frozen=True)
@@ -128,7 +148,8 @@ def _annotated(order: AnnotationOrder) -> AnnotationResult:
     recording, task = open_recording(order.bag), task_of(order.task)
     target = Path(order.out) if order.out else output_path(recording, "copy")
     model = SpatialVLM.from_pretrained(order.model)
-    provenance = Provenance(to_plain(task), order.gamma, order.model, recording.camera_name, {"mode": order.mode})
+    settings = {"mode": order.mode}
+    provenance = Provenance(to_plain(task), order.gamma, order.model, recording.camera_name, settings, order.follow)
     report = target.with_name(f"{target.stem if target.suffix else target.name}_report")
     writer = RecordingWriter(recording, report, target, "copy", provenance)
     total, done = sum(e.frames for e in recording.episodes()), 0
@@ -142,7 +163,7 @@ def _annotated(order: AnnotationOrder) -> AnnotationResult:
     def engine(_: EpisodeInfo) -> RewardEngine:
         return RewardEngine(task, gamma=order.gamma, mode=order.mode)
 
-    outcome = annotate(recording, writer, engine, model, progress=count)
+    outcome = annotate(recording, writer, engine, model, progress=count, follow=order.follow)
     if outcome.failed:
         name, fault = next(iter(outcome.failed.items()))
         raise AnnotationError(f"{name} could not be annotated: {fault}")

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.geometry.transforms import Transform
-from spatialvlm_ros.models.estimate import Estimate, Source
+from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Source
 from spatialvlm_ros.models.query import GRIPPER_NAME, ObjectRef, Query, is_camera
-from spatialvlm_ros.models.view import View
 from spatialvlm_ros.rewards.following.answers import Known, answer
 from spatialvlm_ros.rewards.following.hand import MovingHand
 from spatialvlm_ros.rewards.following.naming import SURE, Votes
@@ -59,6 +59,34 @@ _ORDERED = frozenset(
 )
 
 
+class LookedAt(Protocol):
+    """What a follower needs of a picture that a model has looked at (`models.view.View`)."""
+
+    @property
+    def observation(self) -> Observation:
+        """The picture."""
+        ...
+
+    def measure_many(self, queries: Sequence[Query]) -> list[Estimate]:
+        """The model's own estimates of N quantities, in order."""
+        ...
+
+    def locate_many(self, subjects: Sequence[str]) -> Sequence[LocatedObject]:
+        """Where the model sees objects of these names, in order."""
+        ...
+
+
+def can_follow(observation: Observation, gripper: Float | None) -> bool:
+    """Whether a picture tells enough to follow anything into it; else the model measures it alone.
+
+    Args:
+        observation: the picture.
+        gripper: (3,) tool centre point in the optical frame, metres, or None.
+    """
+    stated = gripper is not None and observation.up is not None and observation.camera_height is not None
+    return observation.depth is not None or stated
+
+
 @dataclass(frozen=True)
 class _Point:
     """The tool centre point: (3,) metres in the optical frame or None, its deviation, and who says so."""
@@ -91,7 +119,7 @@ class Follower:
 
     def measure(
         self,
-        view: View,
+        view: LookedAt,
         queries: Sequence[Query],
         gripper: Float | None = None,
         fixed_from_optical: Transform | None = None,
@@ -105,6 +133,8 @@ class Follower:
             fixed_from_optical: pose of the camera, for one that moves.
         """
         queries = list(queries)
+        if not can_follow(view.observation, gripper):
+            return view.measure_many(queries)
         pose = fixed_from_optical or Transform.identity()
         names = _names(queries)
         if view.observation.depth is None:
@@ -120,12 +150,11 @@ class Follower:
         return self._answers(view, queries, _Known(named, tcp, pose, ground, Source.DEPTH_SENSOR))
 
     def _measure_pictured(
-        self, view: View, queries: list[Query], names: list[str], gripper: Float | None, pose: Transform
+        self, view: LookedAt, queries: list[Query], names: list[str], gripper: Float | None, pose: Transform
     ) -> list[Estimate]:
         """Without depth: where the robot states the support plane and its hand."""
         observation = view.observation
-        if gripper is None or observation.up is None or observation.camera_height is None:
-            return view.measure_many(queries)
+        assert gripper is not None and observation.up is not None and observation.camera_height is not None
         ground = Ground(observation.up, float(observation.camera_height))
         asked = [name for name in self._pictured.wanted(names) if name not in self._pointed]
         boxes = {name: found.box2d for name, found in zip(asked, view.locate_many(asked), strict=True)}
@@ -135,7 +164,7 @@ class Follower:
         tcp = _Point(gripper, 0.0, Source.TF)
         return self._answers(view, queries, _Known(self._pictured.named, tcp, pose, ground, Source.CAMERA_HEIGHT))
 
-    def _answers(self, view: View, queries: list[Query], known: _Known) -> list[Estimate]:
+    def _answers(self, view: LookedAt, queries: list[Query], known: _Known) -> list[Estimate]:
         """Of what is followed; the model answers the rest."""
         found = [_answer(query, known) for query in queries]
         left = [k for k, estimate in enumerate(found) if estimate is None]
@@ -156,7 +185,7 @@ class Follower:
         thing = self._pictured.named.get(name.lower()) if votes is None else self._thing(votes.chosen)
         return None if thing is None else np.array(thing.box().centers[0])
 
-    def _vote(self, view: View, names: list[str], pose: Transform) -> None:
+    def _vote(self, view: LookedAt, names: list[str], pose: Transform) -> None:
         seen = [thing for thing in self._things.all if thing.place.visible]
         boxes = _picture_boxes(seen, view.observation, pose)
         numbers = [thing.number for thing in seen]

@@ -19,13 +19,15 @@ from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.rewards.frames import RewardFrame, RewardTerm
 from spatialvlm_ros.rewards.looking import Sight, look_at_all, not_measured
 from spatialvlm_ros.rewards.recordings.episode import (
+    FOLLOW,
     AnnotationWriter,
     EpisodeAnnotations,
     EpisodeInfo,
     Frame,
     Recording,
 )
-from spatialvlm_ros.rewards.recordings.journal import Measured
+from spatialvlm_ros.rewards.recordings.journal import MeasuredPicture
+from spatialvlm_ros.rewards.recordings.measuring import UNREADABLE, EpisodeMeasurer
 
 if TYPE_CHECKING:
     from spatialvlm_ros.models.spatial_vlm import SpatialVLM
@@ -35,7 +37,6 @@ _log = logging.getLogger(__name__)
 TRUNCATED, TERMINATED = "truncated", "terminated"
 ENDS = (TRUNCATED, TERMINATED)
 KnownSizes = Mapping[str, Sequence[float]]
-_UNREADABLE = "The picture cannot be used"
 _NOT_RECORDED = "The picture after the last action was not recorded."
 
 
@@ -91,6 +92,7 @@ def annotate(
     end: str = TRUNCATED,
     known_sizes: KnownSizes | None = None,
     progress: Callable[[int], None] = lambda pictures: None,
+    follow: bool = FOLLOW,
 ) -> Outcome:
     """Judge all episodes of a recording that are not judged yet.
 
@@ -108,9 +110,13 @@ def annotate(
             task, after which there is nothing more to earn (its potential is 0 by definition).
         known_sizes: name -> (width, depth, height) in metres of objects whose size is known.
         progress: called with the number of pictures done.
+        follow: follow the task's objects from picture to picture instead of measuring each alone, where a picture tells
+            enough (`following.follower.can_follow`); each episode by itself. The camera stands still, or the recording
+            tells how it moves. By default as the node does, so that a recording gets the rewards that it would have
+            got live. The provenance of the writer has to say the same.
 
     Raises:
-        ConfigError: a setting out of its range.
+        ConfigError: a setting out of its range, or another one than that of the writer's provenance.
         SourceError: the recording has no episode with pictures, or none can be read.
         CameraModelError, QueryError, MissingDependencyError: what would go wrong in every episode.
     """
@@ -118,9 +124,15 @@ def annotate(
         raise ConfigError("a batch has at least one picture", batch, "Pass 1 or more.")
     if end not in ENDS:
         raise ConfigError("an episode is truncated or terminated", end, f"Pass one of {', '.join(ENDS)}.")
+    if writer.provenance.follow != follow:
+        raise ConfigError(
+            "the provenance says otherwise of following",
+            writer.provenance.follow,
+            f"Write Provenance(follow={follow}).",
+        )
     outcome = Outcome()
     episodes = recording.episodes()
-    run = _Run(recording, writer, model, batch, end, known_sizes, progress)
+    run = _Run(recording, writer, model, batch, end, known_sizes, progress, follow)
     for episode in episodes:
         if episode.frames == 0:
             outcome.empty.append(episode.name)
@@ -153,7 +165,7 @@ def _count(outcome: Outcome, episode: EpisodeInfo, annotations: EpisodeAnnotatio
     outcome.valid += int(annotations.valid[: episode.frames].sum())
     recorded = zip(annotations.valid[: episode.frames], annotations.detail, strict=False)
     outcome.refused.update(detail for valid, detail in recorded if not valid)
-    unreadable = sum(_UNREADABLE in detail for detail in annotations.detail)
+    unreadable = sum(UNREADABLE in detail for detail in annotations.detail)
     if unreadable:
         outcome.unreadable[episode.name] = unreadable
 
@@ -169,6 +181,7 @@ class _Run:
     end: str
     known_sizes: KnownSizes | None
     progress: Callable[[int], None]
+    follow: bool
 
     def annotations(self, episode: EpisodeInfo, engine_factory: EngineFactory) -> EpisodeAnnotations:
         """Those that are kept, or new ones."""
@@ -178,10 +191,10 @@ class _Run:
         engine = engine_factory(episode)
         judged: list[RewardFrame] = []
         stamps: list[int] = []
-        for stamp, estimates in self._measured(episode, tuple(engine.queries())):
+        for measured in self._measured(episode, tuple(engine.queries())):
             last = len(judged) == episode.steps
-            judged.append(self._step(engine, estimates, stamp, last))
-            stamps.append(stamp)
+            judged.append(self._step(engine, measured.estimates, measured.stamp_ns, last))
+            stamps.append(measured.stamp_ns)
         if len(judged) != episode.frames:
             raise SourceError(
                 f"{episode.name} has {episode.frames} pictures, and so many came", len(judged), "It changed meanwhile."
@@ -199,33 +212,29 @@ class _Run:
             estimates, last and self.end == TERMINATED, last and self.end == TRUNCATED, stamp_ns=stamp_ns
         )
 
-    def _measured(self, episode: EpisodeInfo, queries: Sequence[Query]) -> Iterator[Measured]:
-        journal = self.writer.journal(episode, queries)
+    def _measured(self, episode: EpisodeInfo, queries: Sequence[Query]) -> Iterator[MeasuredPicture]:
+        """What is kept of an episode, and then the rest of it, batch by batch."""
+        journal, measurer = self.writer.journal(episode, queries), EpisodeMeasurer(queries, self.follow)
         kept = journal.read(self.batch)
-        self.progress(len(kept))
-        yield from kept
-        frames = self.recording.frames(episode, len(kept))
+        # Nothing has to be remembered of the pictures before the first into which something was followed.
+        known = next((k for k, one in enumerate(kept) if one.told is not None), len(kept))
+        self.progress(known)
+        yield from kept[:known]
+        frames = self.recording.frames(episode, known)
+        for one, frame in zip(kept[known:], frames, strict=False):
+            measurer.remember(frame, one)
+            self.progress(1)
+            yield one
         while part := list(islice(frames, self.batch)):
-            measured = list(zip((f.stamp_ns for f in part), self._look(part, queries), strict=True))
+            measured = self._look(part, measurer)
             journal.append(measured)
             self.progress(len(part))
             yield from measured
 
-    def _look(self, frames: Sequence[Frame], queries: Sequence[Query]) -> list[list[Estimate]]:
-        """The estimates of each frame; refused ones where there is no picture or the model fails."""
-        sights = [Sight(f.observation, f.gripper) for f in frames if f.observation is not None]
-        views = iter(self._views(sights))
-        result = []
-        for frame in frames:
-            if frame.observation is None:
-                result.append(not_measured(queries, frame.reason, f"{_UNREADABLE}: {frame.detail}"))
-                continue
-            view = next(views)
-            failed = isinstance(view, SpatialVLMError)
-            result.append(
-                not_measured(queries, Reason.MODEL_ERROR, str(view)) if failed else view.measure_many(queries)
-            )
-        return result
+    def _look(self, frames: Sequence[Frame], measurer: EpisodeMeasurer) -> list[MeasuredPicture]:
+        """Look at a batch in one pass, and measure its pictures in their order."""
+        views = iter(self._views([Sight(f.observation, f.gripper) for f in frames if f.observation is not None]))
+        return [measurer.measure(frame, None if frame.observation is None else next(views)) for frame in frames]
 
     def _views(self, sights: Sequence[Sight]) -> list[Any]:
         """A view of each, or the error that the model raised."""

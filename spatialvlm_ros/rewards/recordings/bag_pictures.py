@@ -19,6 +19,7 @@ from spatialvlm_ros.bags.reader import BagReader, IndexedBag
 from spatialvlm_ros.datasets.sources.bag import BagCaptures
 from spatialvlm_ros.datasets.sources.bag_index import BagIndex
 from spatialvlm_ros.errors import ConfigError, TransformError
+from spatialvlm_ros.rewards.recordings.camera_path import CameraPath, camera_path
 
 Float = NDArray[np.float64]
 
@@ -84,6 +85,17 @@ class SequentialPictures(BagCaptures):
             self.__dict__["_reader"] = KeptOpenBag(self.path)
         return index
 
+    @functools.cached_property
+    def camera_path(self) -> CameraPath:
+        """Where the camera is, in the first of ``level_frames`` that tells it."""
+        return camera_path(self._index.transforms, self._index.frames, self.level_frames)
+
+    def check_frame(self, frame_name: str) -> None:
+        """Raise `ConfigError` for a frame that /tf does not have."""
+        frames = self._index.transforms.frames()
+        if frame_name not in frames:
+            raise ConfigError(f"/tf of {self.path} has no frame", frame_name, f"It has {frames}.")
+
     def place_of(self, frame_name: str | None, number: int) -> Float | None:
         """(3,) origin of a frame in the optical frame of a picture, metres; None where /tf does not tell it then.
 
@@ -92,9 +104,8 @@ class SequentialPictures(BagCaptures):
         """
         if frame_name is None:
             return None
+        self.check_frame(frame_name)
         index = self._index
-        if frame_name not in index.transforms.frames():
-            raise ConfigError(f"/tf of {self.path} has no frame", frame_name, f"It has {index.transforms.frames()}.")
         picture = index.frames[number]
         try:
             return index.transforms.lookup(picture.frame_id, frame_name, picture.stamp_ns).translation.copy()

@@ -18,11 +18,13 @@ class Reading:
         camera_name: topic, feature or observation with the pictures; may be left out where there is one camera.
         intrinsics: where the camera model comes from.
         gripper_frame: frame at the tool centre point, for recordings with /tf.
+        support_frame: frame whose z = 0 is the plane that things stand on, likewise.
     """
 
     camera_name: str | None = None
     intrinsics: Intrinsics = field(default_factory=Intrinsics)
     gripper_frame: str | None = None
+    support_frame: str | None = None
 
 
 def chosen_camera(cameras: Sequence[str], wanted: str | None, path: Path) -> str:

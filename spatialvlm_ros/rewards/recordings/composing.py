@@ -38,7 +38,7 @@ class RecordingWriter(RunStore):
     """
 
     def __init__(self, recording: Recording, folder: Path, target: Path, place: str, provenance: Provenance) -> None:
-        self._recording, self._target, self._provenance = recording, target.absolute(), provenance
+        self._recording, self._target, self.provenance = recording, target.absolute(), provenance
         self._compose: Compose = loaded(FORMATS[recording.format].composers[place])
         self._check_target(folder)
         if place == COPY:
@@ -71,7 +71,7 @@ class RecordingWriter(RunStore):
         shutil.rmtree(workshop, ignore_errors=True)  # of a run that was killed while it wrote
         workshop.mkdir(parents=True)
         made = workshop / self._target.name
-        self._compose(self._recording, self._annotations, self._provenance, made)
+        self._compose(self._recording, self._annotations, self.provenance, made)
         _sync(made)
         write_file(marker, json.dumps({"episodes": None}).encode())  # from here on the target is this run's
         if self._target.exists():

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.errors import DatasetError
+from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.rewards.recordings.intrinsics import Intrinsics
@@ -20,6 +21,9 @@ from spatialvlm_ros.scenes.observation import Observation
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 Int = NDArray[np.int64]
+
+# As the node's parameter reward_follow: a recording is judged as the node would have judged it live.
+FOLLOW = True
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class Frame:
         gripper: (3,) tool centre point in the optical frame, metres, where the recording says it; else None.
         reason: why there is none; `Reason.OK` where there is one.
         detail: one sentence for people.
+        camera_pose: takes the optical frame of a camera that moves into a frame that stands still; None of a camera
+            that stands still.
+        placed: whether ``camera_pose`` is known, or not needed. Objects are not followed into a picture of a camera
+            that has moved nobody knows where.
     """
 
     index: int
@@ -61,6 +69,8 @@ class Frame:
     gripper: Float | None = None
     reason: Reason = Reason.OK
     detail: str = ""
+    camera_pose: Transform | None = None
+    placed: bool = True
 
 
 class Recording(Protocol):
@@ -180,6 +190,7 @@ class Provenance:
         model: that measured.
         camera: name of the camera.
         settings: everything else that the rewards depend on, as plain values.
+        follow: whether objects were followed from picture to picture.
     """
 
     task: Any
@@ -187,15 +198,21 @@ class Provenance:
     model: str
     camera: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    follow: bool = FOLLOW
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         own = {"task": self.task, "gamma": self.gamma, "model": self.model, "camera": self.camera}
-        return {**own, **dict(self.settings)}
+        return {**own, **dict(self.settings), "follow": self.follow}
 
 
 class AnnotationWriter(Protocol):
     """Keeps the annotations of a run and puts them into the format of the recording."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """How the annotations come about; what is kept of a run with another one is not gone on with."""
+        ...
 
     def journal(self, episode: EpisodeInfo, queries: Sequence[Query]) -> Journal:
         """What has been measured of an episode so far."""

@@ -1,7 +1,8 @@
 """What was measured in the pictures of one episode, kept line by line so that an interrupted run loses one batch.
 
 Measuring is what costs time. The reward itself is computed from these lines again after an interruption, from the first
-picture on, because it depends on what came before.
+picture on, because it depends on what came before. So does where a followed object is: what the model told the follower
+is kept as well, and told it again.
 """
 
 from __future__ import annotations
@@ -9,16 +10,33 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spatialvlm_ros.errors import DatasetError
-from spatialvlm_ros.models.estimate import Estimate, Reason, Source
+from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason, Source
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.scenes.relations import Relation
 
-Measured = tuple[int, list[Estimate]]  # stamp in ns, one estimate for each query
+
+@dataclass(frozen=True)
+class MeasuredPicture:
+    """What was measured in one picture.
+
+    Attributes:
+        stamp_ns: its time in nanoseconds.
+        estimates: one for each query.
+        told: what the model told the follower: name -> where it is (box in the picture and score). None of a picture
+            into which nothing was followed.
+    """
+
+    stamp_ns: int
+    estimates: list[Estimate]
+    told: Mapping[str, LocatedObject] | None = None
 
 
 class Journal:
@@ -27,16 +45,17 @@ class Journal:
     Args:
         path: of its file; it is made at the first batch.
         queries: what is measured in each picture.
+        follow: whether objects are followed from picture to picture.
 
     Raises:
-        DatasetError: the file holds the measurements of other queries.
+        DatasetError: the file holds the measurements of other queries, or those with following for those without.
     """
 
-    def __init__(self, path: Path, queries: Sequence[Query]) -> None:
+    def __init__(self, path: Path, queries: Sequence[Query], follow: bool) -> None:
         self._path = path
-        self._head = json.dumps({"queries": [_words(query) for query in queries]})
+        self._head = json.dumps({"queries": [_words(query) for query in queries], "follow": follow})
 
-    def read(self, batch: int) -> list[Measured]:
+    def read(self, batch: int) -> list[MeasuredPicture]:
         """The pictures of the whole batches of ``batch`` pictures that are kept, from the first picture on.
 
         What a run that was killed left of a batch is cut off: batches are measured as a whole, so that the numbers are
@@ -59,15 +78,12 @@ class Journal:
         os.truncate(self._path, sum(map(len, [lines[0], *whole])))
         return [_measured(json.loads(line)) for line in whole]
 
-    def append(self, measured: Sequence[Measured]) -> None:
+    def append(self, measured: Sequence[MeasuredPicture]) -> None:
         """Keep a batch; it is on the disk when this returns."""
         first = not self._path.exists()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         lines = [self._head] if first else []
-        lines += [
-            json.dumps({"stamp_ns": stamp, "estimates": [_record(e) for e in estimates]})
-            for stamp, estimates in measured
-        ]
+        lines += [json.dumps(_line(one)) for one in measured]
         with self._path.open("ab") as file:
             file.write("".join(f"{line}\n" for line in lines).encode())
             file.flush()
@@ -76,6 +92,17 @@ class Journal:
 
 def _words(query: Query) -> list[str]:
     return [str(query.kind), str(query.subject), "" if query.reference is None else str(query.reference)]
+
+
+def _line(measured: MeasuredPicture) -> dict[str, Any]:
+    line: dict[str, Any] = {"stamp_ns": measured.stamp_ns, "estimates": [_record(e) for e in measured.estimates]}
+    if measured.told is not None:
+        line["told"] = {name: _spot(found) for name, found in measured.told.items()}
+    return line
+
+
+def _spot(found: LocatedObject) -> dict[str, Any]:
+    return {"box2d": [_number(edge) for edge in found.box2d], "score": _number(found.score)}
 
 
 def _record(estimate: Estimate) -> dict[str, Any]:
@@ -98,8 +125,15 @@ def _record(estimate: Estimate) -> dict[str, Any]:
     }
 
 
-def _measured(record: dict[str, Any]) -> Measured:
-    return int(record["stamp_ns"]), [_estimate(entry) for entry in record["estimates"]]
+def _measured(line: dict[str, Any]) -> MeasuredPicture:
+    told = line.get("told")
+    located = None if told is None else {name: _located(name, spot) for name, spot in told.items()}
+    return MeasuredPicture(int(line["stamp_ns"]), [_estimate(entry) for entry in line["estimates"]], located)
+
+
+def _located(name: str, spot: dict[str, Any]) -> LocatedObject:
+    box = np.array([_float(edge) for edge in spot["box2d"]], dtype=np.float64)
+    return LocatedObject(name, box2d=box, score=_float(spot["score"]))
 
 
 def _estimate(record: dict[str, Any]) -> Estimate:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from spatialvlm_ros.bags import messages as types
+from spatialvlm_ros.bags.gravity import LEVEL_FRAMES
 from spatialvlm_ros.bags.reader import open_bag
 from spatialvlm_ros.datasets.sources import captures as faults
 from spatialvlm_ros.datasets.sources.bag_index import BagTopics, discover_topics
@@ -40,11 +41,12 @@ class BagRecording:
     Args:
         path: rosbag2 folder, .mcap, .db3 or ROS 1 .bag.
         reading: which colour topic, e.g. "/camera/color/image_raw"; its camera, where the recording has no CameraInfo;
-            the gripper's frame, where /tf has it.
+            the frames of the gripper and of the support, where /tf has them.
 
     Raises:
         SourceError: no recording, unreadable, or which topic is meant is not clear.
         CameraModelError: nothing says what the camera is.
+        ConfigError: /tf does not have a frame.
     """
 
     format = FORMAT
@@ -58,7 +60,12 @@ class BagRecording:
         self.camera_name = self.topics.color
         self.intrinsics = reading.intrinsics
         self._gripper_frame = reading.gripper_frame
-        self._captures = self._usable(SequentialPictures(path, self.topics, need_depth=False))
+        support = reading.support_frame
+        level = LEVEL_FRAMES if support is None else (support, *LEVEL_FRAMES)
+        pictures = SequentialPictures(path, self.topics, need_depth=False, level_frames=level, ground_frame=support)
+        if support is not None:
+            pictures.check_frame(support)
+        self._captures = self._usable(pictures)
 
     def _usable(self, captures: SequentialPictures) -> SequentialPictures:
         """The same without the recorded camera (and the depth that rests on it) where that one cannot be used."""
@@ -96,7 +103,14 @@ class BagRecording:
             observation = replace(capture, camera=camera).observation()
         except ObservationError as error:
             return Frame(index, capture.stamp_ns, None, None, Reason.MODEL_ERROR, str(error))
-        return Frame(index, capture.stamp_ns, observation, self._captures.place_of(self._gripper_frame, index))
+        return Frame(
+            index,
+            capture.stamp_ns,
+            observation,
+            self._captures.place_of(self._gripper_frame, index),
+            camera_pose=self._captures.camera_path.pose(index),
+            placed=self._captures.camera_path.placed(index),
+        )
 
     def fingerprint(self) -> str:
         """Of the names and sizes of the files, and the number of pictures."""

@@ -95,6 +95,7 @@ def open_recording(
     hfov: float | None = None,
     camera: str | None = None,
     gripper_frame: str | None = None,
+    support_frame: str | None = None,
 ) -> Recording:
     """Open a recording, whatever its format.
 
@@ -104,6 +105,8 @@ def open_recording(
         hfov: horizontal field of view in degrees, where the recording does not hold the camera.
         camera: "fx,fy,cx,cy" in pixels, likewise.
         gripper_frame: frame at the tool centre point, for ROS recordings with /tf; the gripper is exact then.
+        support_frame: frame that stands still and whose z = 0 is the plane that things stand on, likewise; the vertical
+            and the height of the camera are exact then.
 
     Raises:
         SourceError: it cannot be read, or which camera is meant is not clear.
@@ -113,10 +116,11 @@ def open_recording(
     path = Path(path).absolute()
     entry = FORMATS[format_of(path)]
     folder = path if path.is_dir() else path.parent
-    if gripper_frame is not None and not entry.has_frames:
-        raise ConfigError(f"{entry.summary} has no frames", gripper_frame, "Leave --gripper-frame out.")
+    for option, frame in (("--gripper-frame", gripper_frame), ("--support-frame", support_frame)):
+        if frame is not None and not entry.has_frames:
+            raise ConfigError(f"{entry.summary} has no frames", frame, f"Leave {option} out.")
     intrinsics = find_intrinsics(folder, camera_name or "", hfov, camera)
-    recording: Recording = loaded(entry.recording)(path, Reading(camera_name, intrinsics, gripper_frame))
+    recording: Recording = loaded(entry.recording)(path, Reading(camera_name, intrinsics, gripper_frame, support_frame))
     _check_camera(recording)
     return recording
 

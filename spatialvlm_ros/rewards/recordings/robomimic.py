@@ -23,7 +23,12 @@ from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.optional import require
 from spatialvlm_ros.rewards.recordings.cameras import Reading, chosen_camera
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
-from spatialvlm_ros.rewards.recordings.robosuite_camera import HAND, RecordedCamera, recorded_camera
+from spatialvlm_ros.rewards.recordings.robosuite_camera import (
+    HAND,
+    RecordedCamera,
+    is_in_hand,
+    recorded_camera,
+)
 from spatialvlm_ros.scenes.observation import Observation
 
 FORMAT = "robomimic"
@@ -96,7 +101,8 @@ class RobomimicRecording:
         camera = self.intrinsics.camera(width, height, known)
         metres, up = _metres(depth, rgb.shape[:2]), None if recorded is None else recorded.up
         observation = Observation(rgb, camera, metres, up, stamp_ns=stamp, frame_id=self.camera_name)
-        return Frame(index, stamp, observation, None if recorded is None else recorded.gripper(hand))
+        gripper = None if recorded is None else recorded.gripper(hand)
+        return Frame(index, stamp, observation, gripper, placed=not is_in_hand(self.camera_name))
 
     def fingerprint(self) -> str:
         """Of the size and time of the file and the lengths of the episodes."""

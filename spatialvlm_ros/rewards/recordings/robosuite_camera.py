@@ -64,4 +64,9 @@ def recorded_camera(demo: Any, name: str) -> RecordedCamera | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     matrix[:2, 2] -= 0.5  # robosuite counts pixels from the edge of the picture
-    return RecordedCamera(matrix, pose, _IN_HAND in name)
+    return RecordedCamera(matrix, pose, is_in_hand(name))
+
+
+def is_in_hand(name: str) -> bool:
+    """Whether the camera of this name moves with a hand."""
+    return _IN_HAND in name

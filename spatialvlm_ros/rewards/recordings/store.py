@@ -28,7 +28,7 @@ class RunStore:
 
     Args:
         folder: made if it is not there.
-        settings: plain values that decide the rewards; a folder is resumed only with the same.
+        settings: plain values that decide the rewards, "follow" among them; a folder is resumed only with the same.
 
     Raises:
         DatasetError: the folder belongs to a run with other settings, or is not one of a run.
@@ -61,7 +61,7 @@ class RunStore:
 
     def journal(self, episode: EpisodeInfo, queries: Sequence[Query]) -> Journal:
         """The measurements of an episode."""
-        return Journal(self._path(episode, "measured.jsonl"), queries)
+        return Journal(self._path(episode, "measured.jsonl"), queries, bool(self.settings["follow"]))
 
     def done(self, episode: EpisodeInfo) -> bool:
         """Whether its annotations are kept."""

@@ -30,7 +30,7 @@ def test_a_data_set_from_end_to_end(tmp_path, capsys):
     provenance = json.loads((tmp_path / "set_rewards/meta/spatialvlm_reward.json").read_text())
     assert provenance["task"]["name"] == "reach_apple" and provenance["gamma"] == 0.99
     assert provenance["model"] == "embedded" and len(provenance["model_fingerprint"]) > 8
-    assert provenance["intrinsics"] == "--hfov 60"
+    assert provenance["intrinsics"] == "--hfov 60" and provenance["follow"] is True
     report = tmp_path / "set_rewards_report"
     assert "episode_000001" in (report / "index.html").read_text()
     assert [p.name for p in report.glob("episode_*.html")] == ["episode_000000.html"]
@@ -40,6 +40,8 @@ def test_a_data_set_from_end_to_end(tmp_path, capsys):
     assert journal.stat().st_mtime_ns == before
     assert call(root, "--gamma", 0.5, "--hfov", 60) == 1
     assert "other settings: gamma" in capsys.readouterr().err
+    assert call(root, "--gamma", 0.99, "--hfov", 60, "--no-follow") == 1
+    assert "other settings: follow" in capsys.readouterr().err
 
 
 def test_an_episode_that_cannot_be_read_is_reported(tmp_path, capsys):
@@ -94,6 +96,7 @@ def test_the_gripper_of_the_recording_is_given_to_the_model(tmp_path):
         (("--hfov", 60, "--task", "make me happy"), "make me happy"),
         (("--hfov", 60, "--known-size", "mug=1"), "three lengths"),
         (("--hfov", 60, "--gripper-frame", "tool"), "has no frames"),
+        (("--hfov", 60, "--support-frame", "table"), "Leave --support-frame out"),
     ],
 )
 def test_what_is_wrong_is_said_before_any_work(tmp_path, capsys, options, message):

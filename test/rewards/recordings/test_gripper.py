@@ -67,9 +67,11 @@ def robomimic(tmp_path, camera):
 
 
 def test_by_the_hand_and_the_camera_of_robosuite(tmp_path):
-    assert np.allclose([frame.gripper for frame in frames(robomimic(tmp_path, "agentview"))], SEEN)
+    found = frames(robomimic(tmp_path, "agentview"))
+    assert np.allclose([frame.gripper for frame in found], SEEN) and all(frame.placed for frame in found)
 
 
 def test_a_camera_on_the_hand_sees_the_gripper_at_one_place(tmp_path):
-    found = [frame.gripper for frame in frames(robomimic(tmp_path, "robot0_eye_in_hand"))]
-    assert np.allclose(found, [(-PLACE) @ ROTATION] * 5)
+    found = frames(robomimic(tmp_path, "robot0_eye_in_hand"))
+    assert np.allclose([frame.gripper for frame in found], [(-PLACE) @ ROTATION] * 5)
+    assert not any(frame.placed for frame in found)  # it moves, and the file does not say where to

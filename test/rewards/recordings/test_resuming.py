@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ruler import episode
 from samples import write_bag, write_lerobot_v21, write_lerobot_v30, write_robomimic
+from table_recording import COURSE, write_table_bag
 
 from spatialvlm_ros.errors import DatasetError
 
@@ -22,8 +23,8 @@ WRITERS = {
 }
 
 
-def start(path, place="copy", moment="-", seconds=0.0):
-    command = [sys.executable, str(HARNESS), str(path), place, moment, str(seconds)]
+def start(path, place="copy", moment="-", seconds=0.0, model="ruler"):
+    command = [sys.executable, str(HARNESS), str(path), place, moment, str(seconds), model]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -75,6 +76,23 @@ def test_killed_between_batches(uninterrupted, tmp_path):
     assert 0 < looked <= all_pictures - 8
     assert contents(tmp_path, but=("report",)) == expected
     assert (contents(path) if path.is_dir() else path.read_bytes()) == original
+
+
+def test_killed_while_objects_are_followed(tmp_path):
+    """What the follower knows is not lost: the model does not see the mug in the last picture any more."""
+    folders = [tmp_path / name for name in ("whole", "killed")]
+    paths = [write_table_bag(folder / "bag", COURSE) for folder in folders]
+    assert finished(paths[0], place="beside", model="table") == 14
+    for pictures in (4, 8):
+        kill_after(paths[1], pictures, place="beside", model="table")
+    assert finished(paths[1], place="beside", model="table") <= 14 - 8
+    journals, rewards = zip(*((_journal(folder), contents(folder / "bag_rewards")) for folder in folders), strict=True)
+    assert journals[0] == journals[1] and journals[0].count(b'"told"') == 13
+    assert rewards[0] == rewards[1] and rewards[0]
+
+
+def _journal(folder):
+    return (folder / "report/episodes/000000/measured.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize("moment", ["composed", "renamed"])

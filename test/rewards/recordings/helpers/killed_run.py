@@ -1,4 +1,6 @@
-"""Annotates a recording in a process that a test kills: ``killed_run.py PATH PLACE MOMENT SECONDS_PER_BATCH``.
+"""Annotates a recording in a process that a test kills: ``killed_run.py PATH PLACE MOMENT SECONDS_PER_BATCH MODEL``.
+
+MODEL "ruler" is one of pictures that say a length, "table" that of `table_recording.COURSE`, whose mug is followed.
 
 MOMENT "composed" and "renamed" make it kill itself when the result is written but not in place, or just in place.
 """
@@ -20,6 +22,7 @@ from spatialvlm_ros.rewards.recordings.annotate import annotate  # noqa: E402
 from spatialvlm_ros.rewards.recordings.episode import Provenance  # noqa: E402
 from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path  # noqa: E402
 from spatialvlm_ros.rewards.reward import RewardEngine  # noqa: E402
+from spatialvlm_ros.rewards.templates import template  # noqa: E402
 
 
 class SlowRuler(Ruler):
@@ -38,20 +41,35 @@ def kill_self(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(path: str, place: str, moment: str, seconds: str) -> None:
+def ruler(seconds: float):
+    """(model, task, how the recording is opened)."""
+    return SlowRuler(seconds), TASK, {"hfov": 60}
+
+
+def table(seconds: float):
+    """Likewise."""
+    from table_recording import COURSE, FRAMES, model_of
+
+    return model_of([COURSE], seconds), template("reach", target="mug"), FRAMES
+
+
+MODELS = {"ruler": ruler, "table": table}
+
+
+def main(path: str, place: str, moment: str, seconds: str, kind: str) -> None:
     if moment == "composed":
         composing._sync = kill_self
     if moment == "renamed":
         composing.shutil.rmtree = _killing(composing.shutil.rmtree)
-    recording = open_recording(path, hfov=60)
+    model, task, options = MODELS[kind](float(seconds))
+    recording = open_recording(path, **options)
     target = output_path(recording, place)
     writer = composing.RecordingWriter(
-        recording, target.with_name("report"), target, place, Provenance(TASK, 0.95, "ruler", recording.camera_name)
+        recording, target.with_name("report"), target, place, Provenance("the task", 0.95, kind, recording.camera_name)
     )
-    model = SlowRuler(float(seconds))
-    annotate(recording, writer, lambda episode: RewardEngine(TASK, gamma=0.95), model, batch=4)
+    annotate(recording, writer, lambda episode: RewardEngine(task, gamma=0.95), model, batch=4)
     writer.finish()
-    print(model.looked)
+    print(model.looked if kind == "ruler" else sum(model.backend.batches))
 
 
 def _killing(remove):
