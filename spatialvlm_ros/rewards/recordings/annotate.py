@@ -112,8 +112,8 @@ def annotate(
         progress: called with the number of pictures done.
         follow: follow the task's objects from picture to picture instead of measuring each alone, where a picture tells
             enough (`following.follower.can_follow`); each episode by itself. The camera stands still, or the recording
-            tells how it moves. By default as the node does, so that a recording gets the rewards that it would have
-            got live. The provenance of the writer has to say the same.
+            tells how it moves. By default as the node does, so that a recording is measured as it would have been
+            live. The provenance of the writer has to say the same.
 
     Raises:
         ConfigError: a setting out of its range, or another one than that of the writer's provenance.

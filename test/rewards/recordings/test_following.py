@@ -16,12 +16,13 @@ from table_recording import COURSE, ELSEWHERE, FRAMES, HEIGHTS, model_of, reachi
 from table_scenes import BOOK, EYE, box_distance
 
 from spatialvlm_ros.cli import reward as command
-from spatialvlm_ros.errors import ConfigError, DatasetError, SourceError
+from spatialvlm_ros.errors import ConfigError, DatasetError, ModelError, SourceError
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.rewards.recordings.annotate import annotate
 from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
 from spatialvlm_ros.rewards.recordings.episode import FOLLOW, Provenance
 from spatialvlm_ros.rewards.recordings.journal import Journal
+from spatialvlm_ros.rewards.recordings.measuring import EpisodeMeasurer
 from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
 from spatialvlm_ros.rewards.reward import RewardEngine
 from spatialvlm_ros.rewards.templates import template
@@ -216,6 +217,32 @@ def test_what_is_followed_cannot_be_picked_up_in_the_middle(judge, copied):
     again = judge(copied, [steps], **FRAMES)
     assert np.isfinite(first_gaps := np.array([m["estimates"][0]["value"] or np.nan for m in measured])).sum() == 14
     assert np.isnan(again.gaps()[8:]).all() and np.array_equal(again.gaps()[:8], first_gaps[:8])
+
+
+class Stumbles:
+    """A view whose model fails when it is asked where things are, in the middle of following."""
+
+    def __init__(self, view):
+        self.observation, self.measure_many = view.observation, view.measure_many
+
+    def locate_many(self, subjects):
+        raise ModelError("the model stumbles", subjects)
+
+
+def test_a_model_that_fails_while_following_is_remembered_to_have_failed(bag):
+    recording, model = open_recording(bag, **FRAMES), model_of([reaching(HEIGHTS)])
+    frames = list(recording.frames(recording.episodes()[0]))[:8]
+    views = [model.look(frame.observation, gripper=frame.gripper) for frame in frames]
+    first, again = (EpisodeMeasurer(REACH.queries, True) for _ in range(2))
+    seen = [
+        first.measure(frame, Stumbles(view) if k in (0, 3) else view)
+        for k, (frame, view) in enumerate(zip(frames, views, strict=True))
+    ]
+    assert [one.estimates[0].valid for one in seen] == [k not in (0, 3) for k in range(8)]
+    for frame, one in zip(frames[:6], seen, strict=False):
+        again.remember(frame, one)
+    went_on = [again.measure(frame, view) for frame, view in zip(frames[6:], views[6:], strict=True)]
+    assert [one.estimates for one in went_on] == [one.estimates for one in seen[6:]]
 
 
 def test_a_recording_that_changed_meanwhile_is_not_gone_on_with(judge, copied):
