@@ -9,7 +9,7 @@ cleanup     forgets everything
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -80,6 +80,8 @@ class SpatialVLMNode(LifecycleNode):
         self._housekeeping = MutuallyExclusiveCallbackGroup()
         self._frames = MutuallyExclusiveCallbackGroup()
         self._turnstile = Turnstile()
+        self._failed = ""  # why the last transition went wrong
+        self._failed_load = ""  # why the weights were not there the last time
         self.add_on_set_parameters_callback(self._on_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, INTERFACES["/diagnostics"].topic(), 10)
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
@@ -106,9 +108,10 @@ class SpatialVLMNode(LifecycleNode):
             for camera in self._settings.cameras or ("",):
                 self._cameras[camera] = self._made(camera, self._settings)
         except SpatialVLMError as error:
-            self.get_logger().error(f"cannot configure: {error}")
+            self._fail(f"cannot configure: {error}")
             self._forget()
             return TransitionCallbackReturn.FAILURE
+        self._failed = ""
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -122,9 +125,10 @@ class SpatialVLMNode(LifecycleNode):
             for name, camera in self._cameras.items():
                 self._open(name, camera, self._settings, self._worker)
         except SpatialVLMError as error:
-            self.get_logger().error(f"cannot activate: {error}")
+            self._fail(f"cannot activate: {error}")
             self._close_units()
             return TransitionCallbackReturn.FAILURE
+        self._failed = self._failed_load = ""
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -162,6 +166,10 @@ class SpatialVLMNode(LifecycleNode):
         return worker
 
     # ---- parts of transitions ----
+
+    def _fail(self, why: str) -> None:
+        self._failed = why
+        self.get_logger().error(why)
 
     def _made(self, name: str, settings: Settings) -> _Camera:
         assert self._tf is not None
@@ -212,6 +220,8 @@ class SpatialVLMNode(LifecycleNode):
             self._tf.close()
             self._tf = None
         if self._worker is not None and self._spec is not None:
+            if self._worker.state is ModelState.FAILED:
+                self._failed_load = self._worker.fault  # the worker goes; diagnostics still have to say why
             SHARED_MODELS.release(self._spec, self._worker)
         self._worker = self._spec = self._settings = None
 
@@ -283,15 +293,23 @@ class SpatialVLMNode(LifecycleNode):
         """A transition may run in another thread meanwhile: each thing is looked at once."""
         me, worker, settings = self.get_fully_qualified_name().lstrip("/"), self._worker, self._settings
         if worker is None or settings is None:
-            return [Status(f"{me}: model", Level.STALE, "not configured", {})]
-        found = [model_status(me, worker.state, worker.fault, settings.model)]
+            return [_unconfigured_status(me, self._failed or self._failed_load)]
+        model = model_status(me, worker.state, worker.fault, settings.model)
+        before = {"failed before": self._failed_load} if self._failed_load else {}
+        found = [replace(model, values={**model.values, **before})]
         for name, camera in list(self._cameras.items()):
             label, unit, inputs = f"{me}: camera {name}".rstrip(), camera.unit, camera.inputs
             if unit is None or inputs is None:
-                found.append(Status(label, Level.STALE, "not active", {}))
+                level = Level.ERROR if self._failed else Level.STALE
+                found.append(Status(label, level, self._failed or "not active", {}))
             else:
                 found.append(_camera_status(label, camera, unit, inputs, settings.quiet_after_s))
         return found
+
+
+def _unconfigured_status(node: str, fault: str) -> Status:
+    level = Level.ERROR if fault else Level.STALE
+    return Status(f"{node}: model", level, fault or "not configured", {"state": "not configured"})
 
 
 def _camera_status(label: str, camera: _Camera, unit: CameraUnit, inputs: CameraInputs, quiet_after_s: float) -> Status:
