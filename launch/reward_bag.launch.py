@@ -1,6 +1,8 @@
 """Plays a recording and computes a reward for its pictures; ends with the recording.
 
-ros2 launch spatialvlm_ros reward_bag.launch.py bag:=episode.mcap reward_task:="put the apple into the bowl"
+ros2 launch spatialvlm_ros reward_bag.launch.py bag:=episode.mcap reward_task:="pick up the apple" reward_gamma:=0.99
+
+`reward_gamma` is the discount of your learner.
 
 Pictures that come faster than the model is are skipped: lower the rate, or use the action annotate_bag, which looks at
 every picture.

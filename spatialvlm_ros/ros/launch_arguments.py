@@ -8,6 +8,7 @@ can be tested (and run) where `launch` is not installed. Values are strings, as 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +126,7 @@ SIM_DEMO_ARGUMENTS = (
 REWARD_BAG_ARGUMENTS = (
     LaunchArgument("bag", None, "Recording to play: a rosbag2 folder or an MCAP file."),
     LaunchArgument("reward_task", None, "Reward task: a name, a sentence or a file."),
+    LaunchArgument("reward_gamma", None, "Discount of your learner per control step, above 0 and at most 1."),
     LaunchArgument("rate", "1.0", "Speed of the recording; below 1 where the model cannot keep up."),
     LaunchArgument("loop", "false", "Whether the recording starts again when it ends.", _SWITCH),
     LaunchArgument("delay_s", "10.0", "Seconds before the recording starts: the model loads its weights."),
@@ -141,24 +143,24 @@ GAZEBO_ARGUMENTS = (
 )
 
 
-def vlm_node(values: Values, share: Path, **parameters: str) -> NodeProcess:
+def vlm_node(values: Values, share: Path, **parameters: str | float) -> NodeProcess:
     """The node that looks at a camera.
 
     Args:
         values: of `NODE_ARGUMENTS`.
         share: folder in which config/ is, of the installed package or of a checkout.
-        parameters: further ones, as strings.
+        parameters: further ones.
 
     Raises:
         ConfigError: there is no such parameter file.
     """
     file = _file(values["params_file"] or share / "config/ros/spatialvlm.yaml", "parameter file")
-    strings = {"model": values["model"], "device": values["device"], **parameters}
+    typed = {"model": values["model"], "device": values["device"], **parameters}
     switches = {"autostart": values["autostart"], **_time(values)}
     given = (
         *_params_file(file),
         # One by one they win over any file, also over one that names the node.
-        *_parameters({name: json.dumps(value, ensure_ascii=False) for name, value in strings.items() if value}),
+        *_parameters({name: json.dumps(value, ensure_ascii=False) for name, value in typed.items() if value}),
         *_parameters({name: value for name, value in switches.items() if value}),
         *_remaps(camera_remaps(values)),
         *("--log-level", values["log_level"]),
@@ -210,9 +212,9 @@ def reward_node(values: Values, share: Path) -> NodeProcess:
         share: as of `vlm_node`.
 
     Raises:
-        ConfigError: no task was given, or there is no such parameter file.
+        ConfigError: no task or no discount was given, or there is no such parameter file.
     """
-    return vlm_node(values, share, reward_task=_needed(values, "reward_task"))
+    return vlm_node(values, share, reward_task=_needed(values, "reward_task"), reward_gamma=_discount(values))
 
 
 def play_command(values: Values) -> list[str]:
@@ -275,6 +277,17 @@ def _needed(values: Values, name: str) -> str:
     if not values[name].strip():
         raise ConfigError(f"the launch argument {name} is needed", values[name], f"Add {name}:=... to the command.")
     return values[name]
+
+
+def _discount(values: Values) -> float:
+    given = _needed(values, "reward_gamma")
+    try:
+        gamma = float(given)
+    except ValueError:
+        gamma = math.nan
+    if not 0.0 < gamma <= 1.0:
+        raise ConfigError("the launch argument reward_gamma is no discount", given, "It is above 0 and at most 1.")
+    return gamma
 
 
 def _file(path: str | Path, what: str) -> Path:

@@ -27,6 +27,7 @@ from spatialvlm_ros.ros.launch_arguments import (
 )
 from spatialvlm_ros.ros.parameters import PARAMETERS, Settings
 from spatialvlm_ros.ros.sim_settings import SIM_INTERFACES
+from spatialvlm_ros.ros.standing import Standing
 from spatialvlm_ros.ros.topics import INTERFACES, Kind
 
 SHARE = Path(__file__).resolve().parents[2]
@@ -60,7 +61,7 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 def values_of(table: tuple[LaunchArgument, ...], files: dict[str, str], **given: str) -> dict[str, str]:
     """As `launch` gives them; those about Gazebo's files, which need not be here, are always set."""
-    needed = {"reward_task": "pick up the mug"}
+    needed = {"reward_task": "pick up the mug", "reward_gamma": "0.95"}
     values = {a.name: a.default if a.default is not None else {**files, **needed}[a.name] for a in table}
     values.update({name: files[name] for name in ("world", "bridge_file") if name in values})
     return {**values, **given}
@@ -73,13 +74,17 @@ def other_value(argument: LaunchArgument, files: dict[str, str], tmp_path: Path)
         other = tmp_path / f"another {argument.name}"
         other.write_text("", encoding="utf-8")
         return str(other)
-    return "7.5" if argument.name in ("rate", "delay_s") else "/other/value"
+    return {"rate": "7.5", "delay_s": "7.5", "reward_gamma": "1"}.get(argument.name, "/other/value")
+
+
+def rules_of(command: list[str], flag: str) -> list[str]:
+    """``-p a:=1 -p b:=2`` -> [a:=1, b:=2]."""
+    return [word for before, word in zip(command, command[1:], strict=False) if before == flag]
 
 
 def rules(command: list[str], flag: str) -> dict[str, str]:
     """``-p a:=1 -p b:=2`` -> {a: 1, b: 2}."""
-    pairs = [word for before, word in zip(command, command[1:], strict=False) if before == flag]
-    return dict(pair.split(":=", 1) for pair in pairs)
+    return dict(pair.split(":=", 1) for pair in rules_of(command, flag))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -161,6 +166,33 @@ def test_a_recording_is_played_with_its_clock(files: dict[str, str]) -> None:
     assert node["use_sim_time"] == "true" and yaml.safe_load(node["reward_task"]) == "pick up the mug"
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_the_node_can_be_configured_with_what_its_command_says(name: str, files: dict[str, str]) -> None:
+    table, commands = FILES[name]
+    files["params_file"] = str(SHARE / "config/ros/spatialvlm.yaml")
+    (command,) = (c for c in commands(values_of(table, files), SHARE) if c[0].endswith("/spatialvlm_node"))
+    (file,) = rules_of(command, "--params-file")
+    in_file = yaml.safe_load(Path(file).read_text(encoding="utf-8"))["/**"]["ros__parameters"]
+    given = {n: yaml.safe_load(value) for n, value in rules(command, "-p").items()}
+    values = {n: value for n, value in {**in_file, **given}.items() if n in PARAMETERS}
+    assert [
+        n for n, value in values.items() if isinstance(PARAMETERS[n].default, float) is not isinstance(value, float)
+    ] == []
+    standing = Standing.of(Settings.of(values))
+    assert (standing.reward is not None) == ("reward_task" in given)
+
+
+@pytest.mark.parametrize("gamma", ["0", "-1", "1.01", "nan", "much"])
+def test_what_is_no_discount_is_refused(gamma: str, files: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="reward_gamma"):
+        reward_node(values_of(REWARD_BAG_ARGUMENTS, files, reward_gamma=gamma), SHARE)
+
+
+def test_a_discount_of_one_is_a_double(files: dict[str, str]) -> None:
+    command = reward_node(values_of(REWARD_BAG_ARGUMENTS, files, reward_gamma="1"), SHARE).command("x")
+    assert rules(command, "-p")["reward_gamma"] == "1.0"
+
+
 def test_gazebo_is_bridged_and_starts_without_a_window_if_asked(files: dict[str, str]) -> None:
     values = values_of(GAZEBO_ARGUMENTS, files)
     bridge, node = gazebo_nodes(values, SHARE)
@@ -181,6 +213,7 @@ def test_gazebo_is_bridged_and_starts_without_a_window_if_asked(files: dict[str,
         ("reward_bag", {"bag": "/nowhere.mcap"}),
         ("reward_bag", {"bag": ""}),
         ("reward_bag", {"reward_task": " "}),
+        ("reward_bag", {"reward_gamma": ""}),
         ("gazebo", {"world": "/nowhere.sdf"}),
         ("gazebo", {"bridge_file": "/nowhere.yaml"}),
     ],
