@@ -35,10 +35,13 @@ def run_until_signal(
     from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
+    from spatialvlm_ros.ros.middleware import make_room_for_pictures
+
     # Not an Event: a second signal that comes while the first one is being noticed would wait for itself for ever.
     reasons_to_end: SimpleQueue[str] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: reasons_to_end.put("signal"))
+    make_room_for_pictures()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node = None
     try:

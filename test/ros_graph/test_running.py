@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from node_probe import Services, wait_until
 from rcl_interfaces.srv import GetParameters
 
@@ -19,3 +20,14 @@ def test_a_callback_that_raises_is_logged_and_does_not_end_the_node(spawn: Calla
     wait_until(lambda: process.output.count(FAILURE) >= 3, "the callback to be called again")
     done = Services(node).call(GetParameters, "/failing/get_parameters", GetParameters.Request(names=["alive"]))
     assert done.values[0].bool_value
+
+
+def test_the_shared_memory_of_a_process_holds_pictures(spawn: Callable[..., Any], node: Any) -> None:
+    process = spawn(HERE / "camera_process.py")
+    wait_until(lambda: node.get_publishers_info_by_topic("/image"), "the camera")
+    maps = Path(f"/proc/{process.popen.pid}/maps").read_text(encoding="utf-8").splitlines()
+    segments = [line.split() for line in maps if "/dev/shm/fastdds_" in line]
+    if not segments:
+        pytest.skip("another middleware, or no shared memory here")
+    lows, highs = zip(*((int(n, 16) for n in words[0].split("-")) for words in segments), strict=True)
+    assert max(high - low for low, high in zip(lows, highs, strict=True)) >= 16 << 20
