@@ -55,6 +55,7 @@ class CameraActions:
         self._thinkers: dict[str, Thinker] = {}
         self._loading = threading.Lock()
         self._annotating = Turnstile(1)  # a recording keeps a process busy for long
+        self._ending = threading.Event()
         action = interfaces().action
         self._servers = [
             ActionServer(
@@ -70,6 +71,10 @@ class CameraActions:
                 ("annotate_bag", action.AnnotateBag, self._annotate),
             )
         ]
+
+    def stop(self) -> None:
+        """The node ends: so does the process that annotates a recording."""
+        self._ending.set()
 
     # ---- chain of thought ----
 
@@ -132,12 +137,20 @@ class CameraActions:
             goal.abort()
             return result
         if found is None:
-            result.message = "Cancelled; the same goal goes on where it was stopped."
-            goal.canceled()
-            return result
+            return self._stopped(goal, result)
         result.success, result.out, result.message = True, found.out, f"Rewards in {found.out}."
         result.frames, result.valid_frames = found.frames, found.valid
         goal.succeed()
+        return result
+
+    @staticmethod
+    def _stopped(goal: Any, result: Any) -> Any:
+        if goal.is_cancel_requested:
+            result.message = "Cancelled; the same goal goes on where it was stopped."
+            goal.canceled()
+        else:
+            result.message = "The node ends; the same goal goes on where it was stopped."
+            goal.abort()
         return result
 
     def _annotated(self, goal: Any) -> AnnotationResult | None:
@@ -152,7 +165,10 @@ class CameraActions:
             feedback.progress = done / total if total else 0.0
             goal.publish_feedback(feedback)
 
-        return annotate_in_a_process(order, told, lambda: bool(goal.is_cancel_requested))
+        def unwanted() -> bool:
+            return bool(goal.is_cancel_requested) or self._ending.is_set()
+
+        return annotate_in_a_process(order, told, unwanted)
 
 
 def _finish(goal: Any, solution: Answer) -> None:

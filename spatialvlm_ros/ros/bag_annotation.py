@@ -1,18 +1,24 @@
 """Rewards for a recording, in a process of its own with low priority: the node's pictures go first. No rclpy in here.
 
+The process ends when the goal is cancelled, and with the node, however that ends.
+
 The child prints one JSON object a line: ``{"done": 40, "total": 300}`` while it works, and at the end
 ``{"out": path, "frames": 300, "valid": 288}`` or ``{"error": sentence}``.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import queue
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from spatialvlm_ros.errors import ConfigError, SpatialVLMError
 
@@ -21,6 +27,9 @@ if TYPE_CHECKING:
 
 _LOW_PRIORITY = 10
 _EVERY = 8  # pictures between two lines of progress
+_LOOK_UP_S = 0.1  # between two questions whether it is still wanted
+_END_S = 1.0  # from the polite request to the other one
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 class AnnotationError(SpatialVLMError):
@@ -80,7 +89,7 @@ def annotate_in_a_process(
     Args:
         order: what is wanted.
         progress: called with pictures done and in all.
-        cancelled: asked with each line that comes.
+        cancelled: asked again and again.
 
     Returns:
         None when it was cancelled.
@@ -88,36 +97,73 @@ def annotate_in_a_process(
     Raises:
         AnnotationError: the child says why, or ended without a word.
     """
-    command = [sys.executable, "-m", __name__, json.dumps(asdict(order))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        for said in _objects(child.stdout):
-            if cancelled():
-                child.terminate()
-                return None
-            if "error" in said:
-                raise AnnotationError(said["error"])
-            if "out" in said:
-                return AnnotationResult(said["out"], int(said["frames"]), int(said["valid"]))
+    command = [sys.executable, "-m", __name__, json.dumps(asdict(order)), str(os.getpid())]
+    # In a session of its own: Ctrl-C in a terminal is for the node, which ends the child.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
+        try:
+            return _followed(child, progress, cancelled)
+        except BaseException:
+            _end(child)
+            raise
+
+
+def _followed(
+    child: subprocess.Popen[str], progress: Callable[[int, int], None], cancelled: Callable[[], bool]
+) -> AnnotationResult | None:
+    """Until the child has said how it ended, or is not wanted any more."""
+    assert child.stdout is not None
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(child.stdout, lines), name="annotation", daemon=True).start()
+    while not cancelled():
+        try:
+            line = lines.get(timeout=_LOOK_UP_S)
+        except queue.Empty:
+            continue
+        if line is None:
+            raise AnnotationError("the process that annotates ended", child.wait(), "See the node's log.")
+        said = _object(line)
+        if "error" in said:
+            raise AnnotationError(said["error"])
+        if "out" in said:
+            return AnnotationResult(said["out"], int(said["frames"]), int(said["valid"]))
+        if "done" in said:
             progress(int(said["done"]), int(said["total"]))
-    raise AnnotationError("the process that annotates ended", child.returncode, "See the node's log.")
+    _end(child)
+    return None
 
 
-def _objects(lines: Iterator[str] | Any) -> Iterator[dict[str, Any]]:
-    """The JSON objects among the lines; libraries print what they like in between."""
-    for line in lines:
-        if line.startswith("{"):
-            try:
-                yield json.loads(line)
-            except ValueError:
-                continue
+def _read(stream: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
+    """Hands on what is written, and None at its end."""
+    for line in stream:
+        lines.put(line)
+    lines.put(None)
+
+
+def _object(line: str) -> dict[str, Any]:
+    """The JSON object in a line; empty for the others: libraries print what they like in between."""
+    if not line.startswith("{"):
+        return {}
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    child.terminate()
+    try:
+        child.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
 
 
 # ---- in the child ----
 
 
-def main(argument: str) -> int:
-    """Annotates and reports."""
+def main(argument: str, node: int) -> int:
+    """Annotates and reports, as long as the process with the id ``node`` lives."""
+    _end_with(node)
     os.nice(_LOW_PRIORITY)
     try:
         result = _annotated(AnnotationOrder(**json.loads(argument)))
@@ -126,6 +172,17 @@ def main(argument: str) -> int:
     except Exception as error:  # noqa: BLE001  whoever waits for the result hears of it
         return _say({"error": f"{type(error).__name__}: {error}"}, 1)
     return _say(asdict(result), 0)
+
+
+def _end_with(node: int) -> None:
+    """Where there is such a thing (Linux), the system ends this process with its parent, even one that was killed.
+
+    To the system the parent is the thread that started us: it waits for us as long as the node lives.
+    """
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != node:  # it went before we asked
+        sys.exit(1)
 
 
 def _say(content: dict[str, Any], status: int) -> int:
@@ -171,4 +228,4 @@ def _annotated(order: AnnotationOrder) -> AnnotationResult:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

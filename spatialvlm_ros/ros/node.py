@@ -152,12 +152,14 @@ class SpatialVLMNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def stop_work(self) -> ModelWorker | None:
-        """Before the executor ends: no more pictures, and whoever waits for the model is refused.
+        """Before the executor ends: no more pictures and recordings, and whoever waits for the model is refused.
 
         Returns:
             The worker, whose thread may still be in the middle of a pass.
         """
         worker, self._worker = self._worker, None
+        for actions in self._actions.values():
+            actions.stop()
         for camera in self._cameras.values():
             if camera.unit is not None:
                 camera.unit.close()

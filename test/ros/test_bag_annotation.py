@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +21,7 @@ from spatialvlm_ros.geometry.cameras import Camera  # noqa: E402
 from spatialvlm_ros.ros.bag_annotation import AnnotationError, AnnotationOrder, annotate_in_a_process  # noqa: E402
 
 PICTURES = 18
+HANG_S = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +62,19 @@ def test_why_there_is_none_is_said(bag: Path, tmp_path: Path) -> None:
 def test_it_can_be_cancelled(bag: Path, tmp_path: Path) -> None:
     done = annotate_in_a_process(order(bag, out=str(tmp_path / "half")), lambda *_: None, lambda: True)
     assert done is None and not (tmp_path / "half").exists()
+
+
+def test_it_can_be_cancelled_while_nothing_comes(bag: Path, tmp_path: Path, mute_server: Any) -> None:
+    waiting = order(bag, out=str(tmp_path / "half"), model=mute_server.model)
+    assert annotate_in_a_process(waiting, lambda *_: None, mute_server.asked.is_set) is None
+    assert mute_server.left.wait(HANG_S), "the child is gone"
+
+
+def test_it_ends_with_the_process_that_started_it(bag: Path, tmp_path: Path, mute_server: Any) -> None:
+    waiting = asdict(order(bag, out=str(tmp_path / "half"), model=mute_server.model))
+    node = "import json, sys; from spatialvlm_ros.ros import bag_annotation as b; b.annotate_in_a_process("
+    node += "b.AnnotationOrder(**json.loads(sys.argv[1])), print, lambda: False)"
+    with subprocess.Popen([sys.executable, "-c", node, json.dumps(waiting)]) as process:
+        assert mute_server.asked.wait(HANG_S)
+        process.kill()  # it can tell nobody
+    assert mute_server.left.wait(HANG_S), "the child is gone"
