@@ -24,6 +24,7 @@ from spatialvlm_ros.ros.bag_annotation import AnnotationOrder, AnnotationResult,
 from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked, NoPictureError
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.services import Turnstile, reason_of
+from spatialvlm_ros.ros.shared_models import ONE_LOADS
 from spatialvlm_ros.ros.to_messages import answer_message, step_message
 from spatialvlm_ros.ros.topics import INTERFACES
 from spatialvlm_ros.ros.worker_friend import WorkerFriend
@@ -122,7 +123,8 @@ class CameraActions:
     def _thinker(self, spec: str) -> Thinker:
         with self._loading:
             if spec not in self._thinkers:
-                self._thinkers = {spec: load_thinker(spec)}  # one at a time: language models are large
+                with ONE_LOADS:
+                    self._thinkers = {spec: load_thinker(spec)}  # one at a time: language models are large
             return self._thinkers[spec]
 
     # ---- recordings ----

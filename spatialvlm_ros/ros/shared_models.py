@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.worker import ModelState, ModelWorker
 
+# transformers changes torch for the whole process while it loads: two at a time leave it changed, and no model loads
+# any more. One that nobody waits for is still being loaded when the next one is wanted.
+ONE_LOADS = threading.Lock()
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -61,11 +65,12 @@ class SharedModels:
 
 def load(spec: ModelSpec) -> object:
     """The model, with its first (slow) pass behind it."""
-    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
-
-    _without_progress_bars()
     options = {} if spec.model.startswith("openai:") else {"device": spec.device, "dtype": spec.dtype}
-    model = SpatialVLM.from_pretrained(spec.model, calibration=spec.calibration or None, **options)
+    with ONE_LOADS:
+        from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+
+        _without_progress_bars()
+        model = SpatialVLM.from_pretrained(spec.model, calibration=spec.calibration or None, **options)
     if not spec.model.startswith("openai:"):
         _warm_up(model)
     return model
