@@ -74,16 +74,12 @@ class CameraInputs:
     ) -> None:
         self._jumped, self._jumps = jumped, 0
         self._node, self._settings, self._group, self._give, self._on_imu = node, settings, group, give, imu
-        compressed = settings.image_transport == "compressed"
-        inputs = [
-            _input("image", "image/compressed" if compressed else "image", camera),
-            _input("camera_info", "camera_info", camera),
-        ]
+        names = _picture_names(settings)
+        inputs = [_input("image", names["image"], camera), _input("camera_info", "camera_info", camera)]
         slots = [Slot("image", required=True), Slot("camera_info", "image")]
         if settings.use_depth:
-            squeezed = settings.depth_transport == "compressedDepth"
             inputs += [
-                _input("depth", "depth/compressedDepth" if squeezed else "depth", camera),
+                _input("depth", names["depth"], camera),
                 _input("depth_camera_info", "depth_camera_info", camera),
             ]
             slots += [Slot("depth"), Slot("depth_camera_info", "depth")]
@@ -105,11 +101,6 @@ class CameraInputs:
             self._imu = node.create_subscription(Imu, name, self._on_imu, profile, callback_group=group, **QUIET)
 
     # ---- what the rest of the node asks ----
-
-    @property
-    def image_topic(self) -> str:
-        """Resolved name."""
-        return str(self._node.resolve_topic_name(self._inputs[0].topic))
 
     def counts(self) -> dict[str, SlotCounts]:
         """What became of the messages, by slot."""
@@ -216,6 +207,22 @@ class CameraInputs:
                     found["image"], found["camera_info"], found.get("depth"), found.get("depth_camera_info"), now
                 )
             )
+
+
+def picture_topics(node: Node, settings: Settings, camera: str) -> tuple[str, str]:
+    """Resolved names of the colour and the depth pictures of a camera, as they are transported."""
+    names = _picture_names(settings)
+    image, depth = (str(node.resolve_topic_name(INTERFACES[names[slot]].topic(camera))) for slot in ("image", "depth"))
+    return image, depth
+
+
+def _picture_names(settings: Settings) -> dict[str, str]:
+    """Slot -> entry of `INTERFACES`."""
+    compressed, squeezed = settings.image_transport == "compressed", settings.depth_transport == "compressedDepth"
+    return {
+        "image": "image/compressed" if compressed else "image",
+        "depth": "depth/compressedDepth" if squeezed else "depth",
+    }
 
 
 _TYPES: dict[str, Any] = {

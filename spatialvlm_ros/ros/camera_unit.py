@@ -19,6 +19,7 @@ from spatialvlm_ros.models.query import ObjectRef, Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.models.view import View
 from spatialvlm_ros.rewards.frames import RewardFrame
+from spatialvlm_ros.ros.gaps import with_gaps
 from spatialvlm_ros.ros.observations import CameraMessages, FrameRefusedError, ObservationBuilder, Seen
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.reward_work import RewardWork, Sight
@@ -69,6 +70,8 @@ class FrameResult:
         objects: the located objects, tracked.
         target: the one of them that planners want.
         frame: the canonical frame of the view.
+        to_target: takes points of the optical frame into the frame that numbers are published in; None where the two
+            are not linked, and ``unplaced`` says why.
         reward: of the reward task, None without one.
     """
 
@@ -80,6 +83,8 @@ class FrameResult:
     objects: tuple[TrackedObject, ...] = ()
     target: TrackedObject | None = None
     frame: CanonicalFrame | None = None
+    to_target: Transform | None = None
+    unplaced: str = ""
     reward: RewardFrame | None = None
 
 
@@ -103,7 +108,7 @@ class CameraUnit:
         now_ns: the node's clock, nanoseconds; 0 while simulated time is not known.
         publish: is given each result, in the worker's thread; returns when all is published.
         wants_objects: whether somebody listens to located objects.
-        image_topic: resolved name of the picture topic.
+        image_topic, depth_topic: resolved names.
     """
 
     def __init__(
@@ -116,12 +121,13 @@ class CameraUnit:
         publish: Callable[[FrameResult], None],
         wants_objects: Callable[[], bool],
         image_topic: str = "image",
+        depth_topic: str = "depth",
     ) -> None:
         self.name, self.statistics = name, Statistics()
         self.standing = Standing.of(settings)
-        self._settings, self._worker, self._now_ns = settings, worker, now_ns
+        self._settings, self._worker, self._transforms, self._now_ns = settings, worker, transforms, now_ns
         self._publish, self._wants_objects = publish, wants_objects
-        self.builder = ObservationBuilder(settings, transforms, image_topic)
+        self.builder = ObservationBuilder(settings, transforms, image_topic, depth_topic)
         self._bank, self._tracks = FilterBank(), ObjectTracks(TrackSettings(max_gap_s=settings.track_gap_s))
         self._reward: RewardWork | None = None
         self._fixed_frame = ""
@@ -292,7 +298,8 @@ class CameraUnit:
 
     def _look(self, model: SpatialVLM, messages: CameraMessages) -> Looked:
         seen = self._seen(messages)
-        return Looked(messages, seen, model.look(seen.observation, self.standing.known_sizes, seen.gripper))
+        view = model.look(seen.observation, self.standing.known_sizes, seen.gripper)
+        return Looked(messages, seen, with_gaps(view, seen.faults))
 
     def _handle(self, model: SpatialVLM, messages: CameraMessages) -> None:
         started, waited = time.monotonic(), max(self._worker.free_since - messages.received, 0.0)
@@ -334,7 +341,7 @@ class CameraUnit:
     ) -> FrameResult:
         seen = self._seen(messages)
         with clock:
-            view = model.look(seen.observation, standing.known_sizes, seen.gripper)
+            view = with_gaps(model.look(seen.observation, standing.known_sizes, seen.gripper), seen.faults)
             queries = standing.all_queries()
             answers = dict(zip(queries, view.measure_many(queries), strict=True))
             located = tuple(view.locate_many(objects_wanted)) if objects_wanted else ()
@@ -347,8 +354,20 @@ class CameraUnit:
         reward = None if work is None else work.step(messages.stamp_ns, rewarded)
         objects = self._tracked(messages.stamp_ns, seen, located)
         target = next((o for o in objects if o.name == standing.target), None) if standing.target else None
+        to_target, unplaced = self._placing(seen, messages.stamp_ns)
         frame_id = seen.observation.frame_id
-        return FrameResult(messages, frame_id, seen, estimates, filtered, objects, target, frame, reward)
+        return FrameResult(
+            messages, frame_id, seen, estimates, filtered, objects, target, frame, to_target, unplaced, reward
+        )
+
+    def _placing(self, seen: Seen, stamp_ns: int) -> tuple[Transform | None, str]:
+        """The way into the target frame, or why there is none; also counted where nobody listens to places."""
+        try:
+            return in_frame(seen, self._transforms, self._settings.target_frame, stamp_ns), ""
+        except TransformError as error:
+            sentence = f"{self._settings.target_frame!r} is not linked to the camera: {error}"
+            self.statistics.count("target_frame", sentence)
+            return None, sentence
 
     def _over_time(
         self, stamp_ns: int, standing: Standing, answers: Mapping[Query, Estimate]

@@ -10,7 +10,8 @@ from spatialvlm_ros.ros.statistics import Summary
 from spatialvlm_ros.ros.synchroniser import SlotCounts
 from spatialvlm_ros.ros.worker import ModelState
 
-_SILENT_COUNTS = ("received", "published", "unasked", "throttled", "resets")  # nothing is wrong where these count
+# Nothing is wrong where these count.
+_SILENT_COUNTS = ("received", "published", "unasked", "throttled", "resets", "imu_not_at_rest")
 # Fates of messages that no picture could be made of, though they arrived: what is wrong with them.
 _TROUBLES = {
     "duplicate": "its stamp had come before",

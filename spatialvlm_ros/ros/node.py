@@ -23,7 +23,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from spatialvlm_ros.errors import SpatialVLMError
 from spatialvlm_ros.ros.actions import CameraActions
 from spatialvlm_ros.ros.autostart import Autostart, Step
-from spatialvlm_ros.ros.camera_inputs import CameraInputs, steady_timer
+from spatialvlm_ros.ros.camera_inputs import CameraInputs, picture_topics, steady_timer
 from spatialvlm_ros.ros.camera_unit import CameraUnit
 from spatialvlm_ros.ros.declaring import declare, given, read
 from spatialvlm_ros.ros.diagnostics import Before, InputState, Level, Status, camera_status, model_status
@@ -175,7 +175,7 @@ class SpatialVLMNode(LifecycleNode):
 
     def _made(self, name: str, settings: Settings) -> _Camera:
         assert self._tf is not None
-        outputs = CameraOutputs(self, name, settings, self._transforms, self._tf.broadcast, self._frames)
+        outputs = CameraOutputs(self, name, settings, self._tf.broadcast, self._frames)
         services = CameraServices(
             self, name, partial(self._unit_of, name), self._deadline_s, self._turnstile, self._waiting
         )
@@ -185,7 +185,6 @@ class SpatialVLMNode(LifecycleNode):
         return _Camera(outputs, services)
 
     def _open(self, name: str, camera: _Camera, settings: Settings, worker: ModelWorker) -> None:
-        topic = INTERFACES["image"].topic(name)
         unit = CameraUnit(
             name,
             settings,
@@ -194,15 +193,12 @@ class SpatialVLMNode(LifecycleNode):
             lambda: int(self.get_clock().now().nanoseconds),
             camera.outputs.publish,
             camera.outputs.wants_objects,
-            self.resolve_topic_name(topic),
+            *picture_topics(self, settings, name),
         )
         camera.unit = unit
         camera.reported = Before({})
-
-        def imu(message: Any) -> None:
-            unit.builder.imu = message
-
-        camera.inputs = CameraInputs(self, settings, name, unit.offer, imu, self._time_jumped, self._frames)
+        take_imu = unit.builder.imu.take
+        camera.inputs = CameraInputs(self, settings, name, unit.offer, take_imu, unit.reset, self._frames)
 
     def _close_units(self) -> None:
         for camera in self._cameras.values():

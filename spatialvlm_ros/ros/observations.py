@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.bags.camera_info import camera_from_info
-from spatialvlm_ros.bags.gravity import up_from_imu
 from spatialvlm_ros.bags.images import (
     depth_from_compressed,
     depth_from_image,
     rgb_from_compressed,
     rgb_from_image,
 )
-from spatialvlm_ros.errors import CameraModelError, DepthError, ObservationError, SpatialVLMError, TransformError
+from spatialvlm_ros.errors import CameraModelError, DepthError, ObservationError, SpatialVLMError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.registration import register_depth
 from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.ros.bearings import Bearings
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.transform_store import TransformStore
 from spatialvlm_ros.scenes.observation import Observation
@@ -96,15 +96,23 @@ class ObservationBuilder:
     Args:
         settings: of the node.
         transforms: what is known of the frames.
-        image_topic: its resolved name tells whether pictures are rectified (``rectified: auto``).
+        image_topic, depth_topic: their resolved names tell whether pictures are rectified (``rectified: auto``).
+
+    Attributes:
+        imu: is given the messages of the IMU.
     """
 
-    def __init__(self, settings: Settings, transforms: TransformStore, image_topic: str = "image") -> None:
-        self._settings, self._transforms = settings, transforms
-        auto = "rect" in image_topic.lower()
-        self.rectified = auto if settings.rectified == "auto" else settings.rectified == "true"
-        self._levels = tuple(dict.fromkeys(f for f in (settings.support_frame, *settings.level_frames) if f))
-        self.imu: Any = None  # the newest message
+    def __init__(
+        self,
+        settings: Settings,
+        transforms: TransformStore,
+        image_topic: str = "image",
+        depth_topic: str = "depth",
+    ) -> None:
+        self._transforms = transforms
+        self._rectified, self._depth_rectified = (_is_rectified(settings, name) for name in (image_topic, depth_topic))
+        self._bearings = Bearings(settings, transforms)
+        self.imu = self._bearings.imu
 
     def build(self, messages: CameraMessages) -> Seen:
         """One observation.
@@ -118,11 +126,10 @@ class ObservationBuilder:
         frame, stamp = image.header.frame_id.lstrip("/"), messages.stamp_ns
         faults: dict[str, str] = {}
         depth = self._depth(messages, camera, frame, faults)
-        up = self._up(frame, stamp)
-        height = self._height(frame, stamp)
-        fixed, pose = self._pose(frame, stamp)
-        observation = Observation(rgb, camera, depth, up, height, stamp, frame or "camera")
-        return Seen(observation, self._gripper(frame, stamp), fixed, pose, faults)
+        found = self._bearings.of(frame, stamp)
+        faults.update(found.faults)
+        observation = Observation(rgb, camera, depth, found.up, found.height, stamp, frame or "camera")
+        return Seen(observation, found.gripper, found.fixed_frame, found.camera_pose, faults)
 
     # ---- camera ----
 
@@ -130,7 +137,7 @@ class ObservationBuilder:
         try:
             if info is None:
                 raise CameraModelError("no CameraInfo has come", remedy="Is camera_info remapped to the camera's?")
-            camera = _camera_of(_Info.of(info), self.rectified)
+            camera = _camera_of(_Info.of(info), self._rectified)
             if (camera.width, camera.height) != (width, height):
                 raise CameraModelError(
                     f"a picture of {width}x{height} came with the CameraInfo of another size",
@@ -173,50 +180,14 @@ class ObservationBuilder:
                     "Remap depth_camera_info, or give depth that is aligned to the colour camera.",
                 )
             return metres
-        info = _Info.of(messages.depth_info)
-        aligned = info == _Info.of(messages.info)
-        depth_camera = camera if aligned else _camera_of(info, self._settings.rectified == "true")
+        depth_camera = _camera_of(_Info.of(messages.depth_info), self._depth_rectified)
         stamp = nanoseconds(messages.depth.header.stamp)
         pose = Transform.identity() if depth_frame == frame else self._transforms.lookup(frame, depth_frame, stamp)
         return register_depth(metres, depth_camera, camera, pose)
 
-    # ---- frames ----
 
-    def _up(self, frame: str, stamp: int) -> Float | None:
-        if self._settings.use_imu and self.imu is not None:
-            up = self._up_by_imu(frame, stamp)
-            if up is not None:
-                return up
-        return self._transforms.up(frame, stamp, self._levels) if self._settings.use_tf else None
-
-    def _up_by_imu(self, frame: str, stamp: int) -> Float | None:
-        imu_frame = self.imu.header.frame_id.lstrip("/")
-        try:
-            turn = np.eye(3) if imu_frame == frame else self._transforms.lookup(frame, imu_frame, stamp).rotation
-        except TransformError:
-            return None
-        return up_from_imu(self.imu, turn)
-
-    def _height(self, frame: str, stamp: int) -> float | None:
-        support = self._settings.support_frame
-        return self._transforms.height(frame, support, stamp) if support and self._settings.use_tf else None
-
-    def _gripper(self, frame: str, stamp: int) -> Float | None:
-        tool = self._settings.gripper_frame
-        if not tool or not self._settings.use_tf:
-            return None
-        try:
-            return self._transforms.lookup(frame, tool, stamp).translation.copy()
-        except TransformError:
-            return None
-
-    def _pose(self, frame: str, stamp: int) -> tuple[str, Transform | None]:
-        for level in self._levels if self._settings.use_tf else ():
-            try:
-                return level, self._transforms.lookup(level, frame, stamp)
-            except TransformError:
-                continue
-        return "", None
+def _is_rectified(settings: Settings, topic: str) -> bool:
+    return "rect" in topic.lower() if settings.rectified == "auto" else settings.rectified == "true"
 
 
 # ---- pixels ----

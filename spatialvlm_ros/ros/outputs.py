@@ -17,10 +17,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, Header
 from visualization_msgs.msg import MarkerArray
 
-from spatialvlm_ros.errors import TransformError
 from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason
-from spatialvlm_ros.ros.camera_unit import FrameResult, in_frame
+from spatialvlm_ros.ros.camera_unit import FrameResult
 from spatialvlm_ros.ros.drawing import annotated
 from spatialvlm_ros.ros.image_messages import image_message
 from spatialvlm_ros.ros.interfaces import interfaces
@@ -29,7 +28,6 @@ from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.rotations import quaternion_of
 from spatialvlm_ros.ros.to_messages import estimate_message, estimates_message, located_message, reward_message
 from spatialvlm_ros.ros.topics import INTERFACES, Kind
-from spatialvlm_ros.ros.transform_store import TransformStore
 from spatialvlm_ros.scenes.relations import RELATIONS
 from spatialvlm_ros.tracking.object_tracks import TrackedObject
 
@@ -59,7 +57,6 @@ class CameraOutputs:
         node: their owner.
         camera: prefix of the topics.
         settings: of the node; replaced when live parameters change.
-        transforms: for ``target_frame``.
         broadcast: publishes transforms on /tf, or None where there is no tf2_msgs.
         group: callback group, for nothing but the publishers' events.
     """
@@ -69,12 +66,11 @@ class CameraOutputs:
         node: Node,
         camera: str,
         settings: Settings,
-        transforms: TransformStore,
         broadcast: Callable[[Any], None] | None,
         group: CallbackGroup,
     ) -> None:
         self.settings = settings
-        self._transforms, self._broadcast = transforms, broadcast
+        self._broadcast = broadcast
         types, best_effort = message_types(), QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         self._node = node
         self._now_ns = lambda: int(node.get_clock().now().nanoseconds)
@@ -137,10 +133,9 @@ class CameraOutputs:
         assert result.seen is not None
         wanted = self.settings.target_frame or result.frame_id
         header = _header(result, wanted)
-        try:
-            pose = in_frame(result.seen, self._transforms, self.settings.target_frame, result.messages.stamp_ns)
-        except TransformError as error:
-            self._publish_unplaced(result, optical, str(error))
+        pose = result.to_target
+        if pose is None:
+            self._publish_unplaced(result, optical)
             return
         upright = pose.rotation @ result.frame.rotation().T if result.frame is not None else pose.rotation
         placed = [placed_object(o, result, pose) for o in result.objects]
@@ -155,11 +150,11 @@ class CameraOutputs:
             if np.isfinite(place.position).all():
                 self._publishers["target_pose"].publish(_pose(header, place.position, upright))
 
-    def _publish_unplaced(self, result: FrameResult, header: Any, detail: str) -> None:
+    def _publish_unplaced(self, result: FrameResult, header: Any) -> None:
         """The target frame is not linked to the camera: nothing has a place in it, and says so."""
         if self._heard("objects"):
             refused = [
-                (LocatedObject(o.name, reason=Reason.NO_FRAME, box2d=o.box2d, detail=detail), o.track_id)
+                (LocatedObject(o.name, reason=Reason.NO_FRAME, box2d=o.box2d, detail=result.unplaced), o.track_id)
                 for o in result.objects
             ]
             self._publish_objects(header, refused)

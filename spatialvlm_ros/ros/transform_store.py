@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.bags.gravity import height_over, up_from_frames
+from spatialvlm_ros.bags.gravity import up_from_frames
 from spatialvlm_ros.errors import TransformError
 from spatialvlm_ros.geometry.transforms import Transform, TransformBuffer
 
@@ -68,8 +68,3 @@ class TransformStore:
         """(3,) up in the camera's optical frame by the first level frame that is linked to it."""
         with self._lock:
             return up_from_frames(self._buffer, camera_frame, stamp_ns, level_frames, TOLERANCE_NS)
-
-    def height(self, camera_frame: str, support_frame: str, stamp_ns: int) -> float | None:
-        """Metres of the camera over the plane z = 0 of a frame."""
-        with self._lock:
-            return height_over(self._buffer, camera_frame, support_frame, stamp_ns, TOLERANCE_NS)

@@ -136,3 +136,15 @@ def test_who_asks_before_the_first_camera_info_gets_the_picture_that_has_one(pub
     assert made.with_view(lambda looked: looked.messages.stamp_ns, 5.0) == 2 * S
     later.join()
     worker.close()
+
+
+def test_a_target_frame_that_is_not_linked_is_counted_also_while_nobody_listens(published: Results) -> None:
+    worker = ModelWorker(lambda: SimpleNamespace(look=lambda *_: CountingView([])))
+    settings = Settings.of({"queries": ["distance: mug | bowl"], "target_frame": "mapp"})
+    made = CameraUnit("", settings, worker, TransformStore(), lambda: 0, published, lambda: False)
+    made.offer(messages(1))
+    result = published.wait_for(1)
+    assert result.to_target is None and "mapp" in result.unplaced
+    summary = made.statistics.summary(0.0)
+    assert summary.counts["target_frame"] == 1 and "mapp" in summary.faults["target_frame"]
+    worker.close()

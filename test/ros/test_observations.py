@@ -133,6 +133,20 @@ def test_rectified_pictures_use_p_and_no_distortion() -> None:
         assert (camera.fx, camera.distortion_model) == ((50.0, "none") if rectified else (60.0, "plumb_bob"))
 
 
+@pytest.mark.parametrize("topic", ["cam/depth/image_rect_raw", "cam/depth/image_raw"])
+def test_depth_is_rectified_if_its_own_topic_says_so(topic: str) -> None:
+    """P of this camera is twice as narrow as K: what K calls the middle quarter of the picture is all that P sees."""
+    wide, narrow = Camera(64, 48, 30.0, 30.0, 31.5, 23.5), Camera(64, 48, 60.0, 60.0, 31.5, 23.5)
+    its_info = info(wide, p=np.asarray(info(narrow).p))
+    made = ObservationBuilder(Settings(), TransformStore(), "cam/color/image_raw", topic)
+    ramp = np.linspace(1000, 3000, 64, dtype=np.uint16)[None] + np.zeros((48, 1), np.uint16)
+    message = SimpleNamespace(header=header(), **image_fields(ramp, "16UC1"))
+    seen = made.build(CameraMessages(picture(), info(narrow), message, its_info))
+    assert not seen.faults and seen.observation.depth is not None
+    spread = float(np.nanmax(seen.observation.depth) - np.nanmin(seen.observation.depth))
+    assert spread == pytest.approx(2.0 if "rect" in topic else 1.0, abs=0.05)
+
+
 def test_frames_tell_the_vertical_the_height_and_the_gripper() -> None:
     tilted = LEVEL * Rotation.from_euler("x", -30, degrees=True)  # looks 30 degrees down
     frames = store(
@@ -145,25 +159,83 @@ def test_frames_tell_the_vertical_the_height_and_the_gripper() -> None:
     np.testing.assert_allclose(seen.observation.up, [0, -np.cos(np.radians(30)), -np.sin(np.radians(30))], atol=1e-9)
     assert seen.observation.camera_height == pytest.approx(0.7)
     np.testing.assert_allclose(seen.gripper, [0.1, 0.2, 0.9])
-    assert seen.fixed_frame == "table"
+    assert seen.fixed_frame == "map" and not seen.faults
     without = builder(frames, support_frame="table", use_tf=False).build(CameraMessages(picture(), info()))
     assert without.observation.up is None and without.observation.camera_height is None and without.fixed_frame == ""
+    assert "use_tf" in without.faults["support_frame"]
+
+
+def test_a_support_plane_that_drives_along_is_not_where_tracks_are_kept() -> None:
+    """base_footprint is under the robot, wherever that goes: it is believed to stand still only for want of others."""
+    driving = store(link("odom", "base_footprint", [5.0, 0, 0]), link("base_footprint", "cam", [0, 0, 1.2], LEVEL))
+    seen = builder(driving, support_frame="base_footprint").build(CameraMessages(picture(), info()))
+    assert seen.fixed_frame == "odom" and seen.observation.camera_height == pytest.approx(1.2)
+    assert seen.camera_pose is not None
+    np.testing.assert_allclose(seen.camera_pose.translation, [5.0, 0, 1.2])
+    alone = store(link("base_footprint", "cam", [0, 0, 1.2], LEVEL))
+    assert builder(alone, support_frame="base_footprint").build(CameraMessages(picture(), info())).fixed_frame
 
 
 def test_a_frame_that_is_not_there_leaves_things_unknown() -> None:
     frames = store(link("base", "arm", [0, 0, 1]))
     seen = builder(frames, support_frame="floor", gripper_frame="tool").build(CameraMessages(picture(), info()))
     assert seen.observation.up is None and seen.gripper is None and seen.camera_pose is None
+    assert "floor" in seen.faults["support_frame"] and "tool" in seen.faults["gripper_frame"]
+
+
+def imu(acceleration: Any, stamp_ns: int = 5 * S, frame: str = "imu") -> Any:
+    x, y, z = map(float, acceleration)
+    return SimpleNamespace(
+        header=header(frame, stamp_ns),
+        orientation=SimpleNamespace(x=0.0, y=0.0, z=0.0, w=1.0),
+        orientation_covariance=[0.0] * 9,
+        linear_acceleration=SimpleNamespace(x=x, y=y, z=z),
+        linear_acceleration_covariance=[0.0] * 9,
+    )
+
+
+def with_imu(*messages: Any) -> ObservationBuilder:
+    made = builder(store(link("cam", "imu", [0, 0, 0], LEVEL.inv())), use_imu=True)
+    for message in messages:
+        made.imu.take(message)
+    return made
 
 
 def test_an_imu_at_rest_tells_the_vertical_and_one_that_shakes_does_not() -> None:
-    made = builder(store(link("cam", "imu", [0, 0, 0], LEVEL.inv())), use_imu=True)
-    vector = SimpleNamespace(x=0.0, y=0.0, z=9.81)
-    made.imu = SimpleNamespace(header=header("imu"), orientation_covariance=[-1.0], linear_acceleration=vector)
-    up = made.build(CameraMessages(picture(), info())).observation.up
-    np.testing.assert_allclose(up, [0, -1, 0], atol=1e-6)
-    vector.z = 14.0
-    assert made.build(CameraMessages(picture(), info())).observation.up is None
+    seen = with_imu(imu((0, 0, 9.81))).build(CameraMessages(picture(), info()))
+    assert seen.observation.up is not None and not seen.faults
+    np.testing.assert_allclose(seen.observation.up, [0, -1, 0], atol=1e-6)
+    shaken = with_imu(imu((0, 0, 14.0))).build(CameraMessages(picture(), info()))
+    assert shaken.observation.up is None and "rest" in shaken.faults["imu_not_at_rest"]
+
+
+def test_a_picture_is_levelled_by_the_imu_of_its_own_time() -> None:
+    later = [imu((9.81, 0, 0), 5 * S + ms * 1_000_000) for ms in range(10, 3000, 10)]  # the robot has fallen over
+    seen = with_imu(imu((0, 0, 9.81), 5 * S - 30_000_000), imu((0, 0, 9.81)), *later).build(
+        CameraMessages(picture(), info())
+    )
+    assert seen.observation.up is not None
+    np.testing.assert_allclose(seen.observation.up, [0, -1, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("messages", "word"),
+    [
+        ([], "no message"),
+        ([imu((0, 0, 9.81), 2 * S)], "3.0 s away"),
+        ([imu((0, 0, 9.81), 5 * S, "elsewhere")], "elsewhere"),
+    ],
+)
+def test_an_imu_that_is_not_there_old_or_not_linked_is_named(messages: list[Any], word: str) -> None:
+    seen = with_imu(*messages).build(CameraMessages(picture(), info()))
+    assert seen.observation.up is None and word in seen.faults["imu"]
+
+
+def test_an_imu_whose_time_goes_back_is_believed_from_then_on() -> None:
+    seen = with_imu(imu((9.81, 0, 0), 90 * S), imu((0, 0, 9.81), 5 * S)).build(CameraMessages(picture(), info()))
+    assert seen.observation.up is not None and seen.observation.up[1] == pytest.approx(-1)
+    without_stamps = with_imu(imu((0, 0, 9.81), 0)).build(CameraMessages(picture(), info()))
+    assert without_stamps.observation.up is not None
 
 
 def test_a_malformed_transform_is_counted_and_left_out() -> None:

@@ -52,8 +52,7 @@ class CompressingDriver:
         self._thread.start()
 
     def _tilt(self) -> Imu:
-        message = Imu()
-        message.orientation_covariance[0] = -1.0  # no orientation: only what it feels at rest
+        message = Imu()  # its orientation is the identity, of which nobody says that it is not known
         force = 9.81 * self.up
         message.linear_acceleration.x, message.linear_acceleration.y, message.linear_acceleration.z = map(float, force)
         return message
