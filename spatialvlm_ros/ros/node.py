@@ -36,6 +36,7 @@ from spatialvlm_ros.ros.standing import Standing
 from spatialvlm_ros.ros.tf_link import TfLink
 from spatialvlm_ros.ros.topics import INTERFACES
 from spatialvlm_ros.ros.transform_store import TransformStore
+from spatialvlm_ros.ros.transitions import reported
 from spatialvlm_ros.ros.worker import ModelState, ModelWorker
 
 NODE_NAME = "spatialvlm"
@@ -97,6 +98,7 @@ class SpatialVLMNode(LifecycleNode):
 
     # ---- transitions ----
 
+    @reported
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Parameters, publishers, servers; the weights are loaded behind this."""
         try:
@@ -108,12 +110,13 @@ class SpatialVLMNode(LifecycleNode):
             for camera in self._settings.cameras or ("",):
                 self._cameras[camera] = self._made(camera, self._settings)
         except SpatialVLMError as error:
-            self._fail(f"cannot configure: {error}")
+            self.fail(f"cannot configure: {error}")
             self._forget()
             return TransitionCallbackReturn.FAILURE
         self._failed = ""
         return TransitionCallbackReturn.SUCCESS
 
+    @reported
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribes, if the weights are there."""
         assert self._worker is not None and self._settings is not None
@@ -125,27 +128,31 @@ class SpatialVLMNode(LifecycleNode):
             for name, camera in self._cameras.items():
                 self._open(name, camera, self._settings, self._worker)
         except SpatialVLMError as error:
-            self._fail(f"cannot activate: {error}")
+            self.fail(f"cannot activate: {error}")
             self._close_units()
             return TransitionCallbackReturn.FAILURE
         self._failed = self._failed_load = ""
         return super().on_activate(state)
 
+    @reported
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Ends the subscriptions."""
         self._close_units()
         return super().on_deactivate(state)
 
+    @reported
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forgets everything."""
         self._forget()
         return TransitionCallbackReturn.SUCCESS
 
+    @reported
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """From any state."""
         self._forget()
         return TransitionCallbackReturn.SUCCESS
 
+    @reported
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """A transition raised: back to unconfigured."""
         self._forget()
@@ -167,11 +174,12 @@ class SpatialVLMNode(LifecycleNode):
             SHARED_MODELS.release(self._spec, worker)
         return worker
 
-    # ---- parts of transitions ----
-
-    def _fail(self, why: str) -> None:
+    def fail(self, why: str, more: str = "") -> None:
+        """A transition went wrong: for diagnostics, and with ``more`` for the log."""
         self._failed = why
-        self.get_logger().error(why)
+        self.get_logger().error(f"{why}\n{more}".rstrip())
+
+    # ---- parts of transitions ----
 
     def _made(self, name: str, settings: Settings) -> _Camera:
         assert self._tf is not None
@@ -252,6 +260,8 @@ class SpatialVLMNode(LifecycleNode):
                 self._apply(self._settings.with_live(changes))
         except SpatialVLMError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        except Exception as error:  # noqa: BLE001  else who sets it never hears of it
+            return SetParametersResult(successful=False, reason=f"{type(error).__name__}: {error}")
         return SetParametersResult(successful=True)
 
     def _apply(self, settings: Settings) -> None:
@@ -270,8 +280,8 @@ class SpatialVLMNode(LifecycleNode):
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self._autostart.configured()
         elif step is Step.ACTIVATE:
-            self.trigger_activate()
-            self.get_logger().info(f"active with the model {self.get_parameter('model').value!r}")
+            if self.trigger_activate() == TransitionCallbackReturn.SUCCESS:
+                self.get_logger().info(f"active with the model {self.get_parameter('model').value!r}")
         elif step is Step.CLEAN_UP:
             assert self._worker is not None
             self.get_logger().error(f"the model cannot be loaded: {self._worker.fault}; trying again")
