@@ -30,7 +30,7 @@ class Autostart:
     """Decides the next step.
 
     Args:
-        wait_s: so long weights may take before it says so.
+        wait_s: so long weights may take before it says so; it goes on waiting, and says so again.
 
     Once the node was active it is left alone: whoever deactivates it has a reason.
     """

@@ -23,7 +23,7 @@ class Parameter:
         description: one sentence, with the unit.
         choices: the values it may have, () for any.
         low, high: inclusive range of a number, None for no bound.
-        live: whether it may change while the node is active; others need a new configure.
+        live: whether it may change while the node is inactive or active; others need a new configure.
         check: further check of a value: raises `ConfigError`.
     """
 
@@ -103,10 +103,10 @@ class Settings:
     dtype: str = _declared("auto", "Type of its numbers.", choices=("auto", "float32", "bfloat16", "float16"))
     calibration: str = _declared("", "Path of a calibration file; empty takes the one beside the weights.")
     autostart: bool = _declared(
-        True, "Configure, wait for the weights and activate without a lifecycle manager; retries."
+        True, "Configure, wait for the weights and activate without a lifecycle manager; again after a failure."
     )
     wait_for_model_s: float = _declared(
-        120.0, "Seconds autostart waits for the weights before it tries again.", low=1.0, high=3600.0
+        120.0, "Seconds of loading after which autostart warns that it still waits.", low=1.0, high=3600.0
     )
     cameras: tuple[str, ...] = _declared(
         (),
@@ -214,7 +214,7 @@ class Settings:
         return Settings(**{name: p.validated(values.get(name, p.default)) for name, p in PARAMETERS.items()})
 
     def with_live(self, changes: Mapping[str, Any]) -> Settings:
-        """Settings after parameters were set while the node is active.
+        """Settings after parameters were set while the node is configured.
 
         Raises:
             ConfigError: a bad value, or a parameter that needs a new configure.
@@ -222,9 +222,9 @@ class Settings:
         for name in changes:
             if name in PARAMETERS and not PARAMETERS[name].live:
                 raise ConfigError(
-                    f"the parameter {name} cannot change while the node is active",
+                    f"the parameter {name} cannot change while the node is configured",
                     changes[name],
-                    "Deactivate and clean up the node first.",
+                    "Clean up the node first; if it is active, deactivate it before.",
                 )
         return Settings.of({**asdict(self), **changes})
 
