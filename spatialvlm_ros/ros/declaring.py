@@ -5,16 +5,37 @@ from __future__ import annotations
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
+from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.ros.parameters import PARAMETERS, Parameter, Settings
 
 
 def declare(node: Node) -> None:
-    """Declares all parameters with description and range."""
+    """Declares all parameters with description and range.
+
+    Raises:
+        ConfigError: one was given a value of another type, or outside its range.
+    """
     for parameter in PARAMETERS.values():
         default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
-        node.declare_parameter(parameter.name, default, descriptor_of(parameter))
+        try:
+            node.declare_parameter(parameter.name, default, descriptor_of(parameter))
+        except ParameterException as error:
+            raise _refusal(node, parameter) from error
+
+
+def _refusal(node: Node, parameter: Parameter) -> ConfigError:
+    """In our own words, which say what may be."""
+    anything = ParameterDescriptor(dynamic_typing=True)
+    value = node.declare_parameter(parameter.name, None, anything).value  # what was given at the start
+    try:
+        parameter.validated(value)
+    except ConfigError as error:
+        return error
+    # What is left is a whole number without its point.
+    return ConfigError(f"the parameter {parameter.name} is a double", value, f"With a point: {float(value)}.")
 
 
 def descriptor_of(parameter: Parameter) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.ros.launch_arguments import NODE_ARGUMENTS, camera_remaps, vlm_node
 
 SHARE = Path(__file__).resolve().parents[2]
@@ -30,6 +31,42 @@ def test_the_shipped_parameter_file_is_read_with_its_types(ros_domain: int) -> N
     finally:
         node.destroy_node()
         rclpy.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("deadline_s:=2", ("deadline_s", "got 2)", "2.0")),
+        ("max_age_s:=-1.0", ("max_age_s", "0.01 to 60", "got -1.0)")),
+        ("max_age_s:=-1", ("max_age_s", "0.01 to 60", "got -1.0)")),
+        ("rectified:=true", ("rectified", "str", "got True)")),
+        ("use_tf:=1", ("use_tf", "bool", "got 1)")),
+    ],
+)
+def test_a_value_that_may_not_be_is_refused_by_name_at_the_start(
+    given: str, words: tuple[str, ...], ros_domain: int
+) -> None:
+    import rclpy
+
+    from spatialvlm_ros.ros.declaring import declare
+
+    rclpy.init(domain_id=ros_domain)
+    node = rclpy.create_node("spatialvlm", cli_args=["--ros-args", "-p", given])
+    try:
+        with pytest.raises(ConfigError) as refused:
+            declare(node)
+        assert all(word in str(refused.value) for word in words), refused.value
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+
+
+def test_the_node_ends_with_that_sentence(spawn: Callable[..., Any], wait_until: Callable[..., None]) -> None:
+    process = spawn("spatialvlm_ros.ros.node_main", "-p", "deadline_s:=2")
+    wait_until(lambda: process.popen.poll() is not None, 60.0, "the end of the node")
+    assert process.stop() == 1
+    assert "spatialvlm_node: the parameter deadline_s is a double (got 2). With a point: 2.0." in process.output
+    assert "Traceback" not in process.output
 
 
 def test_the_command_starts_the_node_at_the_camera(
