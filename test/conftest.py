@@ -1,10 +1,12 @@
-"""For all tests: no test fails because a machine is slow; and a server that never answers."""
+"""For all tests: no test fails because a machine is slow; a server that never answers, and a recording."""
 
 from __future__ import annotations
 
 import socketserver
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -56,3 +58,28 @@ def mute_server() -> Iterator[MuteServer]:
         yield server
         server.shutdown()
         thread.join()
+
+
+class SmallBag(NamedTuple):
+    """A rosbag2 folder, and how many pictures of noise are in it."""
+
+    path: Path
+    pictures: int
+
+
+@pytest.fixture(scope="session")
+def small_bag(tmp_path_factory: pytest.TempPathFactory) -> SmallBag:
+    """A recording of a camera without depth; not to be written into."""
+    np = pytest.importorskip("numpy")
+    pytest.importorskip("rosbags")
+    from spatialvlm_ros.bags.writer import BagWriter
+    from spatialvlm_ros.geometry.cameras import Camera
+
+    bag = SmallBag(tmp_path_factory.mktemp("bag") / "kitchen", 18)
+    camera, rng = Camera(64, 48, 60.0, 60.0, 31.5, 23.5), np.random.default_rng(0)
+    with BagWriter(bag.path) as writer:
+        for k in range(bag.pictures):
+            stamp = 1_700_000_000_000_000_000 + k * 100_000_000
+            writer.image("/camera/image_raw", rng.integers(0, 255, (48, 64, 3), dtype=np.uint8), "rgb8", stamp, "cam")
+            writer.camera_info("/camera/camera_info", camera, stamp, "cam")
+    return bag

@@ -9,32 +9,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 for package in ("torch", "transformers", "rosbags"):
     pytest.importorskip(package)
 
 from spatialvlm_ros.bags.reader import open_bag  # noqa: E402
-from spatialvlm_ros.bags.writer import BagWriter  # noqa: E402
-from spatialvlm_ros.geometry.cameras import Camera  # noqa: E402
 from spatialvlm_ros.ros.bag_annotation import AnnotationError, AnnotationOrder, annotate_in_a_process  # noqa: E402
 
-PICTURES = 18
 HANG_S = 120.0
-
-
-@pytest.fixture(scope="module")
-def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bag") / "kitchen"
-    camera = Camera(64, 48, 60.0, 60.0, 31.5, 23.5)
-    rng = np.random.default_rng(0)
-    with BagWriter(folder) as writer:
-        for k in range(PICTURES):
-            stamp = 1_700_000_000_000_000_000 + k * 100_000_000
-            writer.image("/camera/image_raw", rng.integers(0, 255, (48, 64, 3), dtype=np.uint8), "rgb8", stamp, "cam")
-            writer.camera_info("/camera/camera_info", camera, stamp, "cam")
-    return folder
 
 
 def order(bag: Path, **changes: object) -> AnnotationOrder:
@@ -42,36 +25,36 @@ def order(bag: Path, **changes: object) -> AnnotationOrder:
     return AnnotationOrder(bag=str(bag), **{**values, **changes})  # type: ignore[arg-type]
 
 
-def test_a_recording_gets_its_rewards_in_a_copy(bag: Path, tmp_path: Path) -> None:
+def test_a_recording_gets_its_rewards_in_a_copy(small_bag: Any, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     out = tmp_path / "annotated"
-    result = annotate_in_a_process(order(bag, out=str(out)), lambda *p: told.append(p), lambda: False)
-    assert result is not None and result.frames == PICTURES and 0 <= result.valid <= PICTURES
-    assert told and all(total == PICTURES for _, total in told) and told == sorted(told)
+    result = annotate_in_a_process(order(small_bag.path, out=str(out)), lambda *p: told.append(p), lambda: False)
+    assert result is not None and result.frames == small_bag.pictures and 0 <= result.valid <= small_bag.pictures
+    assert told and all(total == small_bag.pictures for _, total in told) and told == sorted(told)
     topics = open_bag(result.out).topics
     assert "spatialvlm_ros/msg/Reward" in topics.values() and "/camera/image_raw" in topics
 
 
-def test_why_there_is_none_is_said(bag: Path, tmp_path: Path) -> None:
+def test_why_there_is_none_is_said(small_bag: Any, tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="nowhere"):
         annotate_in_a_process(order(tmp_path / "nowhere"), lambda *_: None, lambda: False)
     with pytest.raises(AnnotationError, match="sing"):
-        annotate_in_a_process(order(bag, task="sing a song"), lambda *_: None, lambda: False)
+        annotate_in_a_process(order(small_bag.path, task="sing a song"), lambda *_: None, lambda: False)
 
 
-def test_it_can_be_cancelled(bag: Path, tmp_path: Path) -> None:
-    done = annotate_in_a_process(order(bag, out=str(tmp_path / "half")), lambda *_: None, lambda: True)
+def test_it_can_be_cancelled(small_bag: Any, tmp_path: Path) -> None:
+    done = annotate_in_a_process(order(small_bag.path, out=str(tmp_path / "half")), lambda *_: None, lambda: True)
     assert done is None and not (tmp_path / "half").exists()
 
 
-def test_it_can_be_cancelled_while_nothing_comes(bag: Path, tmp_path: Path, mute_server: Any) -> None:
-    waiting = order(bag, out=str(tmp_path / "half"), model=mute_server.model)
+def test_it_can_be_cancelled_while_nothing_comes(small_bag: Any, tmp_path: Path, mute_server: Any) -> None:
+    waiting = order(small_bag.path, out=str(tmp_path / "half"), model=mute_server.model)
     assert annotate_in_a_process(waiting, lambda *_: None, mute_server.asked.is_set) is None
     assert mute_server.left.wait(HANG_S), "the child is gone"
 
 
-def test_it_ends_with_the_process_that_started_it(bag: Path, tmp_path: Path, mute_server: Any) -> None:
-    waiting = asdict(order(bag, out=str(tmp_path / "half"), model=mute_server.model))
+def test_it_ends_with_the_process_that_started_it(small_bag: Any, tmp_path: Path, mute_server: Any) -> None:
+    waiting = asdict(order(small_bag.path, out=str(tmp_path / "half"), model=mute_server.model))
     node = "import json, sys; from spatialvlm_ros.ros import bag_annotation as b; b.annotate_in_a_process("
     node += "b.AnnotationOrder(**json.loads(sys.argv[1])), print, lambda: False)"
     with subprocess.Popen([sys.executable, "-c", node, json.dumps(waiting)]) as process:

@@ -6,10 +6,8 @@ Wanted are 3 s; what is asserted is the limit for hangs, for machines that are b
 from __future__ import annotations
 
 import signal
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,11 @@ from node_probe import HANG_S, NodeProbe, valid, wait_until
 
 pytest.importorskip("torch")
 
-from spatialvlm_ros.action import Reason  # noqa: E402
+from rclpy.action import ActionClient  # noqa: E402
+
+from spatialvlm_ros.action import AnnotateBag, Reason  # noqa: E402
+from spatialvlm_ros.msg import Query  # noqa: E402
+from spatialvlm_ros.ros.services import MOST_WAITING  # noqa: E402
 from spatialvlm_ros.srv import Ask, Measure  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -82,46 +84,60 @@ def test_an_active_node_ends_while_pictures_and_questions_come(
     print(f"{'asking' if asking else 'active'}: {seconds_to_end(process):.2f} s")
 
 
-@pytest.fixture
-def mute_server() -> Iterator[tuple[str, threading.Event]]:
-    """A language model's address that takes requests and never answers, and whether it has got one."""
-    asked = threading.Event()
-    listening = socket.create_server(("127.0.0.1", 0))
-    accepted: list[socket.socket] = []
-
-    def accept() -> None:
-        try:
-            while True:
-                accepted.append(listening.accept()[0])
-                asked.set()
-        except OSError:
-            pass  # closed
-
-    thread = threading.Thread(target=accept)
-    thread.start()
-    yield f"openai:http://127.0.0.1:{listening.getsockname()[1]}/v1#mute", asked
-    listening.shutdown(socket.SHUT_RDWR)
-    listening.close()
-    thread.join()
-    for connection in accepted:
-        connection.close()
-
-
-def test_a_node_that_waits_for_a_language_model_ends(
-    spawn: Callable[..., Any], node: Any, mute_server: tuple[str, threading.Event]
-) -> None:
-    from rclpy.action import ActionClient
-
-    address, asked = mute_server
+def test_a_node_that_waits_for_a_language_model_ends(spawn: Callable[..., Any], node: Any, mute_server: Any) -> None:
     spawn(HERE / "camera_process.py")
-    process = spawn("spatialvlm_ros.ros.node_main", "-p", f"llm:={address}")
+    process = spawn("spatialvlm_ros.ros.node_main", "-p", f"llm:={mute_server.model}")
     probe = NodeProbe(node)
     probe.wait_until_active()
     client = ActionClient(node, Reason, f"{probe.name}/reason")
     assert client.wait_for_server(HANG_S)
     client.send_goal_async(Reason.Goal(question="How far is the board?", deadline_s=60.0))
-    wait_until(asked.is_set, lambda: f"a request to the language model; the node printed {process.output}")
+    wait_until(mute_server.asked.is_set, lambda: f"a request to the language model; it printed {process.output}")
     print(f"waiting for a language model: {seconds_to_end(process):.2f} s")
+    client.destroy()
+
+
+def test_a_node_that_tries_again_and_again_ends(spawn: Callable[..., Any], node: Any) -> None:
+    process = spawn("spatialvlm_ros.ros.node_main", "-p", "model:=/nowhere/at/all")
+    process.wait_for_output("trying again", 120.0)
+    print(f"between two attempts: {seconds_to_end(process):.2f} s")
+
+
+def test_a_node_whose_callers_wait_for_a_picture_ends(spawn: Callable[..., Any], node: Any, mute_server: Any) -> None:
+    process = spawn("spatialvlm_ros.ros.node_main", "-p", f"model:={mute_server.model}")  # there at once; no camera
+    probe = NodeProbe(node)
+    probe.wait_until_active()
+    asked = Measure.Request(queries=[Query(subject="mug")], deadline_s=300.0)
+    client = node.create_client(Measure, f"{probe.name}/measure")
+    assert client.wait_for_service(HANG_S)
+    pending = [client.call_async(asked) for _ in range(MOST_WAITING)]
+
+    def all_wait() -> bool:
+        late = Measure.Request(queries=asked.queries, deadline_s=0.01)
+        answer = probe.services.call(Measure, f"{probe.name}/measure", late)
+        return "wait for the model already" in answer.estimates[0].detail
+
+    wait_until(all_wait, "the callers to wait in the node")
+    assert not any(future.done() for future in pending)
+    print(f"callers wait for a picture: {seconds_to_end(process):.2f} s")
+    assert not mute_server.asked.is_set()
+
+
+def test_a_node_that_annotates_a_recording_ends_with_its_child(
+    spawn: Callable[..., Any], node: Any, mute_server: Any, small_bag: Any, tmp_path: Path
+) -> None:
+    settings = ("-p", f"model:={mute_server.model}", "-p", "reward_gamma:=0.9")
+    process = spawn("spatialvlm_ros.ros.node_main", *settings)
+    NodeProbe(node).wait_until_active()
+    client = ActionClient(node, AnnotateBag, "/spatialvlm/annotate_bag")
+    assert client.wait_for_server(HANG_S)
+    goal = AnnotateBag.Goal(bag=str(small_bag.path), out=str(tmp_path / "out"), task="pick up the apple")
+    client.send_goal_async(goal)
+    wait_until(mute_server.asked.is_set, lambda: f"the child to look at a picture: {process.output}", 120.0)
+    # To the node alone, as `ros2 launch` does it.
+    print(f"annotating: {seconds_to_end(process):.2f} s")
+    assert mute_server.left.wait(HANG_S), "the child is gone"
+    assert "Traceback" not in process.output, process.output
     client.destroy()
 
 
