@@ -57,7 +57,7 @@ class CameraInputs:
         camera: prefix of the topics, "" for the only camera.
         give: called with each `CameraMessages`, in a callback of the node: it must return soon.
         imu: called with each Imu message.
-        jumped: called when the stamps have started again (a recording plays once more).
+        jumped: called when the stamps of this camera have started again (its driver has).
         group: callback group of the timers. Each subscription has one of its own, so that the executor takes what is
             there of all topics at once instead of one message of the first topic again and again.
     """

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, TypeVar
 
 from spatialvlm_ros.errors import SpatialVLMError, TransformError
@@ -44,6 +45,7 @@ _OF_PARAMETERS = {
 }
 _INFO_GRACE_S = 1.0  # of a picture without CameraInfo: who asks waits so long for a better one
 _FUTURE_NS = 500_000_000  # a stamp that is further ahead of the clock is no jitter
+_TRACK_IDS = count(1)  # of all cameras, and also after a node was deactivated: no id is given twice
 
 
 class NoPictureError(SpatialVLMError):
@@ -56,6 +58,10 @@ class NoPictureError(SpatialVLMError):
     def __init__(self, reason: Reason, fault: str, remedy: str = "") -> None:
         super().__init__(fault, remedy=remedy)
         self.reason = reason
+
+
+def _not_active() -> NoPictureError:
+    return NoPictureError(Reason.NOT_CONFIGURED, "the node is not active any more", "Activate it.")
 
 
 @dataclass(frozen=True)
@@ -128,14 +134,14 @@ class CameraUnit:
         self._settings, self._worker, self._transforms, self._now_ns = settings, worker, transforms, now_ns
         self._publish, self._wants_objects = publish, wants_objects
         self.builder = ObservationBuilder(settings, transforms, image_topic, depth_topic)
-        self._bank, self._tracks = FilterBank(), ObjectTracks(TrackSettings(max_gap_s=settings.track_gap_s))
+        self._bank, self._tracks = FilterBank(), ObjectTracks(_track_settings(settings), _TRACK_IDS)
         self._reward: RewardWork | None = None
         self._fixed_frame = ""
         self._newest: CameraMessages | None = None
         self._arrived = threading.Condition()
         self._looked: Looked | None = None
         self._last_offer = 0.0
-        self._reset = False
+        self._reset = self._closed = False
         self._stream = worker.open_stream(self._handle)
 
     @property
@@ -173,11 +179,11 @@ class CameraUnit:
             if any(getattr(before, name) != getattr(settings, name) for name in parameters):
                 self.standing = replace(self.standing, **{field: getattr(fresh, field)})
         if before.track_gap_s != settings.track_gap_s:
-            self._tracks = ObjectTracks(TrackSettings(max_gap_s=settings.track_gap_s))
+            self._tracks.change(_track_settings(settings))
 
     def reset(self) -> None:
         """Forget tracks and filters before the next picture: time has jumped back."""
-        self.statistics.count("resets")
+        self.statistics.count("resets", "time has jumped back: filters, tracks and the reward's episode begin anew")
         self._reset = True
         with self._arrived:
             self._newest = None
@@ -187,10 +193,10 @@ class CameraUnit:
         return self._worker.replaced(self._stream)
 
     def close(self) -> None:
-        """No more pictures."""
+        """No more pictures; whoever waits for one is refused."""
         self._worker.close_stream(self._stream)
         with self._arrived:
-            self._newest = None
+            self._newest, self._closed = None, True
             self._arrived.notify_all()
 
     # ---- called by services, in their own threads ----
@@ -240,13 +246,15 @@ class CameraUnit:
         """Until there is one that is young enough.
 
         Raises:
-            NoPictureError: there is none at ``end`` (monotonic seconds).
+            NoPictureError: there is none at ``end`` (monotonic seconds), or the unit was closed.
         """
         with self._arrived:
             # The very first picture may come before the first CameraInfo.
-            if self._arrived.wait_for(self._is_whole, min(_INFO_GRACE_S, max(0.0, end - time.monotonic()))):
-                return
-            if self._arrived.wait_for(self._is_fresh, max(0.0, end - time.monotonic())):
+            if not self._wait_for(self._is_whole, min(_INFO_GRACE_S, end - time.monotonic())):
+                self._wait_for(self._is_fresh, end - time.monotonic())
+            if self._closed:
+                raise _not_active()
+            if self._is_fresh():
                 return
             old = self._newest is not None
         raise NoPictureError(
@@ -254,6 +262,10 @@ class CameraUnit:
             "the newest picture is too old" if old else "no picture has come",
             "Does the camera publish, and is the topic remapped?",
         )
+
+    def _wait_for(self, enough: Callable[[], bool], seconds: float) -> bool:
+        """With the lock; a unit that is closed ends it too."""
+        return self._arrived.wait_for(lambda: self._closed or enough(), max(0.0, seconds))
 
     @staticmethod
     def _waited(future: Future[T], end: float) -> T:
@@ -279,7 +291,7 @@ class CameraUnit:
     def _current(self, model: SpatialVLM) -> Looked:
         messages = self._newest
         if messages is None:
-            raise NoPictureError(Reason.TIMEOUT, "no picture has come")
+            raise _not_active() if self._closed else NoPictureError(Reason.TIMEOUT, "no picture has come")
         if self._looked is not None and self._looked.messages is messages:
             return self._looked
         self._looked = self._look(model, messages)
@@ -404,6 +416,10 @@ class CameraUnit:
         reward = None if work is None else work.step(messages.stamp_ns, unseen)
         frame_id = messages.image.header.frame_id
         return FrameResult(messages, frame_id, None, estimates, filtered, reward=reward)
+
+
+def _track_settings(settings: Settings) -> TrackSettings:
+    return TrackSettings(max_gap_s=settings.track_gap_s)
 
 
 class _ModelClock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from spatialvlm_ros.ros.statistics import Summary
@@ -11,14 +11,17 @@ from spatialvlm_ros.ros.synchroniser import SlotCounts
 from spatialvlm_ros.ros.worker import ModelState
 
 # Nothing is wrong where these count.
-_SILENT_COUNTS = ("received", "published", "unasked", "throttled", "resets", "imu_not_at_rest")
+_SILENT_COUNTS = ("received", "published", "unasked", "throttled", "imu_not_at_rest")
 # Fates of messages that no picture could be made of, though they arrived: what is wrong with them.
 _TROUBLES = {
     "duplicate": "its stamp had come before",
     "unstamped": "stamps of zero among others",
+    "far_back": "a stamp far in the past",
     "far_ahead": "a stamp far in the future",
+    "late": "older than a picture that was given on already",
     "unmatched": "what belongs to it did not come in time",
 }
+_UNPAIRED = "most pictures go without it: compare the stamps of both, or raise slop_s"
 
 
 class Level(IntEnum):
@@ -70,15 +73,16 @@ class InputState:
 
 @dataclass(frozen=True)
 class Before:
-    """Counts of faults at the last report: only new ones are a warning."""
+    """Counts at the last report, of faults and of messages: only new ones are a warning."""
 
     counts: Mapping[str, int]
+    messages: Mapping[str, SlotCounts] = field(default_factory=dict)
 
     @staticmethod
     def of(summary: Summary, inputs: InputState) -> Before:
         """What the next report is compared with."""
         counts, _ = _faults(summary, inputs)
-        return Before(counts)
+        return Before(counts, inputs.messages)
 
 
 def camera_status(name: str, summary: Summary, inputs: InputState, quiet_after_s: float, before: Before) -> Status:
@@ -86,6 +90,9 @@ def camera_status(name: str, summary: Summary, inputs: InputState, quiet_after_s
     counts, sentences = _faults(summary, inputs)
     new = {f: n - before.counts.get(f, 0) for f, n in counts.items() if n > before.counts.get(f, 0)}
     level, message = Level.OK, f"{summary.rate_hz:.1f} pictures/s"
+    for slot, fates in inputs.messages.items():
+        if _mostly_unpaired(fates, before.messages.get(slot, SlotCounts())):
+            level, message = Level.WARN, f"unpaired {slot}: {_UNPAIRED}"
     if new:
         fault = max(new, key=lambda f: new[f])
         level, message = Level.WARN, f"{fault}: {sentences.get(fault, '')}".rstrip(": ")
@@ -106,6 +113,11 @@ def _faults(summary: Summary, inputs: InputState) -> tuple[dict[str, int], dict[
             if count := getattr(fates, fate):
                 counts[f"{fate} {slot}"], sentences[f"{fate} {slot}"] = count, sentence
     return counts, sentences
+
+
+def _mostly_unpaired(now: SlotCounts, before: SlotCounts) -> bool:
+    """One that is lost, or a slower stream, is no fault: more pictures than not have to go without."""
+    return now.unpaired - before.unpaired > now.delivered - before.delivered
 
 
 def _fates(counts: SlotCounts) -> str:

@@ -50,9 +50,9 @@ class SyncLimits:
     Attributes:
         slop_ns: the most between a picture and its depth.
         patience_ns: the most that a picture waits.
-        jump_back_ns: a stream that goes back by more has started again (replay, simulation): everything is forgotten.
-            By less: a message out of order.
-        jump_ahead_ns: a stamp that is further ahead of its stream is taken for a fault, unless a second one follows.
+        jump_back_ns: a stamp that is further behind its stream is taken for a fault, unless a second one follows: then
+            the stream has started again (replay, simulation), and everything is forgotten. By less: out of order.
+        jump_ahead_ns: the same for a stamp that is further ahead.
         queue: messages kept of one slot.
 
     Raises:
@@ -87,10 +87,11 @@ class SlotCounts:
         late: older than what was given out already.
         duplicate: its stamp had come before.
         unstamped: a stamp of zero in a stream that has stamps.
-        far_ahead: a stamp far in the future that none followed.
+        far_back, far_ahead: a stamp far in the past or future that none followed.
         cleared: forgotten after a jump of time.
         out_of_order: older than its predecessor, within the tolerance. These also have one of the fates above.
         zero_stamps: never filled by the driver. These also have one of the fates above.
+        unpaired: pictures of the leading slot that went without one of these, though these come. No fate either.
     """
 
     received: int = 0
@@ -102,10 +103,12 @@ class SlotCounts:
     late: int = 0
     duplicate: int = 0
     unstamped: int = 0
+    far_back: int = 0
     far_ahead: int = 0
     cleared: int = 0
     out_of_order: int = 0
     zero_stamps: int = 0
+    unpaired: int = 0
 
 
 @dataclass(eq=False)
@@ -123,7 +126,7 @@ class _Stream:
     held: list[_Held] = field(default_factory=list)
     newest: int | None = None  # largest stamp
     gaps: deque[int] = field(default_factory=lambda: deque(maxlen=4))  # between the last stamps in order
-    suspect: int | None = None  # stamp far ahead that waits for a second one
+    suspect: int | None = None  # stamp far off that waits for a second one
     counts: Counter[str] = field(default_factory=Counter)
 
     def drop(self, number: int, fate: str) -> None:
@@ -253,16 +256,8 @@ class Synchroniser:
     def _keep(self, stream: _Stream, held: _Held) -> None:
         """Put a stamped message of a picture stream in its place, or count why not."""
         stamp = held.stamp
-        if stream.newest is not None and stamp < stream.newest - self._limits.jump_back_ns:
-            self._jumps["back"] += 1
-            self._forget()
-        elif stream.newest is not None and stamp > stream.newest + self._limits.jump_ahead_ns:
-            first, stream.suspect = stream.suspect, stamp
-            if first is None or not first < stamp <= first + self._limits.jump_ahead_ns:
-                stream.counts["far_ahead"] += 1
-                return
-            self._jumps["ahead"] += 1
-            self._forget()
+        if self._is_far_off(stream, stamp) and not self._has_jumped(stream, stamp):
+            return
         stream.suspect = None
         if self._delivered is not None:
             # A partner of a frame that is out can still serve the next one.
@@ -285,6 +280,21 @@ class Synchroniser:
         if stream is self._lead and self._start is None:
             self._start = stamp
         stream.held.insert(place, held)
+
+    def _is_far_off(self, stream: _Stream, stamp: int) -> bool:
+        newest, limits = stream.newest, self._limits
+        return newest is not None and not newest - limits.jump_back_ns <= stamp <= newest + limits.jump_ahead_ns
+
+    def _has_jumped(self, stream: _Stream, stamp: int) -> bool:
+        """Whether time goes on where this stamp is: only if it follows one that was as far off. Forgets all then."""
+        way = "back" if stream.newest is not None and stamp < stream.newest else "ahead"
+        first, stream.suspect = stream.suspect, stamp
+        if first is None or not first < stamp <= first + self._limits.jump_ahead_ns:
+            stream.counts[f"far_{way}"] += 1
+            return False
+        self._jumps[way] += 1
+        self._forget()
+        return True
 
     def _keep_unstamped(self, stream: _Stream, held: _Held) -> None:
         """Keep only the last message of a stream without stamps: there is nothing else to go by."""
@@ -325,6 +335,10 @@ class Synchroniser:
         last = stream.newest if stream.newest is not None else self._start
         return last is not None and image.stamp - last > _SILENT * max(self._limits.patience_ns, stream.spacing)
 
+    def _comes(self, stream: _Stream, image: _Held) -> bool:
+        """Whether a partner is there, so that a picture should not go without it."""
+        return bool(stream.held) or (stream.newest is not None and not self._is_silent(stream, image))
+
     def _parts(self, image: _Held, waits: bool) -> dict[str, _Held] | None:
         """The messages of a frame by slot; None to wait for more, `_UNMATCHED` if a required one will not come."""
         parts = {self._lead.slot.name: image}
@@ -357,6 +371,8 @@ class Synchroniser:
         for name, held in parts.items():
             self._streams[name].counts["delivered"] += not held.used
             held.used = True
+        for stream in self._partners:
+            stream.counts["unpaired"] += stream.slot.name not in parts and self._comes(stream, image)
         self._lead.drop(self._lead.held.index(image) + 1, "superseded")
         if image.stamp > 0:
             self._delivered = image.stamp

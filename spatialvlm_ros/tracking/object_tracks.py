@@ -11,8 +11,9 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,14 +133,23 @@ class _Seen:
 
 
 class ObjectTracks:
-    """One track per name."""
+    """One track per name.
 
-    def __init__(self, settings: TrackSettings | None = None) -> None:
-        self.settings = settings or TrackSettings()
-        self._motion = self.settings.motion()
+    Args:
+        settings: see there.
+        ids: where the ids come from, if several must not give the same ones; else they count up from 1.
+    """
+
+    def __init__(self, settings: TrackSettings | None = None, ids: Iterator[int] | None = None) -> None:
+        self.change(settings or TrackSettings())
         self._tracks: dict[str, _Track] = {}
         self._stamp_ns: int | None = None
-        self._next_id = 1
+        self._ids = count(1) if ids is None else ids
+
+    def change(self, settings: TrackSettings) -> None:
+        """Go on with other settings; the tracks stay what they are."""
+        self.settings = settings
+        self._motion = settings.motion()
 
     def reset(self) -> None:
         """Forget all tracks. Ids go on counting, so none is mistaken for an older one."""
@@ -188,8 +198,7 @@ class ObjectTracks:
 
     def _begin(self, name: str, stamp: int, seen: _Seen) -> None:
         position = None if seen.position is None else PositionState(seen.position, self._motion)
-        self._tracks[name] = _Track(self._next_id, stamp, seen.box, position)
-        self._next_id += 1
+        self._tracks[name] = _Track(next(self._ids), stamp, seen.box, position)
 
     def _continue(self, track: _Track, stamp: int, seen: _Seen) -> None:
         seconds = (stamp - track.stamp_ns) * 1e-9

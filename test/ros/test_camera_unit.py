@@ -15,7 +15,7 @@ from spatialvlm_ros.bags.camera_info import camera_info_fields
 from spatialvlm_ros.bags.images import image_fields
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason
-from spatialvlm_ros.ros.camera_unit import CameraUnit, FrameResult, refusal_of
+from spatialvlm_ros.ros.camera_unit import CameraUnit, FrameResult, NoPictureError, refusal_of
 from spatialvlm_ros.ros.observations import CameraMessages
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.transform_store import TransformStore
@@ -147,4 +147,87 @@ def test_a_target_frame_that_is_not_linked_is_counted_also_while_nobody_listens(
     assert result.to_target is None and "mapp" in result.unplaced
     summary = made.statistics.summary(0.0)
     assert summary.counts["target_frame"] == 1 and "mapp" in summary.faults["target_frame"]
+    worker.close()
+
+
+class OneMugView(CountingView):
+    """A mug that stays where it is."""
+
+    def measure_many(self, queries: Any) -> list[Estimate]:
+        return [
+            Estimate(q.kind, str(q.subject), str(q.reference or ""), 1.0, 0.1, (0.8, 1.2), valid=True, reason=Reason.OK)
+            for q in queries
+        ]
+
+    def locate_many(self, names: Any) -> list[LocatedObject]:
+        place = {"box2d": np.array([10.0, 10, 20, 20]), "position": np.array([0.0, 0, 1]), "covariance": np.eye(3) / 99}
+        return [LocatedObject(str(name), valid=True, reason=Reason.OK, score=0.9, **place) for name in names]
+
+
+def seeing_a_mug(published: Results, worker: ModelWorker, **settings: Any) -> CameraUnit:
+    given = Settings.of({"queries": ["height: mug"], **settings})
+    return CameraUnit("", given, worker, TransformStore(), lambda: 0, published, lambda: True)
+
+
+@pytest.fixture
+def mug_worker() -> Iterator[ModelWorker]:
+    worker = ModelWorker(lambda: SimpleNamespace(look=lambda *_: OneMugView([])))
+    yield worker
+    worker.close()
+
+
+def shown_one_by_one(unit: CameraUnit, published: Results, stamps: range) -> list[FrameResult]:
+    before = len(published.results)
+    found = []
+    for number, stamp in enumerate(stamps, 1):
+        unit.offer(messages(stamp))
+        found.append(published.wait_for(before + number))
+    return found
+
+
+def test_a_reset_begins_everything_anew(published: Results, mug_worker: ModelWorker) -> None:
+    made = seeing_a_mug(published, mug_worker, reward_task="pick up the mug", reward_gamma=0.9, reward_follow=False)
+    first = shown_one_by_one(made, published, range(1, 4))
+    assert len({r.objects[0].track_id for r in first}) == 1 and first[0].objects[0].valid
+    stds = [r.filtered[0].estimate.std for r in first]
+    work = made._reward
+    made.reset()
+    # Time goes on later than before, so nothing but the reset can be the reason.
+    again = shown_one_by_one(made, published, range(4, 5))[0]
+    assert again.objects[0].track_id > first[0].objects[0].track_id
+    assert again.filtered[0].estimate.std == stds[0] > stds[-1]
+    assert work is not None and made._reward is not None and made._reward is not work
+    assert made.statistics.summary(0.0).counts["resets"] == 1
+
+
+def test_ids_are_never_given_twice(published: Results, mug_worker: ModelWorker) -> None:
+    made = seeing_a_mug(published, mug_worker)
+    first = shown_one_by_one(made, published, range(1, 2))[0].objects[0].track_id
+    before = shown_one_by_one(made, published, range(4, 5))[0].objects[0].track_id
+    assert before > first  # three seconds are more than the gap
+    made.apply(made.settings.with_live({"track_gap_s": 5.0}))
+    assert shown_one_by_one(made, published, range(7, 8))[0].objects[0].track_id == before
+    made.close()
+    other = seeing_a_mug(published, mug_worker)  # deactivated, and activated again
+    assert shown_one_by_one(other, published, range(8, 9))[0].objects[0].track_id > before
+
+
+def test_who_waits_for_a_picture_is_refused_when_the_node_is_deactivated(published: Results) -> None:
+    worker = ModelWorker(lambda: SimpleNamespace(look=lambda *_: CountingView([])))
+    made = CameraUnit("", Settings(), worker, TransformStore(), lambda: 0, published, lambda: False)
+    refused: list[NoPictureError] = []
+
+    def ask() -> None:
+        try:
+            made.with_view(lambda looked: looked, 600.0)
+        except NoPictureError as error:
+            refused.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    made.close()
+    asking.join(5.0)
+    assert not asking.is_alive() and [e.reason for e in refused] == [Reason.NOT_CONFIGURED]
+    ask()  # one that comes just afterwards
+    assert [e.reason for e in refused] == [Reason.NOT_CONFIGURED] * 2
     worker.close()

@@ -109,6 +109,27 @@ def test_messages_that_no_picture_is_made_of_are_a_warning_while_they_come():
     assert camera_status("c", summary, fine, 2.0, Before({})).level is Level.OK
 
 
+def test_depth_that_most_pictures_go_without_is_a_warning():
+    summary = Statistics().summary(1.0)
+    before = Before.of(summary, inputs(messages={"depth": SlotCounts(delivered=30, unpaired=2)}))
+    apart = inputs(messages={"depth": SlotCounts(delivered=30, unpaired=12)})
+    status = camera_status("c", summary, apart, 2.0, before)
+    assert status.level is Level.WARN and status.message.startswith("unpaired depth") and "slop_s" in status.message
+    for fine in (SlotCounts(delivered=59, unpaired=3), SlotCounts(delivered=45, unpaired=17)):  # a loss; half the rate
+        assert camera_status("c", summary, inputs(messages={"depth": fine}), 2.0, before).level is Level.OK
+
+
+def test_late_and_old_stamps_and_resets_are_a_warning():
+    for fate in ("late", "far_back"):
+        broken = inputs(messages={"image": SlotCounts(**{fate: 1})})
+        status = camera_status("c", Statistics().summary(1.0), broken, 2.0, Before({}))
+        assert status.level is Level.WARN and status.message.startswith(f"{fate} image")
+    statistics = Statistics()
+    statistics.count("resets", "time has jumped back")
+    status = camera_status("c", statistics.summary(1.0), inputs(), 2.0, Before({}))
+    assert status.level is Level.WARN and "jumped back" in status.message
+
+
 def test_the_model_says_why_it_is_not_there():
     assert model_status("n", ModelState.READY, "", "embedded").level is Level.OK
     assert model_status("n", ModelState.LOADING, "", "embedded").level is Level.WARN

@@ -92,7 +92,12 @@ def test_depth_over_the_slop_is_not_taken():
     assert send("depth", 120.1) is None
     assert send("depth", 199.9) is None
     assert send("depth", 200) == (100, None)  # out of patience
-    assert send.count("depth") == {"received": 4, "superseded": 1, "waiting": 3}  # the first is of no use any more
+    assert send.count("depth") == {
+        "received": 4,
+        "superseded": 1,
+        "waiting": 3,
+        "unpaired": 1,
+    }  # the first is of no use any more
 
 
 def test_one_depth_may_serve_two_images():
@@ -251,8 +256,42 @@ def test_an_info_that_is_sent_once_survives_a_jump_back():
     send("image", 5000)
     send("depth", 5000)
     send("image", 0)
-    assert send("depth", 0) == (0, 0)
+    send("image", 33)
+    assert send("depth", 33) == (33, 33)
     assert infos(send.frames[-1]) == (0, None)
+
+
+# ---- pictures that go without their depth ----
+
+
+def test_depth_that_is_always_too_far_from_the_pictures_is_counted():
+    send = Sender()
+    for ms in range(0, 2000, 100):
+        send("image", ms)
+        send("depth", ms + 60)
+    assert len(send.frames) > 15 and all(frame[2] is None for frame in send.frames)
+    assert send.count("depth")["unpaired"] >= 15 and "unpaired" not in send.count("image")
+
+
+def test_depth_without_stamps_beside_pictures_that_have_some_is_counted():
+    send = Sender()
+    for ms in range(0, 1000, 33):
+        send.raw("depth", 0)
+        send("image", ms)
+    assert send.count("depth")["unpaired"] >= 15
+
+
+def test_depth_that_does_not_come_or_has_stopped_is_not_missed():
+    send = Sender()
+    for ms in range(0, 5000, 33):
+        send("image", ms)
+    assert "unpaired" not in send.count("depth")
+    for ms in range(5000, 6000, 33):
+        send("depth", ms)
+        send("image", ms)
+    for ms in range(6000, 12_000, 33):
+        send("image", ms)
+    assert send.count("depth").get("unpaired", 0) < 15
 
 
 # ---- broken stamps ----
@@ -284,11 +323,30 @@ def test_a_jump_back_starts_again():
     send("image", 10_033)
     send("depth", 10_060)
     assert send("image", 9_533) is None and send.sync.jumps_back == 0  # within the tolerance
-    assert send("image", 9_000) is None and send.sync.jumps_back == 1
-    assert send("depth", 9_000) == (9_000, 9_000)
-    assert send.count("image") == {"received": 4, "delivered": 2, "late": 1, "cleared": 1}
-    assert send.count("depth") == {"received": 3, "delivered": 2, "cleared": 1}
+    assert send("image", 9_000) is None and send("depth", 9_000) is None and send.sync.jumps_back == 0
+    assert send("image", 9_033) is None and send.sync.jumps_back == 1  # time goes on there
+    assert send("depth", 9_033) == (9_033, 9_033)
+    assert send.count("image") == {"received": 5, "delivered": 2, "late": 1, "cleared": 1, "far_back": 1}
+    assert send.count("depth") == {"received": 4, "delivered": 2, "cleared": 1, "far_back": 1}
     assert send.sync.jumps_back == 1  # depth went back with the image: one jump
+
+
+def test_a_single_old_stamp_is_dropped_and_disturbs_nothing():
+    send = Sender()
+    for k in range(200):
+        ms = 33 * k - 700 * (k % 20 == 19)
+        send("depth", ms)
+        send("image", ms)
+    assert send.sync.jumps_back == 0 and len(send.frames) == 190
+    assert send.count("image") == {"received": 200, "delivered": 190, "far_back": 10}
+
+
+def test_the_same_old_stamp_again_and_again_does_not_move_time():
+    send = Sender()
+    send("image", 10_000)
+    for _ in range(5):
+        send("image", 1_000)
+    assert send.sync.jumps_back == 0 and send("depth", 10_000) == (10_000, 10_000)
 
 
 def test_a_stamp_far_ahead_is_dropped_unless_time_goes_on_there():

@@ -24,11 +24,18 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from spatialvlm_ros.bags.camera_info import camera_info_fields
 from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.geometry.registration import register_depth
+from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.ros.image_messages import image_message
 from spatialvlm_ros.ros.running import run_until_signal
 
 FRAME = "camera_optical"
+DEPTH_FRAME = "depth_optical"
+DEPTH_BEHIND_M = 0.3  # of the other depth camera, behind the colour camera
 PICTURES = 4
+_WIDE = np.radians(100.0)  # what the other depth camera sees from side to side
+_EVERY = 10  # with stamps that are sometimes wrong
+_BACK_NS = {"sometimes_old": 1_500_000_000, "sometimes_late": 300_000_000}
 _SIMULATED_START_NS = 1_000_000_000_000
 # Parameter -> default and, where there are some, the values it may have. The first is how a camera should be.
 CONDITIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -39,9 +46,10 @@ CONDITIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "paused": (False, ()),
     "best_effort": (False, ()),
     "colour": ("right", ("right", "truncated", "encoding", "step", "size")),
-    "depth": ("right", ("right", "none", "truncated", "encoding", "size", "frame")),
+    "depth": ("right", ("right", "none", "truncated", "encoding", "size", "frame", "other_camera")),
+    "depth_shift_s": (0.0, ()),  # of the stamps of depth against those of the pictures
     "info": ("right", ("right", "none", "zero")),
-    "stamps": ("moving", ("moving", "equal", "zero")),
+    "stamps": ("moving", ("moving", "equal", "zero", "sometimes_old", "sometimes_late")),
     "shift_s": (0.0, ()),  # of all stamps, and of /clock
     "simulated_time": (False, ()),
 }
@@ -135,12 +143,16 @@ class CameraNode(Node):
         self._colour = [image_message(picture, "rgb8") for picture in clip.rgb]
         self._depth = [image_message(depth, "16UC1") for depth in clip.depth]
         self._half_depth = [image_message(depth[::2, ::2], "16UC1") for depth in clip.depth]
+        wide = Camera.from_hfov(clip.camera.width, clip.camera.height, _WIDE)
+        self._wide_info = CameraInfo(**_plain(camera_info_fields(wide)))
+        self._wide_depth = [image_message(_seen_from_behind(depth, clip.camera, wide), "16UC1") for depth in clip.depth]
         self._half_colour = [image_message(picture[::2, ::2], "rgb8") for picture in clip.rgb]
 
     # ---- what is published ----
 
     def _tick(self) -> None:
         stamp = self._next_stamp()
+        depth_stamp = stamp + int(self._is["depth_shift_s"] * 1e9)
         if self._clock_out is not None:
             self._clock_out.publish(Clock(clock=self._time(self._now())))
         if self._is["paused"]:
@@ -154,8 +166,9 @@ class CameraNode(Node):
         if self._is["depth"] != "none":
             # Without a camera info of its own depth must be in the colour camera's pixels: what it then lacks is named.
             if self._is["depth"] not in ("size", "frame"):
-                self._publish("depth_camera_info", self._info, stamp)
-            self._publish("depth", self._depth_message(number), stamp)
+                other = self._is["depth"] == "other_camera"
+                self._publish("depth_camera_info", self._wide_info if other else self._info, depth_stamp)
+            self._publish("depth", self._depth_message(number), depth_stamp)
 
     def _colour_message(self, number: int) -> Image:
         good, fault = self._colour[number], self._is["colour"]
@@ -168,13 +181,15 @@ class CameraNode(Node):
         good, fault = self._depth[number], self._is["depth"]
         if fault == "size":
             return self._half_depth[number]
+        if fault == "other_camera":
+            return self._wide_depth[number]
         changes = {"truncated": {"data": good.data[: len(good.data) // 2]}, "encoding": {"encoding": "8UC2"}}
         return _changed(good, changes.get(fault, {}))
 
     def _publish(self, name: str, message: Any, stamp: int) -> None:
         message.header.stamp = self._time(stamp)
-        wrong_frame = name == "depth" and self._is["depth"] == "frame"
-        message.header.frame_id = "elsewhere" if wrong_frame else FRAME
+        of_depth = {"frame": "elsewhere", "other_camera": DEPTH_FRAME}.get(self._is["depth"], FRAME)
+        message.header.frame_id = of_depth if name == "depth" else FRAME
         self._out[name].publish(message)
 
     # ---- time ----
@@ -186,13 +201,20 @@ class CameraNode(Node):
     def _next_stamp(self) -> int:
         if self._is["stamps"] == "zero":
             return 0
-        if self._is["stamps"] == "moving" or not self._stamp:
+        if self._is["stamps"] != "equal" or not self._stamp:
             self._stamp = self._now()
-        return self._stamp
+        return self._stamp - (_BACK_NS.get(self._is["stamps"], 0) if self._sent % _EVERY == 0 else 0)
 
     @staticmethod
     def _time(nanoseconds: int) -> Time:
         return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
+
+
+def _seen_from_behind(depth: NDArray[np.uint16], near: Camera, wide: Camera) -> NDArray[np.uint16]:
+    """The same things as another camera has them that stands `DEPTH_BEHIND_M` further back: (H,W) uint16 mm."""
+    behind = Transform(np.eye(3), np.array([0.0, 0.0, DEPTH_BEHIND_M]))
+    metres = register_depth(depth.astype(np.float32) / 1000, near, wide, behind)
+    return np.nan_to_num(metres * 1000).astype(np.uint16)
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class NodeProbe:
     """
 
     def __init__(self, node: Node, name: str = "/spatialvlm", camera: str = "") -> None:
-        self.services, self.name = Services(node), name
+        self.node, self.services, self.name = node, Services(node), name
         self._prefix = f"{name}/{camera}".rstrip("/")
         self._status_name = f"{name[1:]}: camera {camera}".rstrip()
         self.heard: list[Heard] = []

@@ -107,6 +107,12 @@ FAULTS = {
     "depth of an unknown encoding": Fault({"depth": "encoding"}, "depth_unreadable", without_depth),
     "depth of another size": Fault({"depth": "size"}, "depth_not_registered", without_depth),
     "depth in another frame": Fault({"depth": "frame"}, "depth_not_registered", without_depth),
+    "depth of another camera whose place nobody tells": Fault(
+        {"depth": "other_camera"}, "depth_not_registered", without_depth
+    ),
+    "depth that is too far from the pictures": Fault({"depth_shift_s": 0.06}, "depth: unpaired", without_depth),
+    "stamps that sometimes go far back": Fault({"stamps": "sometimes_old"}, "image: far_back", lambda heard: True),
+    "stamps that sometimes go back a little": Fault({"stamps": "sometimes_late"}, "image: late", lambda heard: True),
     "stamps that stand still": Fault({"stamps": "equal"}, "image: duplicate"),
     "stamps of zero": Fault({"stamps": "zero"}, "image: unstamped"),
     "stamps of the past": Fault({"shift_s": -30.0}, "stale"),
@@ -118,7 +124,7 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_counted_and_reported_and_the_node_goes_on(seen: Graph, name: str) -> None:
     fault, probe = FAULTS[name], seen.probe
-    before = probe.count(fault.counter)
+    before, resets = probe.count(fault.counter), probe.count("resets")
     levels: list[int] = []
 
     def counted() -> bool:
@@ -131,6 +137,13 @@ def test_a_fault_is_counted_and_reported_and_the_node_goes_on(seen: Graph, name:
     wait_until(counted, lambda: f"{fault.counter} to count, diagnostics say {probe.values}")
     wait_until(lambda: probe.level >= 1 or any(v >= 1 for v in levels), "a warning in diagnostics")
     assert probe.parameter("deadline_s").double_value == HANG_S
+    assert probe.count("resets") == resets or "shift_s" in fault.conditions
+
+
+def test_answers_without_depth_say_why(seen: Graph) -> None:
+    seen.camera.become({"depth": "size"})
+    said = seen.probe.wait_for(lambda h: valid(h) and without_depth(h))[-1].message.estimates
+    assert all("depth_not_registered" in estimate.detail for estimate in said)
 
 
 def test_a_camera_that_stops_is_reported_and_heard_when_it_returns(seen: Graph) -> None:

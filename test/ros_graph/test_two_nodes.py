@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import rclpy
+from geometry_msgs.msg import TransformStamped
 from node_probe import CameraProbe, NodeProbe, spinning_node, valid, wait_until
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
@@ -17,7 +18,9 @@ from rclpy.parameter import Parameter
 from ros_processes import GraphProcess, command_of
 
 pytest.importorskip("torch")
+TFMessage = pytest.importorskip("tf2_msgs.msg").TFMessage
 
+from spatialvlm_ros.msg import LocatedObjectArray  # noqa: E402
 from spatialvlm_ros.ros.node import SpatialVLMNode  # noqa: E402
 from spatialvlm_ros.ros.shared_models import SHARED_MODELS  # noqa: E402
 
@@ -117,6 +120,55 @@ def test_cameras_fail_alone(pair: Pair) -> None:
     assert pair.front.level < 2
     pair.front.wait_for(valid)
     pair.rear_camera.become({"paused": False})
+    pair.rear.wait_for(valid)
+
+
+def moving_link(stamp_ns: int) -> Any:
+    """As a robot publishes it; the node hears it on /tf."""
+    link = TransformStamped(child_frame_id="tool")
+    link.header.frame_id = "base"
+    link.header.stamp.sec, link.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+    link.transform.rotation.w = 1.0
+    return TFMessage(transforms=[link])
+
+
+def test_a_clock_that_jumps_back_begins_tracks_and_frames_anew(pair: Pair) -> None:
+    probe, node = pair.simulated, pair.nodes[1]
+    objects: list[Any] = []
+    probe.node.create_subscription(LocatedObjectArray, "/sim/simulated/objects", objects.append, 100)
+
+    def ids() -> set[int]:
+        return {thing.id for message in objects for thing in message.objects if thing.valid}
+
+    wait_until(lambda: ids() - {-1}, "an object with an id")
+    frames = probe.node.create_publisher(TFMessage, "/tf", 10)
+    stamp = probe.heard[-1].stamp_ns
+
+    def linked() -> bool:
+        frames.publish(moving_link(stamp))
+        return "tool" in node._transforms.frames()
+
+    wait_until(linked, "the transform to be heard")
+    before, resets = max(ids()), probe.count("resets")
+    pair.simulated_camera.become({"shift_s": -30.0})
+    objects.clear()
+    wait_until(lambda: probe.count("resets") > resets, "the reset to be counted")
+    wait_until(lambda: ids() and min(ids() - {before}, default=0) > before, "an object with a new id")
+    assert "tool" not in node._transforms.frames()
+    assert "jumped back" in probe.values["last resets"]
+    pair.simulated_camera.become({"shift_s": 0.0})
+    probe.wait_for(valid)
+
+
+def test_a_camera_whose_stamps_begin_again_leaves_the_others_alone(pair: Pair) -> None:
+    resets = pair.rear.count("resets"), pair.front.count("resets")
+    pair.nodes[0]._transforms.take(moving_link(pair.rear.heard[-1].stamp_ns))
+    pair.rear_camera.become({"shift_s": -3.0})
+    wait_until(lambda: pair.rear.count("resets") > resets[0], "the reset of the rear camera")
+    pair.front.next_report()
+    assert pair.front.count("resets") == resets[1]
+    assert "tool" in pair.nodes[0]._transforms.frames()
+    pair.rear_camera.become({"shift_s": 0.0})
     pair.rear.wait_for(valid)
 
 
