@@ -15,15 +15,20 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("torch")
 
+from action_msgs.msg import GoalStatus  # noqa: E402
 from geometry_msgs.msg import PoseStamped, TransformStamped  # noqa: E402
 from rcl_interfaces.srv import DescribeParameters, SetParameters  # noqa: E402
+from rclpy.action import ActionClient  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy  # noqa: E402
 from ros_processes import GraphProcess, command_of  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 from std_msgs.msg import Float64  # noqa: E402
 from visualization_msgs.msg import MarkerArray  # noqa: E402
 
+from spatialvlm_ros.action import AnnotateBag  # noqa: E402
 from spatialvlm_ros.bags.images import image_fields  # noqa: E402
+from spatialvlm_ros.bags.reader import open_bag  # noqa: E402
 from spatialvlm_ros.msg import EstimateArray, LocatedObjectArray, Query, Reward  # noqa: E402
 from spatialvlm_ros.srv import Ask, Locate, Measure, SetQueries, SetTarget, SetTask  # noqa: E402
 
@@ -257,24 +262,62 @@ def test_a_chain_of_thought_tells_its_steps_and_can_be_cancelled(vlm, node, driv
         assert str(client.reason(" ", timeout_s=10).reason) == "model_error"
 
 
-def test_a_recording_that_is_not_there_ends_the_goal_with_its_reason(vlm, node, driver, call):
-    from rclpy.action import ActionClient
-
-    from spatialvlm_ros.action import AnnotateBag
-
+@pytest.fixture
+def annotated(vlm, node, call) -> Iterator[Callable[..., tuple[Any, list[Any]]]]:
+    """The result and the feedback of a goal of the action annotate_bag."""
     gamma = [Parameter("reward_gamma", value=0.9).to_parameter_msg()]
     assert call(SetParameters, "/spatialvlm/set_parameters", parameters=gamma).results[0].successful
     client = ActionClient(node, AnnotateBag, "/spatialvlm/annotate_bag")
     assert client.wait_for_server(20)
-    sent = client.send_goal_async(AnnotateBag.Goal(bag="/nowhere/at_all", task="pick up the apple"))
-    end = time.monotonic() + 60
-    while not sent.done() and time.monotonic() < end:
-        time.sleep(0.02)
-    result = sent.result().get_result_async()
-    while not result.done() and time.monotonic() < end:
-        time.sleep(0.02)
-    found = result.result().result
-    assert not found.success and "nowhere" in found.message
+
+    def annotate(seconds: float = 120.0, **fields: Any) -> tuple[Any, list[Any]]:
+        told: list[Any] = []
+        future = client.send_goal_async(AnnotateBag.Goal(**fields), lambda message: told.append(message.feedback))
+        end = time.monotonic() + seconds
+        for following in (lambda handle: handle.get_result_async(), lambda result: result):
+            while not future.done():
+                assert time.monotonic() < end, f"no result within {seconds} s"
+                time.sleep(0.02)
+            future = following(future.result())
+        return future, told
+
+    yield annotate
+    client.destroy()
+
+
+def test_a_recording_that_is_not_there_ends_the_goal_with_its_reason(annotated):
+    ended, _ = annotated(bag="/nowhere/at_all", task="pick up the apple")
+    assert ended.status == GoalStatus.STATUS_ABORTED
+    assert not ended.result.success and "nowhere" in ended.result.message
+
+
+@pytest.mark.slow
+def test_a_recording_is_annotated_and_says_how_far_it_is(annotated, small_bag, tmp_path):
+    ended, told = annotated(bag=str(small_bag.path), out=str(tmp_path / "annotated"), task="pick up the apple")
+    assert ended.status == GoalStatus.STATUS_SUCCEEDED and ended.result.success, ended.result.message
+    assert ended.result.frames == small_bag.pictures and 0 <= ended.result.valid_frames <= small_bag.pictures
+    assert ended.result.out in ended.result.message
+    assert "spatialvlm_ros/msg/Reward" in open_bag(ended.result.out).topics.values()
+    parts = [(f.frames_done, f.frames_total, f.progress) for f in told]
+    assert parts and all(total == small_bag.pictures for _, total, _ in parts)
+    assert all(progress == pytest.approx(number / total) for number, total, progress in parts)
+    assert [number for number, _, _ in parts] == sorted({number for number, _, _ in parts})
+
+
+def test_a_picture_with_the_answers_in_it_is_drawn_while_somebody_looks(vlm, node, driver, wait_until):
+    wanted: list[Any] = []
+    looking = node.create_subscription(
+        Image, "/spatialvlm/annotated", wanted.append, QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+    )
+    wait_until(lambda: len(wanted) > 1, 60, "two annotated pictures")
+    picture = wanted[-1]
+    assert (picture.width, picture.height, picture.encoding) == (640, 480, "rgb8") and picture.header.frame_id == "cam"
+    drawn = np.frombuffer(picture.data, np.uint8).reshape(480, 640, 3)
+    plain = np.frombuffer(driver.image.data, np.uint8).reshape(480, 640, 3)
+    changed = (drawn != plain).any(2)
+    # The camera's own picture, with boxes and words on it.
+    assert 0.001 < changed.mean() < 0.6
+    node.destroy_subscription(looking)
 
 
 def test_parameters_are_described_and_checked(vlm, call):
