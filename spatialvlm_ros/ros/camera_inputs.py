@@ -10,13 +10,13 @@ from typing import Any
 
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu
 
 from spatialvlm_ros.ros.observations import CameraMessages, nanoseconds
 from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.qos_events import QUIET_SUBSCRIPTION
 from spatialvlm_ros.ros.reliability import Reliability, unheard, wanted_reliability
 from spatialvlm_ros.ros.synchroniser import Slot, SlotCounts, Synchroniser, SyncLimits
 from spatialvlm_ros.ros.topics import INTERFACES
@@ -25,9 +25,6 @@ _POLICY = {
     Reliability.RELIABLE: QoSReliabilityPolicy.RELIABLE,
     Reliability.BEST_EFFORT: QoSReliabilityPolicy.BEST_EFFORT,
 }
-# Event handlers of a subscription that is destroyed while the executor waits would raise in the executor; what they
-# would say (QoS that does not match) we find out ourselves.
-QUIET = {"event_callbacks": SubscriptionEventCallbacks(use_default_callbacks=False)}
 _FOLLOW_EVERY_S = 0.5
 _QUEUE = 5
 _FLUSH_EVERY_S = 0.05
@@ -98,7 +95,9 @@ class CameraInputs:
         if settings.use_imu:
             profile = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
             name = INTERFACES["imu"].topic(camera)
-            self._imu = node.create_subscription(Imu, name, self._on_imu, profile, callback_group=group, **QUIET)
+            self._imu = node.create_subscription(
+                Imu, name, self._on_imu, profile, callback_group=group, **QUIET_SUBSCRIPTION
+            )
 
     # ---- what the rest of the node asks ----
 
@@ -174,7 +173,7 @@ class CameraInputs:
             lambda m, slot=entry.slot: self._take(slot, m),
             profile,
             callback_group=entry.group,
-            **QUIET,
+            **QUIET_SUBSCRIPTION,
         )
         entry.restarts += old is not None
         entry.reliability = reliability

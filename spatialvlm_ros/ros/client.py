@@ -373,12 +373,12 @@ class SpatialClient:
 
     def _stream(self, topic: str) -> Latest[Any]:
         def make() -> tuple[Any, Latest[Any]]:
-            from spatialvlm_ros.ros.camera_inputs import QUIET
+            from spatialvlm_ros.ros.qos_events import QUIET_SUBSCRIPTION
 
             latest: Latest[Any] = Latest()
             kind, name = interfaces().msg.EstimateArray, self._name(topic)
             subscription = self._node.create_subscription(
-                kind, name, latest.put, 1, callback_group=self._group, **QUIET
+                kind, name, latest.put, 1, callback_group=self._group, **QUIET_SUBSCRIPTION
             )
             return subscription, latest
 

@@ -10,7 +10,6 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from rclpy.callback_groups import CallbackGroup
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -25,6 +24,7 @@ from spatialvlm_ros.ros.image_messages import image_message
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.markers import marker_array
 from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.qos_events import QUIET_PUBLISHER
 from spatialvlm_ros.ros.rotations import quaternion_of
 from spatialvlm_ros.ros.to_messages import estimate_message, estimates_message, located_message, reward_message
 from spatialvlm_ros.ros.topics import INTERFACES, Kind
@@ -80,7 +80,7 @@ class CameraOutputs:
                 entry.topic(camera),
                 best_effort if name == "annotated" else 10,
                 callback_group=group,
-                event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),  # see camera_inputs.QUIET
+                **QUIET_PUBLISHER,
             )
             for name, entry in INTERFACES.items()
             if entry.kind is Kind.OUTPUT and not entry.name.startswith("/")

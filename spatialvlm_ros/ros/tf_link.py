@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 
-from spatialvlm_ros.ros.camera_inputs import QUIET
+from spatialvlm_ros.ros.qos_events import QUIET_PUBLISHER, QUIET_SUBSCRIPTION
 from spatialvlm_ros.ros.topics import INTERFACES
 from spatialvlm_ros.ros.transform_store import TransformStore
 
@@ -40,13 +39,12 @@ class TfLink:
         latched = QoSProfile(depth=100, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
         moving, fixed = INTERFACES["/tf"].topic(), INTERFACES["/tf_static"].topic()
         self._subscriptions = [
-            node.create_subscription(TFMessage, moving, store.take, 100, callback_group=group, **QUIET),
+            node.create_subscription(TFMessage, moving, store.take, 100, callback_group=group, **QUIET_SUBSCRIPTION),
             node.create_subscription(
-                TFMessage, fixed, lambda m: store.take(m, True), latched, callback_group=group, **QUIET
+                TFMessage, fixed, lambda m: store.take(m, True), latched, callback_group=group, **QUIET_SUBSCRIPTION
             ),
         ]
-        quiet = PublisherEventCallbacks(use_default_callbacks=False)
-        self._publisher = node.create_publisher(TFMessage, moving, 100, callback_group=group, event_callbacks=quiet)
+        self._publisher = node.create_publisher(TFMessage, moving, 100, callback_group=group, **QUIET_PUBLISHER)
 
     def broadcast(self, transform: Any) -> None:
         """A geometry_msgs/TransformStamped on /tf."""

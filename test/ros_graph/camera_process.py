@@ -16,7 +16,6 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
@@ -27,6 +26,7 @@ from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.registration import register_depth
 from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.ros.image_messages import image_message
+from spatialvlm_ros.ros.qos_events import QUIET_PUBLISHER
 from spatialvlm_ros.ros.running import run_until_signal
 
 FRAME = "camera_optical"
@@ -131,7 +131,7 @@ class CameraNode(Node):
                 kind,
                 name,
                 QoSProfile(depth=2, reliability=policy),
-                event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
+                **QUIET_PUBLISHER,
             )
             for name, kind in kinds.items()
         }

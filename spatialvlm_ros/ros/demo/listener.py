@@ -19,7 +19,6 @@ from rclpy.serialization import deserialize_message
 from spatialvlm_ros.bags.images import rgb_from_image
 from spatialvlm_ros.errors import TransformError
 from spatialvlm_ros.models.estimate import LocatedObject
-from spatialvlm_ros.ros.camera_inputs import QUIET
 from spatialvlm_ros.ros.demo.recorder import Recorder, header_stamp_ns
 from spatialvlm_ros.ros.demo.state import Rewarded, Row, Speed
 from spatialvlm_ros.ros.demo.topics import (
@@ -35,6 +34,7 @@ from spatialvlm_ros.ros.demo.topics import (
 )
 from spatialvlm_ros.ros.demo.truth import TrueScene
 from spatialvlm_ros.ros.from_messages import PictureEstimates, estimates_from, located_from, stamp_from
+from spatialvlm_ros.ros.qos_events import QUIET_SUBSCRIPTION
 from spatialvlm_ros.ros.sim_scene import OPTICAL_FRAME
 from spatialvlm_ros.ros.sim_world import TOOL_FRAME
 from spatialvlm_ros.ros.transform_store import TransformStore
@@ -99,7 +99,9 @@ class Listener:
             if kind is None:
                 continue
             take = self._taker(topic, kind, handlers.get(topic.name))
-            node.create_subscription(kind, topic.name, take, _profile(topic), raw=True, callback_group=group, **QUIET)
+            node.create_subscription(
+                kind, topic.name, take, _profile(topic), raw=True, callback_group=group, **QUIET_SUBSCRIPTION
+            )
 
     # ---- what the others ask ----
 
