@@ -23,7 +23,7 @@ from spatialvlm_ros.reasoning.task import Thinker
 from spatialvlm_ros.ros.bag_annotation import AnnotationOrder, AnnotationResult, annotate_in_a_process
 from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked, NoPictureError
 from spatialvlm_ros.ros.interfaces import interfaces
-from spatialvlm_ros.ros.services import Turnstile, reason_of
+from spatialvlm_ros.ros.services import Turnstile, reason_of, seconds_allowed
 from spatialvlm_ros.ros.shared_models import ONE_LOADS
 from spatialvlm_ros.ros.to_messages import answer_message, step_message
 from spatialvlm_ros.ros.topics import INTERFACES
@@ -107,7 +107,7 @@ class CameraActions:
             raise NoPictureError(Reason.NOT_CONFIGURED, "the node is not active", "Configure and activate it.")
         thinker = self._thinker(unit.settings.llm or PLANNER)
         request = goal.request
-        seconds = request.deadline_s if request.deadline_s > 0 else unit.settings.reason_deadline_s
+        seconds = seconds_allowed(request.deadline_s, "reason_deadline_s", unit.settings.reason_deadline_s)
         end = time.monotonic() + seconds
         looked: Looked = unit.with_view(lambda found: found, seconds)
         header = looked.messages.image.header

@@ -373,12 +373,12 @@ class SpatialClient:
 
     def _stream(self, topic: str) -> Latest[Any]:
         def make() -> tuple[Any, Latest[Any]]:
-            from spatialvlm_ros.ros.qos_events import QUIET_SUBSCRIPTION
+            from spatialvlm_ros.ros.camera_inputs import QUIET
 
             latest: Latest[Any] = Latest()
             kind, name = interfaces().msg.EstimateArray, self._name(topic)
             subscription = self._node.create_subscription(
-                kind, name, latest.put, 1, callback_group=self._group, **QUIET_SUBSCRIPTION
+                kind, name, latest.put, 1, callback_group=self._group, **QUIET
             )
             return subscription, latest
 

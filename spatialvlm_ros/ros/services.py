@@ -182,8 +182,14 @@ class CameraServices:
         return unit
 
     def _wait(self, request: Any) -> float:
-        most = PARAMETERS["deadline_s"].high or math.inf
-        return min(float(request.deadline_s), most) if request.deadline_s > 0 else self._deadline_s()
+        return seconds_allowed(request.deadline_s, "deadline_s", self._deadline_s())
+
+
+def seconds_allowed(asked: float, parameter: str, usual: float) -> float:
+    """How long an answer may take: as long as is asked for, at most as long as the parameter may be; ``usual`` where
+    nothing is asked for (0), or nothing that is a time."""
+    most = PARAMETERS[parameter].high or math.inf
+    return min(float(asked), most) if asked > 0 else usual
 
 
 def _info_sent(request: Any) -> Any:

@@ -26,7 +26,7 @@ from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 from std_msgs.msg import Float64  # noqa: E402
 from visualization_msgs.msg import MarkerArray  # noqa: E402
 
-from spatialvlm_ros.action import AnnotateBag  # noqa: E402
+from spatialvlm_ros.action import AnnotateBag, Reason  # noqa: E402
 from spatialvlm_ros.bags.images import image_fields  # noqa: E402
 from spatialvlm_ros.bags.reader import open_bag  # noqa: E402
 from spatialvlm_ros.msg import EstimateArray, LocatedObjectArray, Query, Reward  # noqa: E402
@@ -260,6 +260,21 @@ def test_a_chain_of_thought_tells_its_steps_and_can_be_cancelled(vlm, node, driv
         goal.cancel()
         assert not goal.result().valid
         assert str(client.reason(" ", timeout_s=10).reason) == "model_error"
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), 1e300, float("nan"), -1.0])
+def test_a_chain_of_thought_may_have_any_deadline(vlm, node, driver, wait_until, seconds):
+    client = ActionClient(node, Reason, "/spatialvlm/reason")
+    assert client.wait_for_server(20)
+    question = "Which is nearer to the camera, the mug or the plate?"
+    sent = client.send_goal_async(Reason.Goal(question=question, deadline_s=seconds))
+    wait_until(sent.done, 30, "the goal to be accepted")
+    ended = sent.result().get_result_async()
+    wait_until(ended.done, 60, "an answer")
+    answer = ended.result().result.answer
+    assert answer.reason not in ("model_error", "timeout"), answer.detail
+    assert "Traceback" not in vlm.output
+    client.destroy()
 
 
 @pytest.fixture
