@@ -295,7 +295,8 @@ class SpatialClient:
     def estimates(self, filtered: bool = False, timeout_s: float | None = None) -> Iterator[PictureEstimates]:
         """The standing queries of each picture, the newest ones only; it ends when the client is closed.
 
-        Where nothing comes for ``timeout_s``, the same queries are given without answers (`Reason.TIMEOUT`).
+        It begins with the first picture that comes after this call. Where nothing comes for ``timeout_s``, the same
+        queries are given without answers (`Reason.TIMEOUT`).
 
         Args:
             filtered: over time, with rates of change (``distances_filtered``).
@@ -304,7 +305,8 @@ class SpatialClient:
         Raises:
             RemoteError: this client is closed, or a message is of another version.
         """
-        return self._newest(self._stream(_topic(filtered)), self.timeout_s if timeout_s is None else timeout_s)
+        latest = self._stream(_topic(filtered))
+        return self._newer(latest, latest.get()[0], self.timeout_s if timeout_s is None else timeout_s)
 
     def latest_estimates(self, filtered: bool = False) -> PictureEstimates | None:
         """What came last since the first call of this or `estimates`, at once; None where nothing came."""
@@ -314,8 +316,8 @@ class SpatialClient:
     # ---- parts ----
 
     @staticmethod
-    def _newest(latest: Latest[Any], timeout_s: float) -> Iterator[PictureEstimates]:
-        seen = 0
+    def _newer(latest: Latest[Any], seen: int, timeout_s: float) -> Iterator[PictureEstimates]:
+        """What comes after the first ``seen`` messages."""
         while True:
             number, message = latest.newer(seen, timeout_s)
             if latest.closed:
@@ -373,12 +375,12 @@ class SpatialClient:
 
     def _stream(self, topic: str) -> Latest[Any]:
         def make() -> tuple[Any, Latest[Any]]:
-            from spatialvlm_ros.ros.camera_inputs import QUIET
+            from spatialvlm_ros.ros.qos_events import QUIET_SUBSCRIPTION
 
             latest: Latest[Any] = Latest()
             kind, name = interfaces().msg.EstimateArray, self._name(topic)
             subscription = self._node.create_subscription(
-                kind, name, latest.put, 1, callback_group=self._group, **QUIET
+                kind, name, latest.put, 1, callback_group=self._group, **QUIET_SUBSCRIPTION
             )
             return subscription, latest
 

@@ -21,6 +21,7 @@ from spatialvlm_ros.errors import ConfigError, QueryError, RemoteError  # noqa: 
 from spatialvlm_ros.geometry.cameras import Camera  # noqa: E402
 from spatialvlm_ros.models.estimate import Reason, Source  # noqa: E402
 from spatialvlm_ros.models.query import Query, Region  # noqa: E402
+from spatialvlm_ros.rewards.templates import task_of  # noqa: E402
 from spatialvlm_ros.ros.client import SpatialClient  # noqa: E402
 from spatialvlm_ros.ros.worker import DeadlineError  # noqa: E402
 from spatialvlm_ros.scenes.relations import Relation  # noqa: E402
@@ -42,7 +43,7 @@ def graph(ros_domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             [
                 (HERE / "camera_process.py", ["-p", "rate_hz:=2.0"]),
                 # So seldom that a busy machine has time for requests too.
-                ("spatialvlm_node", ["-p", "max_age_s:=20.0", "-p", "max_rate_hz:=1.0"]),
+                ("spatialvlm_node", ["-p", "max_age_s:=20.0", "-p", "max_rate_hz:=1.0", "-p", "reward_gamma:=0.9"]),
             ]
         )
     ]
@@ -133,8 +134,19 @@ def test_the_target_is_understood_or_refused(vlm: SpatialClient) -> None:
     with pytest.raises(RemoteError, match="refuses"):
         vlm.set_target("do it")
     assert vlm.set_target("") == ""
+
+
+def test_a_task_is_set_and_comes_back_as_it_was_understood(vlm: SpatialClient) -> None:
+    understood = vlm.set_task("put the apple into the bowl")
+    assert {"apple", "bowl"} <= {str(name) for query in task_of(understood).queries for name in objects_of(query)}
+    assert vlm.set_task(understood) == understood  # it can be given back
+    assert vlm.set_task("") == ""
     with pytest.raises(RemoteError, match="refuses"):
         vlm.set_task("qwertz: [1, 2")
+
+
+def objects_of(query: Query) -> list[Any]:
+    return [query.subject] if query.reference is None else [query.subject, query.reference]
 
 
 def test_a_chain_of_thought_of_the_node_comes_step_by_step(vlm: SpatialClient) -> None:
@@ -168,6 +180,60 @@ def test_a_node_of_ones_own_works_from_another_thread_and_lives_on(graph: None, 
         clients[0].measure(UPPER, "camera")
     assert clients[1].measure(UPPER, "camera").valid  # the node still spins
     clients[1].close()
+
+
+# ---- streams, with a publisher of our own ----
+
+
+def estimates_of(second: int, *relations: str) -> Any:
+    from spatialvlm_ros.msg import Estimate, EstimateArray
+
+    message = EstimateArray()
+    message.header.stamp.sec, message.header.frame_id = second, "cam"
+    message.estimates = [Estimate(relation=r, subject="mug", valid=True, reason="ok", value=0.5) for r in relations]
+    return message
+
+
+def test_estimates_begin_with_what_comes_after_the_call(node: Any, wait_until: Callable[..., None]) -> None:
+    from spatialvlm_ros.msg import EstimateArray
+
+    publisher = node.create_publisher(EstimateArray, "/recorded/distances", 1)
+    with SpatialClient(server="/recorded", timeout_s=PATIENT) as client:
+        first = client.estimates()
+        wait_until(lambda: publisher.get_subscription_count() == 1, what="the client to listen")
+        publisher.publish(estimates_of(1, "height"))
+        assert next(first).stamp_ns == 1_000_000_000
+        # The first picture is old by now: who asks anew hears of none, or of the next one.
+        silent = next(client.estimates(timeout_s=0.2))
+        assert silent.reason is Reason.TIMEOUT and [e.valid for e in silent.estimates] == [False]
+        second = client.estimates()
+        publisher.publish(estimates_of(2, "height"))
+        assert next(second).stamp_ns == next(first).stamp_ns == 2_000_000_000
+
+
+# ---- several cameras ----
+
+
+def test_a_client_talks_to_its_camera_of_several(spawn: Callable[..., GraphProcess], mute_server: Any) -> None:
+    # A model that is there at once and is never asked: one camera gives no CameraInfo, the other one is not there.
+    settings = ["cameras:=['front', 'rear']", f"model:={mute_server.model}", "reward_gamma:=0.9", "max_age_s:=20.0"]
+    process = spawn("spatialvlm_node", *(word for setting in settings for word in ("-p", setting)))
+    spawn(HERE / "camera_process.py", "-r", "__ns:=/front", "-p", "info:=none")
+    process.wait_for_output("active with the model", 120)
+    with (
+        SpatialClient(camera="front", timeout_s=PATIENT) as front,
+        SpatialClient(camera="rear", timeout_s=PATIENT) as rear,
+    ):
+        pictures = front.estimates()
+        assert "1" in front.set_queries(["height: mug"], append=True)
+        assert "1" in rear.set_queries(["width: mug"], append=True)  # not the second one: its own
+        assert front.set_target("go to the red mug") == "red mug" and "apple" in front.set_task("pick up the apple")
+        picture = next(p for p in pictures if p.frame_id)
+        assert [(e.relation, e.reason) for e in picture.estimates] == [(Relation.HEIGHT, Reason.NO_CAMERA_INFO)]
+        assert front.measure("mug", relation="height").reason is Reason.NO_CAMERA_INFO
+        assert rear.measure("mug", relation="height", timeout_s=2.0).reason is Reason.TIMEOUT
+        assert rear.latest_estimates() is None
+    assert not mute_server.asked.is_set()
 
 
 # ---- without an answer ----
