@@ -8,16 +8,46 @@ import unicodedata
 
 from spatialvlm_ros.models.estimate import PROBABILITY, Estimate
 
-_MARKS = re.compile(r"<\|[^<>|]{0,40}\|>|</?(?:s|tool_call|tool_response|think)>|\[/?INST\]|<<?/?SYS>?>", re.IGNORECASE)
+# What separates turns or wraps tools in chat templates: ChatML, Llama 2 and 3, Gemma, Mistral, and DeepSeek, whose bar
+# is full-width.
+_BAR = "[|\uff5c]"
+_MARKS = re.compile(
+    rf"<{_BAR}[^<>|\uff5c]{{0,40}}{_BAR}?>|<[^<>|\uff5c]{{0,40}}{_BAR}>"
+    r"|</?(?:s|bos|eos|pad|unk|mask|unused\d+|(?:start|end)_of_(?:turn|image)|think|tools?|tool_(?:call|response)s?)>"
+    r"|\[/?(?:INST|IMG(?:_BREAK|_END)?|THINK|ARGS|CALL_ID|TOOL_(?:CALLS|CONTENT|RESULTS)|(?:AVAILABLE_)?TOOLS"
+    r"|SYSTEM_PROMPT|MODEL_SETTINGS|PREFIX|MIDDLE|SUFFIX)\]"
+    r"|<<?/?SYS>?>",
+    re.IGNORECASE,
+)
+# Letters and signs that nobody sees, beside the control and format characters.
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_MOST_NESTED = 8  # marks within marks; nobody writes so without an evil intention
+_WITHOUT_BRACKETS = str.maketrans("", "", "<>|[]\uff5c")
 _CUT = "..."
 _UNITS = {"m2": "m\u00b2", "m3": "m\u00b3"}
 
 
 def plain(text: object, most: int = 400) -> str:
-    """One line without control characters and without the marks that separate the turns of a conversation."""
-    words = " ".join(_MARKS.sub(" ", str(text)[: 8 * most]).split())
-    line = "".join(c for c in words if unicodedata.category(c)[0] != "C")
+    """One line without control characters and without the marks that separate the turns of a conversation.
+
+    What cannot be seen goes first: inside a mark it would hide it. Then marks go until there are none, as taking one
+    out may make another.
+    """
+    line = "".join(map(_seen, _UNSEEN.sub("", str(text)[: 8 * most])))
+    for _ in range(_MOST_NESTED):
+        line, taken = _MARKS.subn(" ", " ".join(line.split()))
+        if not taken:
+            break
+    else:
+        line = " ".join(line.translate(_WITHOUT_BRACKETS).split())
     return line if len(line) <= most else line[: most - len(_CUT)] + _CUT
+
+
+def _seen(letter: str) -> str:
+    """A letter, a space for white space, or nothing."""
+    if letter.isspace():
+        return " "
+    return "" if unicodedata.category(letter)[0] == "C" else letter
 
 
 def with_error(value: float, std: float = 0.0, unit: str = "m") -> str:
