@@ -73,7 +73,12 @@ def _add_learner(parser: argparse.ArgumentParser) -> None:
     learner = parser.add_argument_group("what the learner does (docs/rewards.md)")
     learner.add_argument("--mode", choices=("potential", "absolute"), default="potential", help="shaping, or potential")
     learner.add_argument("--every", type=int, default=1, help="control steps from one picture to the next")
-    learner.add_argument("--unseen", choices=("kept", "dropped"), default="kept", help="pictures without a potential")
+    learner.add_argument(
+        "--unseen",
+        choices=("kept", "dropped"),
+        default=None,
+        help="pictures without a potential; by default kept, and dropped in bags, whose messages hold no number there",
+    )
     learner.add_argument(
         "--end",
         choices=("truncated", "terminated"),
@@ -92,11 +97,13 @@ def _annotate(args: argparse.Namespace) -> int:
     from spatialvlm_ros.models.spatial_vlm import SpatialVLM
     from spatialvlm_ros.rewards.recordings.annotate import annotate
     from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
-    from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
+    from spatialvlm_ros.rewards.recordings.registry import check_unseen, open_recording, output_path, unseen_in
 
     recording = open_recording(
         args.recording, args.view, args.hfov, args.camera, args.gripper_frame, args.support_frame
     )
+    args.unseen = args.unseen or unseen_in(recording)
+    check_unseen(recording, args.unseen)
     tasks = _tasks(args, recording)
     target = args.out or output_path(recording, args.into)
     sizes = dict(_known_size(text) for text in args.known_size)

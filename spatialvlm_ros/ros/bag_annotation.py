@@ -197,7 +197,7 @@ def _annotated(order: AnnotationOrder) -> AnnotationResult:
     from spatialvlm_ros.rewards.recordings.annotate import annotate
     from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
     from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Provenance
-    from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
+    from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path, unseen_in
     from spatialvlm_ros.rewards.reward import RewardEngine
     from spatialvlm_ros.rewards.task_file import to_plain
     from spatialvlm_ros.rewards.templates import task_of
@@ -218,7 +218,7 @@ def _annotated(order: AnnotationOrder) -> AnnotationResult:
         done += pictures
 
     def engine(_: EpisodeInfo) -> RewardEngine:
-        return RewardEngine(task, gamma=order.gamma, mode=order.mode)
+        return RewardEngine(task, gamma=order.gamma, mode=order.mode, unseen=unseen_in(recording))
 
     outcome = annotate(recording, writer, engine, model, progress=count, follow=order.follow)
     if outcome.failed:

@@ -28,6 +28,8 @@ from spatialvlm_ros.rewards.recordings.episode import (
 )
 from spatialvlm_ros.rewards.recordings.journal import MeasuredPicture
 from spatialvlm_ros.rewards.recordings.measuring import UNREADABLE, EpisodeMeasurer
+from spatialvlm_ros.rewards.recordings.registry import check_unseen
+from spatialvlm_ros.rewards.reward import EngineSettings
 
 if TYPE_CHECKING:
     from spatialvlm_ros.models.spatial_vlm import SpatialVLM
@@ -42,6 +44,11 @@ _NOT_RECORDED = "The picture after the last action was not recorded."
 
 class Engine(Protocol):
     """Turns the measurements of one picture after the other into rewards (`rewards.reward.RewardEngine`)."""
+
+    @property
+    def settings(self) -> EngineSettings:
+        """How the rewards are made."""
+        ...
 
     def queries(self) -> Sequence[Query]:
         """What has to be measured in every picture."""
@@ -116,7 +123,8 @@ def annotate(
             live. The provenance of the writer has to say the same.
 
     Raises:
-        ConfigError: a setting out of its range, or another one than that of the writer's provenance.
+        ConfigError: a setting out of its range, or another one than that of the writer's provenance; an engine whose
+            learner does something else with unseen pictures than those of this format (`registry.check_unseen`).
         SourceError: the recording has no episode with pictures, or none can be read.
         CameraModelError, QueryError, MissingDependencyError: what would go wrong in every episode.
     """
@@ -189,6 +197,7 @@ class _Run:
             self.progress(episode.frames)
             return self.writer.read(episode)
         engine = engine_factory(episode)
+        check_unseen(self.recording, engine.settings.discount.unseen)
         judged: list[RewardFrame] = []
         stamps: list[int] = []
         for measured in self._measured(episode, tuple(engine.queries())):

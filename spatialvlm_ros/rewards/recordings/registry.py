@@ -14,6 +14,7 @@ from spatialvlm_ros.errors import ConfigError, SourceError
 from spatialvlm_ros.rewards.recordings.cameras import Reading
 from spatialvlm_ros.rewards.recordings.episode import Recording
 from spatialvlm_ros.rewards.recordings.intrinsics import find_intrinsics
+from spatialvlm_ros.rewards.shaping import DROPPED, KEPT
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class Format:
         output: place -> ending of what is written, put behind the recording's name.
         copies: "module:function" that complains of a recording that cannot be copied with rewards in it.
         has_frames: it has a tree of frames, in which the gripper can be found.
+        unseen: what its learners may do with pictures without a potential (see `shaping.Discount`), the usual first.
+            Rows are learnt from, or filtered; a message without a valid reward holds no number, so it is left out.
     """
 
     summary: str
@@ -43,6 +46,7 @@ class Format:
     output: dict[str, str]
     copies: str
     has_frames: bool = False
+    unseen: tuple[str, ...] = (KEPT, DROPPED)
 
 
 FORMATS: dict[str, Format] = {
@@ -54,6 +58,7 @@ FORMATS: dict[str, Format] = {
         {BESIDE: "", COPY: ""},
         f"{_ROOM}.mcap_writer:check_copy",
         has_frames=True,
+        unseen=(DROPPED,),
     ),
     "lerobot": Format(
         "a LeRobot data set (v2.0, v2.1, v3.0)",
@@ -133,6 +138,23 @@ def _check_camera(recording: Recording) -> None:
                 return
         except SourceError as error:  # this episode is damaged, which is reported where it is read
             _log.debug("%s of %s: %s", episode.name, recording.path, error)
+
+
+def unseen_in(recording: Recording) -> str:
+    """What learners usually do with pictures without a potential, by the recording's format."""
+    return FORMATS[recording.format].unseen[0]
+
+
+def check_unseen(recording: Recording, unseen: str) -> None:
+    """Complain of rewards whose discounted sum would be wrong for those who read this format.
+
+    Raises:
+        ConfigError: ``unseen`` is not what they do.
+    """
+    possible = FORMATS[recording.format].unseen
+    if unseen not in possible:
+        what = f"in {FORMATS[recording.format].summary} pictures without a potential are {' or '.join(possible)}"
+        raise ConfigError(what, unseen, f"Choose {' or '.join(map(repr, possible))} as unseen.")
 
 
 def output_path(recording: Recording, place: str) -> Path:

@@ -20,7 +20,7 @@ from ruler import TASK, Ruler, potential  # noqa: E402
 from spatialvlm_ros.rewards.recordings.annotate import Outcome, annotate  # noqa: E402
 from spatialvlm_ros.rewards.recordings.composing import RecordingWriter  # noqa: E402
 from spatialvlm_ros.rewards.recordings.episode import Provenance  # noqa: E402
-from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path  # noqa: E402
+from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path, unseen_in  # noqa: E402
 from spatialvlm_ros.rewards.reward import RewardEngine  # noqa: E402
 
 GAMMA = 0.95
@@ -51,7 +51,9 @@ def annotated():
         provenance = Provenance(TASK, GAMMA, "ruler", recording.camera_name, {"end": end})
         writer = RecordingWriter(recording, target.with_name(f"{target.name}_report"), target, place, provenance)
         model = Ruler()
-        outcome = annotate(recording, writer, lambda episode: RewardEngine(TASK, gamma=GAMMA), model, batch, end)
+        unseen = unseen_in(recording)
+        engines = lambda episode: RewardEngine(TASK, gamma=GAMMA, unseen=unseen)  # noqa: E731
+        outcome = annotate(recording, writer, engines, model, batch, end)
         return Annotated(recording, writer, writer.finish(), outcome, model)
 
     return make

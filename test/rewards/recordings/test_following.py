@@ -5,6 +5,7 @@ import inspect
 import json
 import shutil
 from dataclasses import dataclass
+from functools import partial
 
 import h5py
 import numpy as np
@@ -23,7 +24,7 @@ from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
 from spatialvlm_ros.rewards.recordings.episode import FOLLOW, Provenance
 from spatialvlm_ros.rewards.recordings.journal import Journal
 from spatialvlm_ros.rewards.recordings.measuring import EpisodeMeasurer
-from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
+from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path, unseen_in
 from spatialvlm_ros.rewards.reward import RewardEngine
 from spatialvlm_ros.rewards.templates import template
 from spatialvlm_ros.ros.bag_annotation import AnnotationOrder, annotate_in_a_process
@@ -71,7 +72,8 @@ def judge():
         report = target.with_name(f"{target.name}_report")
         writer = RecordingWriter(recording, report, target, "beside", provenance)
         model = model or model_of(episodes)
-        outcome = annotate(recording, writer, lambda _: RewardEngine(REACH, gamma=0.95), model, batch, follow=follow)
+        engine = partial(RewardEngine, REACH, gamma=0.95, unseen=unseen_in(recording))
+        outcome = annotate(recording, writer, lambda _: engine(), model, batch, follow=follow)
         writer.finish()
         return Judged(recording, writer, model, outcome)
 

@@ -1,6 +1,7 @@
 """ROS recordings: every message of the copy is the one that was recorded, and each picture has its reward."""
 
 import gc
+import itertools
 import json
 import os
 from pathlib import Path
@@ -10,15 +11,20 @@ import pytest
 import yaml
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
-from ruler import episode, picture, potential
+from ruler import BROKEN, TASK, Ruler, episode, picture, potential
 from samples import CAMERA, COLOR, FPS, INFO, write_bag
 
 from spatialvlm_ros.bags.reader import open_bag
 from spatialvlm_ros.bags.writer import BagWriter
-from spatialvlm_ros.errors import CameraModelError, SourceError
+from spatialvlm_ros.errors import CameraModelError, ConfigError, SourceError
 from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.rewards.recordings.annotate import annotate
+from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
+from spatialvlm_ros.rewards.recordings.episode import Provenance
 from spatialvlm_ros.rewards.recordings.registry import format_of, open_recording
+from spatialvlm_ros.rewards.reward import RewardEngine
 
+GAMMA = 0.95
 DISTANCES = np.arange(40, 17, -1.0)
 REWARD, VALUE = "/spatialvlm/reward", "/spatialvlm/reward_value"
 
@@ -165,6 +171,29 @@ def test_a_picture_that_cannot_be_decoded_keeps_its_place(tmp_path, annotated, r
     assert "unreadable message" in rewards[7].message.detail
     valid = [m.message.reward for m in rewards if m.message.valid]
     assert np.allclose(np.delete(valid[1:], 6), np.delete(rewards_between(DISTANCES), [6, 7]), atol=1e-12)
+
+
+def test_who_leaves_out_what_is_not_valid_adds_up_the_right_sum(tmp_path, annotated):
+    """Messages without a valid reward hold no number: the next one has to pay for the whole gap."""
+    centimetres, hidden = np.array([30, 20, 20, 20, 20, 10, 15.0]), (2, 3, 4)
+    pictures = episode(centimetres)
+    for k in hidden:
+        pictures[k][0, 0, 0] = BROKEN
+    messages = [m.message for m in read(annotated(write_bag(tmp_path / "bag", pictures)).target, REWARD)]
+    assert [m.valid for m in messages] == [k not in hidden for k in range(7)]
+    seen = [k for k in range(7) if messages[k].valid]
+    learnt = sum(GAMMA**before * messages[after].reward for before, after in itertools.pairwise(seen))
+    first, last = potential(30), potential(15)
+    assert learnt == pytest.approx(GAMMA**6 * last - first, abs=1e-12)
+
+
+def test_rewards_that_would_not_add_up_in_messages_are_refused(bag, tmp_path):
+    recording = open_recording(bag)
+    writer = RecordingWriter(
+        recording, tmp_path / "report", tmp_path / "out", "copy", Provenance(TASK, GAMMA, "r", COLOR)
+    )
+    with pytest.raises(ConfigError, match="dropped"):
+        annotate(recording, writer, lambda _: RewardEngine(TASK, gamma=GAMMA, unseen="kept"), Ruler())
 
 
 def test_rewards_that_were_recorded_are_not_mixed_with_ours(bag, annotated):

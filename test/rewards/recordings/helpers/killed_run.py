@@ -20,7 +20,7 @@ from ruler import TASK, Ruler  # noqa: E402
 from spatialvlm_ros.rewards.recordings import composing  # noqa: E402
 from spatialvlm_ros.rewards.recordings.annotate import annotate  # noqa: E402
 from spatialvlm_ros.rewards.recordings.episode import Provenance  # noqa: E402
-from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path  # noqa: E402
+from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path, unseen_in  # noqa: E402
 from spatialvlm_ros.rewards.reward import RewardEngine  # noqa: E402
 from spatialvlm_ros.rewards.templates import template  # noqa: E402
 
@@ -67,7 +67,8 @@ def main(path: str, place: str, moment: str, seconds: str, kind: str) -> None:
     writer = composing.RecordingWriter(
         recording, target.with_name("report"), target, place, Provenance("the task", 0.95, kind, recording.camera_name)
     )
-    annotate(recording, writer, lambda episode: RewardEngine(task, gamma=0.95), model, batch=4)
+    unseen = unseen_in(recording)
+    annotate(recording, writer, lambda episode: RewardEngine(task, gamma=0.95, unseen=unseen), model, batch=4)
     writer.finish()
     print(model.looked if kind == "ruler" else sum(model.backend.batches))
 
