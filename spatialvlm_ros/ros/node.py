@@ -148,7 +148,8 @@ class SpatialVLMNode(LifecycleNode):
 
     @reported
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """From any state."""
+        """From any state, for ever."""
+        self._stop_actions()
         self._forget()
         return TransitionCallbackReturn.SUCCESS
 
@@ -165,8 +166,7 @@ class SpatialVLMNode(LifecycleNode):
             The worker, whose thread may still be in the middle of a pass.
         """
         worker, self._worker = self._worker, None
-        for actions in self._actions.values():
-            actions.stop()
+        self._stop_actions()
         for camera in self._cameras.values():
             if camera.unit is not None:
                 camera.unit.close()
@@ -207,6 +207,10 @@ class SpatialVLMNode(LifecycleNode):
         camera.reported = Before({})
         take_imu = unit.builder.imu.take
         camera.inputs = CameraInputs(self, settings, name, unit.offer, take_imu, unit.reset, self._frames)
+
+    def _stop_actions(self) -> None:
+        for actions in self._actions.values():
+            actions.stop()
 
     def _close_units(self) -> None:
         for camera in self._cameras.values():

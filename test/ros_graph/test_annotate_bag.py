@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node_probe import HANG_S, NodeProbe, wait_until
+from node_probe import HANG_S, NodeProbe, Services, wait_until
 
 pytest.importorskip("torch")
 
 from action_msgs.msg import GoalStatus  # noqa: E402
+from lifecycle_msgs.msg import Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
 
 from spatialvlm_ros.action import AnnotateBag  # noqa: E402
@@ -52,3 +54,17 @@ def test_a_cancelled_goal_ends_its_process_and_makes_room_for_the_next(
     third = done(client.send_goal_async(AnnotateBag.Goal(bag="/nowhere")), "the third goal to be accepted")
     missing = done(third.get_result_async(), "the result of the third goal", CHILD_S)
     assert missing.status == GoalStatus.STATUS_ABORTED and "nowhere" in missing.result.message
+
+
+def test_a_node_that_is_shut_down_ends_the_process(
+    client: Any, node: Any, mute_server: Any, small_bag: Any, tmp_path: Path
+) -> None:
+    goal = AnnotateBag.Goal(bag=str(small_bag.path), out=str(tmp_path / "out"), task="pick up the apple")
+    handle = done(client.send_goal_async(goal), "the goal to be accepted")
+    assert mute_server.asked.wait(CHILD_S)
+    request = ChangeState.Request()
+    request.transition.id = Transition.TRANSITION_ACTIVE_SHUTDOWN
+    assert Services(node).call(ChangeState, "/spatialvlm/change_state", request).success
+    ended = done(handle.get_result_async(), "the end of the goal")
+    assert ended.status == GoalStatus.STATUS_ABORTED and "The node ends" in ended.result.message
+    assert mute_server.left.wait(HANG_S), "the child is gone"
