@@ -96,11 +96,11 @@ def camera_status(name: str, summary: Summary, inputs: InputState, quiet_after_s
     if new:
         fault = max(new, key=lambda f: new[f])
         level, message = Level.WARN, f"{fault}: {sentences.get(fault, '')}".rstrip(": ")
-    if inputs.unheard:
-        topic, count = next(iter(inputs.unheard.items()))
-        level, message = Level.WARN, f"{count} best-effort publisher(s) of {topic} are not heard: set reliability"
+    unheard = [f"{n} best-effort publisher(s) of {topic} are not heard" for topic, n in inputs.unheard.items()]
+    if unheard:
+        level, message = Level.WARN, f"{unheard[0]}: set reliability"
     if inputs.quiet_s > quiet_after_s:
-        level, message = Level.ERROR, f"no frames for {inputs.quiet_s:.1f} s"
+        level, message = Level.ERROR, "; ".join([f"no frames for {inputs.quiet_s:.1f} s", *unheard[:1]])
     return Status(name, level, message, _values(summary, inputs))
 
 
