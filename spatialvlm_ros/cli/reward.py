@@ -88,7 +88,7 @@ def _add_learner(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the arguments say; 1 where an episode could not be read."""
+    """Do what the arguments say; 1 where an episode could not be read, or has no valid reward at all."""
     return _ACTIONS[args.action](args)
 
 
@@ -225,6 +225,7 @@ def _problems(outcome: Outcome) -> list[str]:
     lines = [f"{name}: {count} pictures could not be read." for name, count in sorted(outcome.unreadable.items())]
     lines += [f"{name} is empty." for name in outcome.empty]
     lines += [f"{count} pictures without a valid reward: {why}" for why, count in outcome.refused.most_common(3)]
+    lines += [f"{name} has not one picture with a valid reward." for name in outcome.unrewarded]
     return lines + [f"{name} is left out: {error}" for name, error in sorted(outcome.failed.items())]
 
 
@@ -233,7 +234,7 @@ def _say(outcome: Outcome, written: Path, report: Path) -> int:
         sys.stderr.write(f"{line}\n")
     share = f"{outcome.valid:,} of {outcome.frames:,} pictures"
     print(f"{written}: {outcome.episodes} episodes, {share} with a valid reward. How it came about: {report}")
-    return 1 if outcome.failed else 0
+    return 1 if outcome.failed or outcome.unrewarded else 0
 
 
 _ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {ANNOTATE: _annotate}

@@ -27,7 +27,7 @@ from spatialvlm_ros.rewards.recordings.episode import (
     Recording,
 )
 from spatialvlm_ros.rewards.recordings.journal import MeasuredPicture
-from spatialvlm_ros.rewards.recordings.measuring import UNREADABLE, EpisodeMeasurer
+from spatialvlm_ros.rewards.recordings.measuring import UNREADABLE, EpisodeMeasurer, may_pass
 from spatialvlm_ros.rewards.recordings.registry import check_unseen
 from spatialvlm_ros.rewards.reward import EngineSettings
 
@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 TRUNCATED, TERMINATED = "truncated", "terminated"
 ENDS = (TRUNCATED, TERMINATED)
 KnownSizes = Mapping[str, Sequence[float]]
+_GO_ON = "What was measured so far is kept: do the same again to go on there."
 _NOT_RECORDED = "The picture after the last action was not recorded."
 
 
@@ -79,6 +80,7 @@ class Outcome:
         unreadable: pictures that could not be read, by episode.
         empty: names of episodes without pictures.
         failed: name of an episode -> the error that kept it from being judged.
+        unrewarded: names of episodes that were judged, and not one of their pictures has a valid reward.
     """
 
     episodes: int = 0
@@ -88,6 +90,7 @@ class Outcome:
     unreadable: dict[str, int] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     failed: dict[str, SpatialVLMError] = field(default_factory=dict)
+    unrewarded: list[str] = field(default_factory=list)
 
 
 def annotate(
@@ -127,6 +130,8 @@ def annotate(
             learner does something else with unseen pictures than those of this format (`registry.check_unseen`).
         SourceError: the recording has no episode with pictures, or none can be read.
         CameraModelError, QueryError, MissingDependencyError: what would go wrong in every episode.
+        ModelError: the model fails now and may not later (a server is down, memory is short). That is no measurement:
+            what was measured before is kept, and the same call goes on there.
     """
     if isinstance(batch, bool) or batch < 1:
         raise ConfigError("a batch has at least one picture", batch, "Pass 1 or more.")
@@ -148,6 +153,8 @@ def annotate(
             continue
         try:
             annotations = run.annotations(episode, engine_factory)
+        except ModelError as error:
+            raise _stopped(error) from error
         except (SourceError, DatasetError, ObservationError) as error:
             outcome.failed[episode.name] = error
             _log.warning("%s of %s is left out: %s", episode.name, recording.path, error)
@@ -156,6 +163,10 @@ def annotate(
     if not outcome.episodes:
         raise _nothing(recording, outcome)
     return outcome
+
+
+def _stopped(error: ModelError) -> ModelError:
+    return type(error)(error.fault, error.value, f"{error.remedy} {_GO_ON}".strip())
 
 
 def _nothing(recording: Recording, outcome: Outcome) -> SourceError:
@@ -170,7 +181,10 @@ def _nothing(recording: Recording, outcome: Outcome) -> SourceError:
 def _count(outcome: Outcome, episode: EpisodeInfo, annotations: EpisodeAnnotations) -> None:
     outcome.episodes += 1
     outcome.frames += episode.frames
-    outcome.valid += int(annotations.valid[: episode.frames].sum())
+    valid = int(annotations.valid[: episode.frames].sum())
+    outcome.valid += valid
+    if not valid:
+        outcome.unrewarded.append(episode.name)
     recorded = zip(annotations.valid[: episode.frames], annotations.detail, strict=False)
     outcome.refused.update(detail for valid, detail in recorded if not valid)
     unreadable = sum(UNREADABLE in detail for detail in annotations.detail)
@@ -252,6 +266,8 @@ class _Run:
         try:
             return list(look_at_all(self.model, sights, self.known_sizes))
         except (ModelError, ObservationError) as error:
+            if len(sights) == 1 and may_pass(error):
+                raise
             if len(sights) == 1:
                 return [error]
             _log.debug("a batch failed, its pictures one by one: %s", error)

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spatialvlm_ros.errors import GeometryError, ModelError, ObservationError, SourceError, SpatialVLMError
+from spatialvlm_ros.errors import (
+    GeometryError,
+    ModelError,
+    ObservationError,
+    RemoteError,
+    SourceError,
+    SpatialVLMError,
+)
 from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.rewards.following.follower import Follower, LookedAt, can_follow
@@ -23,6 +30,14 @@ from spatialvlm_ros.scenes.observation import Observation
 
 UNREADABLE = "The picture cannot be used"
 _FAILURES = (ModelError, ObservationError, GeometryError)  # that cost one picture
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether the same picture can be measured at another time: a server is down, or memory is short."""
+    if error is None:
+        return False
+    short = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's own
+    return short or isinstance(error, RemoteError) or may_pass(error.__cause__)
 
 
 class EpisodeMeasurer:
@@ -43,6 +58,9 @@ class EpisodeMeasurer:
         Args:
             frame: the picture.
             view: what the model sees in it, or the error that it raised; None where there is no picture.
+
+        Raises:
+            ModelError: it fails now, and may not later (`may_pass`).
         """
         if view is None:
             return self._refused(frame, frame.reason, f"{UNREADABLE}: {frame.detail}")
@@ -52,6 +70,8 @@ class EpisodeMeasurer:
         try:
             estimates = view.measure_many(self._queries) if noted is None else self._follow(frame, noted)
         except _FAILURES as error:
+            if may_pass(error):
+                raise
             estimates = not_measured(self._queries, Reason.MODEL_ERROR, str(error))
         return MeasuredPicture(frame.stamp_ns, estimates, None if noted is None else noted.told)
 

@@ -44,13 +44,20 @@ class Annotated:
 def annotated():
     """A function that annotates a recording with the ruler; keyword arguments go to `open_recording`."""
 
-    def make(path: Path, place: str = "copy", batch: int = 4, end: str = "truncated", **options: Any) -> Annotated:
+    def make(
+        path: Path,
+        place: str = "copy",
+        batch: int = 4,
+        end: str = "truncated",
+        model: Ruler | None = None,
+        **options: Any,
+    ) -> Annotated:
         options.setdefault("hfov", 60)
         recording = open_recording(path, **options)
         target = output_path(recording, place)
         provenance = Provenance(TASK, GAMMA, "ruler", recording.camera_name, {"end": end})
         writer = RecordingWriter(recording, target.with_name(f"{target.name}_report"), target, place, provenance)
-        model = Ruler()
+        model = model or Ruler()
         unseen = unseen_in(recording)
         engines = lambda episode: RewardEngine(TASK, gamma=GAMMA, unseen=unseen)  # noqa: E731
         outcome = annotate(recording, writer, engines, model, batch, end)

@@ -8,7 +8,7 @@ import pytest
 from ruler import BROKEN, TASK, Ruler, episode, picture
 from samples import FRONT, write_bag, write_lerobot_v21, write_lerobot_v30, write_robomimic
 
-from spatialvlm_ros.errors import ConfigError, DatasetError, SourceError
+from spatialvlm_ros.errors import ConfigError, DatasetError, ModelError, RemoteError, SourceError
 from spatialvlm_ros.rewards.recordings.annotate import annotate
 from spatialvlm_ros.rewards.recordings.registry import open_recording
 from spatialvlm_ros.rewards.reward import RewardEngine
@@ -42,6 +42,59 @@ def test_one_bad_picture_fails_no_others(annotated, tmp_path, rewards_between):
     assert done.outcome.unreadable == {} and sum(done.outcome.refused.values()) == 1
     expected = np.delete(rewards_between(DISTANCES), [4, 5])
     assert np.allclose(np.delete(kept.reward[1:], [4, 5]), expected, atol=1e-12)
+
+
+class Failing(Ruler):
+    """Looks at 8 pictures, then fails until it is mended: at the picture, or when it is asked about one."""
+
+    def __init__(self, error, asked=False):
+        super().__init__()
+        self.error, self.asked = error, asked
+
+    def look_many(self, observations, known_sizes=None):
+        views = super().look_many(observations, known_sizes)
+        if self.error is None or self.looked <= 8:
+            return views
+        if self.asked:
+            return [BrokenView(self.error) for _ in views]
+        raise self.error
+
+
+class BrokenView:
+    def __init__(self, error):
+        self.error = error
+
+    def measure_many(self, queries):
+        raise self.error
+
+
+def short_of_memory():
+    error = ModelError("the model failed on a picture", "out of memory", "Try a smaller one.")
+    torch = pytest.importorskip("torch")
+    error.__cause__ = torch.OutOfMemoryError("CUDA out of memory")
+    return error
+
+
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("kind", ["server", "memory"])
+def test_what_may_pass_is_no_measurement(annotated, tmp_path, kind, asked):
+    """A server that is down for a while costs no picture: the run stops, and goes on when it is up."""
+    down = RemoteError("the server cannot be reached", "http://x", "Start it.")
+    path = write_robomimic(tmp_path / "demo.hdf5", [episode(DISTANCES), episode(DISTANCES)])
+    model = Failing(down if kind == "server" else short_of_memory(), asked)
+    with pytest.raises(ModelError, match="do the same again to go on"):
+        annotated(path, model=model)
+    assert not (tmp_path / "demo_rewards.hdf5").exists()
+    up = annotated(path)
+    assert up.model.looked == 46 - 8 and up.outcome.valid == up.outcome.frames == 46 and not up.outcome.unrewarded
+
+
+def test_an_episode_without_a_valid_reward_is_told_of(annotated, tmp_path):
+    blind = episode(DISTANCES)
+    for pixels in blind:
+        pixels[0, 0, 0] = BROKEN
+    outcome = annotated(write_robomimic(tmp_path / "demo.hdf5", [episode(DISTANCES), blind])).outcome
+    assert outcome.unrewarded == ["demo_1"] and outcome.valid == 23 and not outcome.failed
 
 
 def test_unseen_pictures_keep_the_discounted_sum(annotated, tmp_path):
