@@ -92,6 +92,27 @@ def test_how_sure_a_comparison_is():
     assert calculate("0.9 < m < 1.1", known).value == pytest.approx(0.683, abs=0.01)
 
 
+def predicate(probability, relation=Relation.ABOVE, a="a", b="b"):
+    return Estimate(relation, a, b, probability, 0.4, unit="probability", valid=True, reason=Reason.OK)
+
+
+def test_a_predicate_is_as_sure_as_it_was_measured():
+    known = measured(p=predicate(0.6), q=predicate(0.3, a="c"), r=predicate(1.0, Relation.TOUCHING), m=length(1.0, 0.1))
+    assert draws_of(predicate(0.6)).truth and calculate("p", known).value == pytest.approx(0.6, abs=0.001)
+    assert calculate("not p", known).value == pytest.approx(0.4, abs=0.001)
+    assert calculate("p and q", known).value == pytest.approx(0.18, abs=0.02)
+    assert calculate("p or q", known).value == pytest.approx(0.72, abs=0.02)
+    assert calculate("p and not p", known).value == 0.0
+    assert calculate("r and m > 0.9", known).value == pytest.approx(0.841, abs=0.02)
+    with pytest.raises(ExpressionError, match="truth value is no number"):
+        calculate("p > 0.5", known)
+
+
+def test_the_same_predicate_is_true_in_the_same_draws():
+    both = measured(p=predicate(0.6, Relation.TOUCHING), q=predicate(0.6, Relation.TOUCHING, "b", "a"))
+    assert calculate("p and q", both).value == calculate("p", both).value
+
+
 def test_the_calibrated_distribution_is_used_where_there_is_one():
     levels = np.array(QUANTILE_LEVELS)
     skewed = length(1.0, 0.5, quantiles=tuple(np.exp(0.5 * (levels - 0.5))))

@@ -75,13 +75,14 @@ class Drawn:
 
 
 def draws_of(estimate: Estimate) -> Drawn:
-    """A valid measurement as draws: its calibrated distribution where it has one, else a Gaussian.
+    """A valid measurement as draws: its calibrated distribution where it has one, else a Gaussian; for a predicate
+    truth values, as many of them true as it is probable.
 
     The same measurement gives the same draws, whenever it is asked for; those of others share the error of the view's
     scale, as far as ``shared_std`` says.
     """
     if estimate.unit == PROBABILITY:
-        return Drawn.exactly(estimate.value)
+        return Drawn((_ranks(_key(estimate)) < estimate.value).astype(np.float64), truth=True)
     spec = RELATIONS[estimate.relation]
     share = np.clip(estimate.shared_std / estimate.std, 0.0, 1.0) if estimate.std > 0 else 0.0
     common = _normal("scale of the view") * np.sign(estimate.value or 1.0)
@@ -166,6 +167,10 @@ def _normal(name: str) -> Float:
     """(DRAWS,) standard normal scores, evenly spread, in an order that belongs to the name."""
     from scipy.special import ndtri
 
+    return np.asarray(ndtri(_ranks(name)), dtype=np.float64)
+
+
+def _ranks(name: str) -> Float:
+    """(DRAWS,) from 0 to 1, evenly spread, in an order that belongs to the name."""
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
-    scores = ndtri((np.arange(DRAWS) + 0.5) / DRAWS)
-    return np.asarray(np.random.default_rng(seed).permutation(scores), dtype=np.float64)
+    return np.asarray(np.random.default_rng(seed).permutation((np.arange(DRAWS) + 0.5) / DRAWS))

@@ -188,7 +188,7 @@ _HANDLERS: dict[type, Callable[..., Drawn]] = {
 def _number(given: Drawn) -> Drawn:
     if given.truth:
         raise ExpressionError(
-            "a truth value is no number", given.value, "Compare lengths, then join with and, or, not."
+            "a truth value is no number", given.value, "Join it with and, or, not; it needs no comparison."
         )
     return given
 

@@ -35,7 +35,8 @@ def read_relative_position(sentence_: Sentence) -> Plan | None:
     above, rise = (Query(subject, reference, r) for r in (Relation.ABOVE, Relation.VERTICAL_DISTANCE))
 
     def conclude(evidence: Evidence) -> Conclusion:
-        upwards = np.sign(evidence.estimate(above).value - 0.5) * evidence.drawn(rise).draws
+        # The height between them has no sign: each draw of it goes up as often as "above" is true.
+        upwards = np.where(evidence.drawn(above).draws > 0.5, 1.0, -1.0) * evidence.drawn(rise).draws
         parts = (
             (evidence.drawn(aside), "to the left", "to the right"),
             (evidence.drawn(behind), "behind", "in front"),

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from spatialvlm_ros.models.estimate import PROBABILITY
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.question_reading import read_question
-from spatialvlm_ros.reasoning.arithmetic.draws import DRAWS, Drawn
 from spatialvlm_ros.reasoning.planner.deciding import shown, yes_or_no
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
@@ -29,10 +26,9 @@ def read_single(sentence: Sentence) -> Plan | None:
         if estimate.unit != PROBABILITY:
             text = f"{shown(drawn)}: the {_words(query)}."
             return Conclusion(capital(text), (), drawn.value, drawn.std, drawn.unit, estimate=estimate)
-        true = np.arange(DRAWS) + 0.5 < estimate.value * DRAWS
         asked = f"{query.kind.value} is asked of {the(str(query.subject))}"
         asked += "" if query.reference is None else f" against {the(str(query.reference))}"
-        text, label, probability = yes_or_no(Drawn(true.astype(np.float64), None, truth=True), asked)
+        text, label, probability = yes_or_no(drawn, asked)
         return Conclusion(text, (label,), probability=probability, estimate=estimate)
 
     return Plan("single", f"I need the {query_words(query)}.", (query,), conclude)
