@@ -53,7 +53,9 @@ class Conclusion:
         labels: the names, "yes"/"no" or words it decides for, in order; () where it is a number alone, or free text.
         value, std: its number in ``unit``; NaN where it has none.
         unit: "m", "m2", "m3" or "" for a ratio or a count.
-        probability: that ``labels`` are right, as far as the stated errors tell; NaN where nothing is decided.
+        probability: that ``labels`` are right, as far as the stated errors tell, if the objects are there; NaN where
+            nothing is decided.
+        presence: least probability with which an object that it rests on is there; NaN where none had to be located.
         estimate: the one measurement that is the answer, where it is one.
     """
 
@@ -64,6 +66,7 @@ class Conclusion:
     unit: str = ""
     probability: float = float("nan")
     estimate: Estimate | None = None
+    presence: float = float("nan")
 
 
 @dataclass(frozen=True)

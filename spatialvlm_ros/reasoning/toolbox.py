@@ -19,7 +19,7 @@ from spatialvlm_ros.reasoning.texts import estimate_words, percent, plain, with_
 from spatialvlm_ros.reasoning.trace import Trace
 
 _MOST_QUERIES = 64  # of one step
-_LIKELY = 0.5  # from here on nobody is warned that an object may not be there
+LIKELY = 0.5  # from here on nobody is warned that an object may not be there
 
 
 class Toolbox:
@@ -149,7 +149,7 @@ def located_words(thing: LocatedObject) -> str:
     """Where it is, or why that is not known."""
     if not thing.valid:
         return f"not found ({thing.reason})"
-    doubt = "" if thing.score >= _LIKELY else f", if it is there at all ({percent(thing.score)} sure)"
+    doubt = "" if thing.score >= LIKELY else f", if it is there at all ({percent(thing.score)} sure)"
     x, y, z = (float(v) for v in thing.position)
     if z != z:
         return f"in the picture, its place in metres is not known{doubt}"

@@ -170,6 +170,30 @@ def test_an_input_without_a_value_is_a_refusal_with_its_reason(friend):
     assert "lamp" in solution.detail and solution.steps[-1].kind is StepKind.MEASURE
 
 
+def test_a_side_is_as_sure_as_what_was_measured(friend):
+    """The lamp is 0.19 m higher than the mug; which of them is the higher one is another measurement."""
+    question = "Where is the lamp relative to the mug?"
+    even = solve(question, NoisyFriend(friend, 0.02, probable={Relation.ABOVE: 0.6}))
+    assert "probably (60%) 0.190 \u00b1 0.004 m above" in even.text
+    assert even.conclusion.probability == pytest.approx(0.6, abs=0.01)
+    below = solve(question, NoisyFriend(friend, 0.02, probable={Relation.ABOVE: 0.03}))
+    assert "below" in below.conclusion.labels and below.conclusion.probability == pytest.approx(0.97, abs=0.01)
+    unknown = solve(question, NoisyFriend(friend, 0.02, probable={Relation.ABOVE: 0.5}))
+    assert unknown.conclusion.labels == ("right",)
+
+
+def test_a_doubt_whether_a_thing_is_there_is_said_with_the_conclusion(friend):
+    question = "Can a robot that is 0.2 m wide pass between the mug and the bowl?"
+    sure = solve(question, NoisyFriend(friend, seen={"mug": 0.9}))
+    assert "there at all" not in sure.text and sure.conclusion.presence == 0.9
+    unsure = solve(question, NoisyFriend(friend, seen={"mug": 0.1}))
+    assert unsure.text == f"{sure.text} That is, if the mug (10% sure) is there at all."
+    assert unsure.conclusion.presence == 0.1 and unsure.conclusion.probability == sure.conclusion.probability
+    both = solve(question, NoisyFriend(friend, seen={"mug": 0.1, "bowl": 0.4})).text
+    assert both.endswith("That is, if the mug (10% sure) and the bowl (40% sure) are there at all.")
+    assert solve("How far is the mug from the bowl?", NoisyFriend(friend, seen={"bowl": 0.4})).text.endswith("at all.")
+
+
 def test_what_is_probably_not_there_is_not_concluded_from(friend):
     from dataclasses import replace
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Generator
+from dataclasses import replace
 from functools import lru_cache
 
 from spatialvlm_ros.errors import QueryError
@@ -16,8 +17,8 @@ from spatialvlm_ros.reasoning.planner.plan import FORMS, Evidence, Form, Plan
 from spatialvlm_ros.reasoning.planner.sentence import read_sentence
 from spatialvlm_ros.reasoning.steps import Conclusion, StepKind
 from spatialvlm_ros.reasoning.task import Task
-from spatialvlm_ros.reasoning.texts import percent, plain, sentence, the
-from spatialvlm_ros.reasoning.toolbox import refusal_of
+from spatialvlm_ros.reasoning.texts import listed, percent, plain, sentence, the
+from spatialvlm_ros.reasoning.toolbox import LIKELY, refusal_of
 
 _ABOUT_NAMES = frozenset({Reason.NOT_VISIBLE, Reason.UNKNOWN_NAME, Reason.AMBIGUOUS, Reason.OUT_OF_VIEW})
 _UNKNOWN = (
@@ -78,8 +79,9 @@ class Planner:
         refusal = refusal_of(estimates, [places[name] for name in plan.places])
         if refusal is not None:
             raise Stopped(*refusal)
+        evidence = Evidence(task.tools, dict(zip(plan.queries, names, strict=True)), places)
         try:
-            return plan.conclude(Evidence(task.tools, dict(zip(plan.queries, names, strict=True)), places))
+            return _with_presence(plan.conclude(evidence), places)
         except ExpressionError as error:
             raise Stopped(Reason.MODEL_ERROR, f"The measurements give no answer: {error}") from error
 
@@ -100,6 +102,19 @@ class Planner:
                 seen = f"only {percent(thing.score)} sure that it is"
                 raise Stopped(Reason.NOT_VISIBLE, f"{sentence(the(name))} is probably not in the picture ({seen}).")
         return dict(zip(named, places, strict=True))
+
+
+def _with_presence(conclusion: Conclusion, places: dict[str, LocatedObject]) -> Conclusion:
+    """A conclusion that says of which of its objects it is doubtful whether they are there."""
+    if not places:
+        return conclusion
+    doubtful = [t for t in places.values() if t.score < LIKELY]
+    presence = min(t.score for t in places.values())
+    if not doubtful:
+        return replace(conclusion, presence=presence)
+    named = listed([f"{the(plain(t.name, 60))} ({percent(t.score)} sure)" for t in doubtful])
+    verb = "is" if len(doubtful) == 1 else "are"
+    return replace(conclusion, text=f"{conclusion.text} That is, if {named} {verb} there at all.", presence=presence)
 
 
 def _is_exact(name: str) -> bool:
