@@ -6,27 +6,24 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu
 
 from spatialvlm_ros.ros.observations import CameraMessages, nanoseconds
 from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.profiles import profile_of
 from spatialvlm_ros.ros.qos_events import QUIET_SUBSCRIPTION
 from spatialvlm_ros.ros.reliability import Reliability, unheard, wanted_reliability
 from spatialvlm_ros.ros.synchroniser import Slot, SlotCounts, Synchroniser, SyncLimits
 from spatialvlm_ros.ros.topics import INTERFACES
 
-_POLICY = {
-    Reliability.RELIABLE: QoSReliabilityPolicy.RELIABLE,
-    Reliability.BEST_EFFORT: QoSReliabilityPolicy.BEST_EFFORT,
-}
 _FOLLOW_EVERY_S = 0.5
-_QUEUE = 5
 _FLUSH_EVERY_S = 0.05
 _QUIET_S = 0.25  # without a picture for so long, what waits for its depth goes without
 
@@ -38,6 +35,7 @@ class _Input:
     slot: str
     topic: str
     type: Any
+    qos: Callable[[Reliability], QoSProfile]
     group: CallbackGroup
     subscription: Any = None
     reliability: Reliability | None = None
@@ -93,8 +91,7 @@ class CameraInputs:
         ]
         self._imu = None
         if settings.use_imu:
-            profile = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-            name = INTERFACES["imu"].topic(camera)
+            name, profile = INTERFACES["imu"].topic(camera), profile_of(INTERFACES["imu"])
             self._imu = node.create_subscription(
                 Imu, name, self._on_imu, profile, callback_group=group, **QUIET_SUBSCRIPTION
             )
@@ -164,14 +161,11 @@ class CameraInputs:
 
     def _subscribe(self, entry: _Input, reliability: Reliability) -> None:
         old = entry.subscription
-        # A busy executor takes the topics one after the other: what belongs together must still be there by then. Of
-        # pictures that are complete the synchroniser gives only the newest.
-        profile = QoSProfile(depth=_QUEUE, history=QoSHistoryPolicy.KEEP_LAST, reliability=_POLICY[reliability])
         entry.subscription = self._node.create_subscription(
             entry.type,
             entry.topic,
             lambda m, slot=entry.slot: self._take(slot, m),
-            profile,
+            entry.qos(reliability),
             callback_group=entry.group,
             **QUIET_SUBSCRIPTION,
         )
@@ -233,7 +227,8 @@ _TYPES: dict[str, Any] = {
 
 def _input(slot: str, name: str, camera: str) -> _Input:
     entry = INTERFACES[name]
-    return _Input(slot, entry.topic(camera), _TYPES[entry.type], MutuallyExclusiveCallbackGroup())
+    qos = partial(profile_of, entry)
+    return _Input(slot, entry.topic(camera), _TYPES[entry.type], qos, MutuallyExclusiveCallbackGroup())
 
 
 def steady_timer(node: Node, seconds: float, call: Callable[[], None], group: CallbackGroup) -> Any:

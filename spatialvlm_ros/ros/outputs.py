@@ -11,7 +11,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, Header
 from visualization_msgs.msg import MarkerArray
@@ -24,6 +23,7 @@ from spatialvlm_ros.ros.image_messages import image_message
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.markers import marker_array
 from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.profiles import profile_of
 from spatialvlm_ros.ros.qos_events import QUIET_PUBLISHER
 from spatialvlm_ros.ros.rotations import quaternion_of
 from spatialvlm_ros.ros.to_messages import estimate_message, estimates_message, located_message, reward_message
@@ -71,14 +71,14 @@ class CameraOutputs:
     ) -> None:
         self.settings = settings
         self._broadcast = broadcast
-        types, best_effort = message_types(), QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        types = message_types()
         self._node = node
         self._now_ns = lambda: int(node.get_clock().now().nanoseconds)
         self._publishers = {
             name: node.create_publisher(
                 types[entry.type],
                 entry.topic(camera),
-                best_effort if name == "annotated" else 10,
+                profile_of(entry),
                 callback_group=group,
                 **QUIET_PUBLISHER,
             )

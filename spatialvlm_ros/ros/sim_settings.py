@@ -98,7 +98,7 @@ SIM_INTERFACES: Mapping[str, Interface] = {
     "joint_states": Interface(
         Kind.OUTPUT, "joint_states", "sensor_msgs/msg/JointState", "Seven joints in radians, two fingers in metres."
     ),
-    "tf": Interface(Kind.OUTPUT, "/tf", "tf2_msgs/msg/TFMessage", "panda_link0 to tool."),
+    "tf": Interface(Kind.OUTPUT, "/tf", "tf2_msgs/msg/TFMessage", "panda_link0 to tool.", "reliable, depth 100"),
     "tf_static": Interface(
         Kind.OUTPUT,
         "/tf_static",

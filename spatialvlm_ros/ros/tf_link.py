@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 
+from spatialvlm_ros.ros.profiles import profile_of
 from spatialvlm_ros.ros.qos_events import QUIET_PUBLISHER, QUIET_SUBSCRIPTION
 from spatialvlm_ros.ros.topics import INTERFACES
 from spatialvlm_ros.ros.transform_store import TransformStore
@@ -36,15 +37,16 @@ class TfLink:
         if TFMessage is None:
             node.get_logger().warning("tf2_msgs is not installed: frames are not used")
             return
-        latched = QoSProfile(depth=100, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-        moving, fixed = INTERFACES["/tf"].topic(), INTERFACES["/tf_static"].topic()
+        moving, fixed = INTERFACES["/tf"], INTERFACES["/tf_static"]
         self._subscriptions = [
-            node.create_subscription(TFMessage, moving, store.take, 100, callback_group=group, **QUIET_SUBSCRIPTION),
             node.create_subscription(
-                TFMessage, fixed, lambda m: store.take(m, True), latched, callback_group=group, **QUIET_SUBSCRIPTION
-            ),
+                TFMessage, entry.topic(), take, profile_of(entry), callback_group=group, **QUIET_SUBSCRIPTION
+            )
+            for entry, take in ((moving, store.take), (fixed, partial(store.take, static=True)))
         ]
-        self._publisher = node.create_publisher(TFMessage, moving, 100, callback_group=group, **QUIET_PUBLISHER)
+        self._publisher = node.create_publisher(
+            TFMessage, moving.topic(), profile_of(moving), callback_group=group, **QUIET_PUBLISHER
+        )
 
     def broadcast(self, transform: Any) -> None:
         """A geometry_msgs/TransformStamped on /tf."""

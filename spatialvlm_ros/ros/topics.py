@@ -33,7 +33,7 @@ class Interface:
         name: relative to the camera's prefix; absolute names (``/tf``) are the same for all cameras.
         type: "package/msg/Name" or srv, action.
         description: one sentence with units and frames.
-        qos: in words; inputs of pictures follow the parameter ``reliability``.
+        qos: in words, of which the profiles are made; inputs of pictures follow the parameter ``reliability``.
     """
 
     kind: Kind
@@ -50,8 +50,9 @@ class Interface:
         return name if self.kind is Kind.INPUT else f"~/{name}"
 
 
-_PICTURES = "follows the publisher (parameter reliability), newest only"
-_LATCHED = "reliable, transient local, depth 1"
+# A busy executor takes the topics one after the other: what belongs together must still be there by then. Of pictures
+# that are complete the synchroniser gives only the newest.
+_PICTURES = "follows the publishers (parameter reliability), depth 5"
 
 _TABLE = (
     Interface(Kind.INPUT, "image", "sensor_msgs/msg/Image", "Colour pictures (image_transport raw).", _PICTURES),
@@ -90,7 +91,13 @@ _TABLE = (
         "best effort, depth 10",
     ),
     Interface(Kind.INPUT, "/tf", "tf2_msgs/msg/TFMessage", "Frames that move (use_tf).", "reliable, depth 100"),
-    Interface(Kind.INPUT, "/tf_static", "tf2_msgs/msg/TFMessage", "Frames that do not.", _LATCHED),
+    Interface(
+        Kind.INPUT,
+        "/tf_static",
+        "tf2_msgs/msg/TFMessage",
+        "Frames that do not.",
+        "reliable, transient local, depth 100",
+    ),
     Interface(
         Kind.OUTPUT,
         "distances",
