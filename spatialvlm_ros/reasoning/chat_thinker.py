@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from spatialvlm_ros.models.estimate import Estimate, Reason
 from spatialvlm_ros.reasoning.actions import TOOLS
-from spatialvlm_ros.reasoning.faults import ReplyError, Stopped
+from spatialvlm_ros.reasoning.faults import ReplyError, Stopped, UnsupportedError
 from spatialvlm_ros.reasoning.llm.chat_model import ASSISTANT, SYSTEM, TOOL, USER, ChatModel, ChatReply, Message
 from spatialvlm_ros.reasoning.prompt import friend_says, opening, repair
 from spatialvlm_ros.reasoning.reply import Move, read_reply
 from spatialvlm_ros.reasoning.steps import Conclusion, StepKind
+from spatialvlm_ros.reasoning.support import unsupported_numbers
 from spatialvlm_ros.reasoning.task import Task
 from spatialvlm_ros.reasoning.texts import plain
 
@@ -24,13 +25,14 @@ class _Talk:
 
     messages: list[Message]
     faults: list[str] = field(default_factory=list)  # since the last reply that could be read
+    invented: bool = False  # whether an answer with invented numbers was sent back already
 
 
 class ChatThinker:
     """Leads a chain of thought by a `ChatModel`.
 
     A reply that cannot be read is sent back once with what is wrong with it; the next one that cannot be read ends the
-    chain of thought. So does a second answer that rests on no measurement.
+    chain of thought. So does a second answer that rests on no measurement, or that has numbers which nobody told.
 
     Args:
         chat: the language model.
@@ -90,11 +92,14 @@ class ChatThinker:
                 if refused is not None:
                     raise Stopped(refused.reason, refused.detail)
                 raise ReplyError(_NOT_MEASURED[:-1], plain(move.answer, 80))
+            _check_numbers(task, move)
         except ReplyError as error:
-            if talk.faults:
-                faults = plain(error, 200)
-                raise Stopped(Reason.MODEL_ERROR, f"The language model cannot be understood: {faults}") from error
+            invented = isinstance(error, UnsupportedError)
+            if talk.faults or (invented and talk.invented):
+                what = "answer does not rest on the picture" if invented else "words cannot be understood"
+                raise Stopped(Reason.MODEL_ERROR, f"The language model's {what}: {plain(error, 200)}") from error
             talk.faults.append(str(error))
+            talk.invented |= invented
             task.trace.add(StepKind.THINK, f"The language model's reply cannot be used: {plain(error, 200)}")
             talk.messages += [
                 Message(ASSISTANT, plain(reply.text, 1000) or "..."),
@@ -115,6 +120,17 @@ class ChatThinker:
         else:
             talk.messages.append(Message(ASSISTANT, "\n".join(_written(move))))
             talk.messages.append(Message(USER, friend_says(lines)))
+
+
+def _check_numbers(task: Task, move: Move) -> None:
+    """Raises `UnsupportedError` where an answer has numbers that neither the question nor a tool told."""
+    invented = unsupported_numbers(move.answer, task) if move.answer else []
+    if invented:
+        raise UnsupportedError(
+            "the answer has a number that neither the question nor your friend's lines hold",
+            plain(", ".join(invented), 80),
+            "Measure or calculate it, or leave it out.",
+        )
 
 
 def _written(move: Move) -> list[str]:

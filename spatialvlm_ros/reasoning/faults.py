@@ -18,6 +18,10 @@ class ReplyError(ReasoningError):
     """A language model's words are not in the form that was agreed."""
 
 
+class UnsupportedError(ReplyError):
+    """A language model's answer says what nobody told it."""
+
+
 class Stopped(Exception):
     """Ends a chain of thought without an answer; it never leaves this room.
 

@@ -24,6 +24,15 @@ _WORDS = "|".join((*TOOLS, "calc", ANSWER, REFUSE))
 _LINE = re.compile(rf"^[\s>*_#`-]*(?:\d+[.)]\s*)?(?:you\s*:\s*)?[*_`]*({_WORDS})[*_`]*\s*[:\uff1a][*_`]*\s*(.*)$", re.I)
 _FRIEND = re.compile(r"^[\s>*_#`-]*friend[*_`]*\s*:", re.I)
 _ALIASES = {"calc": "calculate"}
+# A last sentence that says what will be done next is no answer.
+_ANNOUNCES = re.compile(
+    r"(?:^|[.!?:]\s+)(?:(?:ok(?:ay)?|sure|now|next|first|then|so|well|great|certainly)[,!]?\s+){0,2}"
+    r"(?:(?:i|we)(?:'ll|\u2019ll| will| shall| need to| have to| must| should| am going to| are going to|'m going to)"
+    r"|let me|let us|let's|let\u2019s)\s+(?:(?:now|next|first|then|also|just|start by|begin by)\s+){0,2}"
+    r"(?:measur|locat|ask|calculat|comput|compar|check|find|look|determin|use|call|get|estimat|query|proceed|verify)"
+    r"[a-z]*\b[^.!?]*[.!?:\u2026]*$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,8 @@ def read_reply(reply: ChatReply, calls_tools: bool) -> Move:
 
     Args:
         reply: of a language model.
-        calls_tools: whether it was asked in the tool-call form, where text without a call is the answer.
+        calls_tools: whether it was asked in the tool-call form, where text without a call is the answer, unless it
+            only announces the next step.
 
     Raises:
         ReplyError: it is in neither form, or names a tool or an argument that there is not.
@@ -72,6 +82,8 @@ def read_reply(reply: ChatReply, calls_tools: bool) -> Move:
     if move is not None:
         return move
     said = plain(text, 4 * _MOST_ARGUMENT)
+    if calls_tools and said and _ANNOUNCES.search(said):
+        raise ReplyError("the reply announces a step and calls no tool", said[:80], _form_wanted(calls_tools))
     if calls_tools and said and not _is_markup(text):
         return Move(answer=said)
     raise ReplyError("the reply names no tool and gives no answer", said[:80], _form_wanted(calls_tools))

@@ -23,6 +23,7 @@ _MARKS = re.compile(
 _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _MOST_NESTED = 8  # marks within marks; nobody writes so without an evil intention
 _WITHOUT_BRACKETS = str.maketrans("", "", "<>|[]\uff5c")
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")  # colours, and what moves the cursor
 _CUT = "..."
 _UNITS = {"m2": "m\u00b2", "m3": "m\u00b3"}
 
@@ -33,7 +34,7 @@ def plain(text: object, most: int = 400) -> str:
     What cannot be seen goes first: inside a mark it would hide it. Then marks go until there are none, as taking one
     out may make another.
     """
-    line = "".join(map(_seen, _UNSEEN.sub("", str(text)[: 8 * most])))
+    line = "".join(map(_seen, _UNSEEN.sub("", _TERMINAL.sub("", str(text)[: 8 * most]))))
     for _ in range(_MOST_NESTED):
         line, taken = _MARKS.subn(" ", " ".join(line.split()))
         if not taken:

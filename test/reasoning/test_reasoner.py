@@ -65,10 +65,11 @@ def test_the_tool_call_form(friend):
         return ToolCall("measure", json.dumps(arguments), f"id{number}")
 
     first = ChatReply("", (call(1, relation="height", subject="mug"), call(2, relation="height", subject="lamp")), 9)
-    chat = ScriptedChat(first, "The lamp, by 0.38 m.", calls_tools=True)
+    sum_ = ChatReply("", (ToolCall("calculate", '{"expression": "m2 - m1"}', "id3"),), 9)
+    chat = ScriptedChat(first, sum_, "The lamp, by 0.38 m.", calls_tools=True)
     solution = Reasoner(chat, friend).solve("Which is taller, the mug or the lamp, and by how much?")
-    assert solution.text == "The lamp, by 0.38 m." and len(solution.steps) == 3
-    messages, _, tools = chat.heard[-1]
+    assert solution.text == "The lamp, by 0.38 m." and len(solution.steps) == 4
+    messages, _, tools = chat.heard[1]
     assert [t["function"]["name"] for t in tools] == ["measure", "locate", "ask", "calculate"]
     assert [(m.role, m.call_id, m.content) for m in messages[3:]] == [
         (TOOL, "id1", "m1 = 0.12 m"),

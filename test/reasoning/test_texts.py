@@ -72,3 +72,4 @@ def test_what_people_write_stays(said):
 def test_white_space_separates_words_and_a_long_text_is_cut():
     assert plain("a\tmug\u2028and\n a  bowl\r") == "a mug and a bowl"
     assert plain("x" * 500) == "x" * 397 + "..."
+    assert plain("\x1b[31mred\x1b[0m mug\x1b[2J") == "red mug"
