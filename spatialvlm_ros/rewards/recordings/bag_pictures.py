@@ -90,6 +90,10 @@ class SequentialPictures(BagCaptures):
         """Where the camera is, in the first of ``level_frames`` that tells it."""
         return camera_path(self._index.transforms, self._index.frames, self.level_frames)
 
+    def times(self) -> list[tuple[int, int]]:
+        """Stamp and time of recording of each picture, nanoseconds."""
+        return [(frame.stamp_ns, frame.log_ns) for frame in self._index.frames]
+
     def check_frame(self, frame_name: str) -> None:
         """Raise `ConfigError` for a frame that /tf does not have."""
         frames = self._index.transforms.frames()

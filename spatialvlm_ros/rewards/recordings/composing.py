@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spatialvlm_ros.errors import DatasetError
 from spatialvlm_ros.evaluation.bench import write_file
 from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations, EpisodeInfo, Provenance, Recording
+from spatialvlm_ros.rewards.recordings.journal import Journal
 from spatialvlm_ros.rewards.recordings.registry import COPY, FORMATS, loaded
 from spatialvlm_ros.rewards.recordings.store import RunStore
 
@@ -33,7 +35,7 @@ class RecordingWriter(RunStore):
 
     Raises:
         DatasetError: the target exists and was not written by this run, or lies in the recording, or the folder is that
-            of another run.
+            of another run; an episode that is judged already has changed.
         SourceError: the recording cannot be copied with rewards in it.
     """
 
@@ -45,12 +47,12 @@ class RecordingWriter(RunStore):
             loaded(FORMATS[recording.format].copies)(recording)
         settings = {
             "recording": recording.path.name,
-            "fingerprint": recording.fingerprint(),
             "out": str(self._target),
             "into": place,
             **provenance.as_dict(),
         }
         super().__init__(folder, settings)
+        self._check_finished()
 
     def _check_target(self, folder: Path) -> None:
         original = self._recording.path.resolve()
@@ -60,12 +62,29 @@ class RecordingWriter(RunStore):
         if self._target.exists() and not (folder / RESULT_FILE).exists():
             raise DatasetError("there is something already", str(self._target), "Remove it, or choose another --out.")
 
+    def _check_finished(self) -> None:
+        """What is judged stays only if its episode is still the same; others may be repaired or added meanwhile."""
+        recording = self._recording
+        changed = [e for e in recording.episodes() if not self.is_of(e, recording.episode_fingerprint(e))]
+        if changed:
+            raise DatasetError(
+                "episodes that are judged already have changed since",
+                [episode.name for episode in changed],
+                f"Use another --out, or remove {self._path(changed[0], '')} to judge it again.",
+            )
+
+    def journal(self, episode: EpisodeInfo, queries: Sequence[Query]) -> Journal:
+        """What has been measured of this very episode so far."""
+        self.begin(episode, self._recording.episode_fingerprint(episode))
+        return super().journal(episode, queries)
+
     def finish(self) -> Path:
-        """Write the result, unless it is there and holds all finished episodes; returns its path."""
+        """Write the result, unless it is there already with all finished episodes; returns its path."""
         done = [episode.name for episode in self._recording.episodes() if self.done(episode)]
+        state = {"episodes": done, "recording": self._recording.fingerprint()}
         marker = self.folder / RESULT_FILE
         if self._target.exists() and marker.exists():
-            if json.loads(marker.read_text(encoding="utf-8")) == {"episodes": done}:
+            if json.loads(marker.read_text(encoding="utf-8")) == state:
                 return self._target
         workshop = self._target.with_name(f".{self._target.name}.partial")
         shutil.rmtree(workshop, ignore_errors=True)  # of a run that was killed while it wrote
@@ -77,7 +96,7 @@ class RecordingWriter(RunStore):
         if self._target.exists():
             self._target.rename(workshop / "before")
         made.rename(self._target)
-        write_file(marker, json.dumps({"episodes": done}).encode())
+        write_file(marker, json.dumps(state).encode())
         shutil.rmtree(workshop)
         return self._target
 

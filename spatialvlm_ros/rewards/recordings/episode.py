@@ -104,7 +104,14 @@ class Recording(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """Changes when the recording changes; a run is resumed on the same recording only."""
+        """Changes when the recording changes: then the result is written anew."""
+        ...
+
+    def episode_fingerprint(self, episode: EpisodeInfo) -> str:
+        """Changes when one episode changes; what is judged already is kept for the same episode only.
+
+        It is told of an episode that cannot be read, too.
+        """
         ...
 
 

@@ -20,9 +20,10 @@ from spatialvlm_ros.rewards.recordings.lerobot_metadata import (
     EXTRA,
     EpisodeEntry,
     LeRobotMetadata,
+    VideoPart,
     read_metadata,
 )
-from spatialvlm_ros.rewards.recordings.videos import pictures_at
+from spatialvlm_ros.rewards.recordings.videos import packets_between, pictures_at
 from spatialvlm_ros.scenes.observation import Observation
 
 FORMAT = "lerobot"
@@ -74,9 +75,7 @@ class LeRobotRecording:
     def _pictures(self, entry: EpisodeEntry, seconds: NDArray[np.float64], start: int) -> Iterator[Picture | None]:
         if self.metadata.features[self.camera_name]["dtype"] == "image":
             return _stored_pictures(self.metadata, entry, self.camera_name, start)
-        if self.camera_name not in entry.videos:
-            raise SourceError(f"episode {entry.number} has no video of", self.camera_name, "Download it again.")
-        part = entry.videos[self.camera_name]
+        part = self._video(entry)
         times = (part.start + seconds[start:]).tolist()
         return pictures_at(self.path / part.path, times, tolerance=0.5 / self.metadata.fps)
 
@@ -91,6 +90,33 @@ class LeRobotRecording:
             path = self.path / name
             digest.update(f"{name} {path.stat().st_size if path.is_file() else -1}\n".encode())
         return digest.hexdigest()
+
+    def episode_fingerprint(self, episode: EpisodeInfo) -> str:
+        """Of the times of its rows and its pictures as they are stored; files that episodes share may change."""
+        entry = self._entries[episode.number]
+        digest = hashlib.sha256(f"{entry.length} {entry.tasks}".encode())
+        try:
+            seconds = episode_column(self.metadata, entry, "timestamp")
+            digest.update(seconds.tobytes())
+            for data in self._stored(entry, seconds.astype(np.float64)):
+                digest.update(data)
+        except SourceError as error:
+            digest.update(str(error).encode())
+        return digest.hexdigest()
+
+    def _stored(self, entry: EpisodeEntry, seconds: NDArray[np.float64]) -> Iterator[bytes]:
+        """The pictures of an episode as they are stored."""
+        if self.metadata.features[self.camera_name]["dtype"] == "image":
+            for cell in _episode_table(self.metadata, entry, [self.camera_name]).column(self.camera_name):
+                yield _encoded(cell.as_py(), self.metadata.root)
+        elif len(seconds):
+            part, half = self._video(entry), 0.5 / self.metadata.fps
+            yield from packets_between(self.path / part.path, part.start - half, part.start + seconds[-1] + half)
+
+    def _video(self, entry: EpisodeEntry) -> VideoPart:
+        if self.camera_name not in entry.videos:
+            raise SourceError(f"episode {entry.number} has no video of", self.camera_name, "Download it again.")
+        return entry.videos[self.camera_name]
 
 
 def episode_column(metadata: LeRobotMetadata, entry: EpisodeEntry, name: str) -> NDArray[Any]:
@@ -128,14 +154,18 @@ def _stored_pictures(
         yield _decoded(cell.as_py(), metadata.root)
 
 
-def _decoded(cell: Any, root: Path) -> Picture | None:
-    """A picture as ``datasets`` stores it: its file's bytes, or the path of the file."""
+def _encoded(cell: Any, root: Path) -> bytes:
+    """A picture as ``datasets`` stores it: its file's bytes, or the path of the file; empty where it is not there."""
     if not isinstance(cell, dict):
-        return None
+        return b""
     data = cell.get("bytes")
     if data is None:
         path = root / str(cell.get("path"))
         data = path.read_bytes() if path.is_file() else b""
-    encoded = np.frombuffer(data, np.uint8)
+    return bytes(data)
+
+
+def _decoded(cell: Any, root: Path) -> Picture | None:
+    encoded = np.frombuffer(_encoded(cell, root), np.uint8)
     picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
     return None if picture is None else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)

@@ -113,10 +113,14 @@ class BagRecording:
         )
 
     def fingerprint(self) -> str:
-        """Of the names and sizes of the files, and the number of pictures."""
+        """Of the names and sizes of the files, and the times of the pictures."""
         files = sorted(p for p in self.path.rglob("*") if p.is_file()) if self.path.is_dir() else [self.path]
         listed = [(p.name, p.stat().st_size) for p in files]
-        return hashlib.sha256(f"{listed} {len(self._captures)}".encode()).hexdigest()
+        return hashlib.sha256(f"{listed} {self._captures.times()}".encode()).hexdigest()
+
+    def episode_fingerprint(self, episode: EpisodeInfo) -> str:
+        """That of the recording, which is one episode."""
+        return self.fingerprint()
 
 
 def is_bag(path: Path) -> bool:

@@ -37,6 +37,7 @@ SUFFIXES = (".hdf5", ".h5")
 DEMO = "demo_"
 _PICTURE_ENDING, _DEPTH_ENDING = "_image", "_depth"
 _NOMINAL_HZ = 20.0  # of robosuite's controllers; used for time stamps only where the file names no other rate
+_RECOGNISED = 16  # pictures, by which an episode is recognised
 _BLOCK = 64  # pictures that are read at once
 
 
@@ -109,6 +110,16 @@ class RobomimicRecording:
         status = self.path.stat()
         lengths = [(e.name, e.frames) for e in self._episodes]
         return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns} {lengths}".encode()).hexdigest()
+
+    def episode_fingerprint(self, episode: EpisodeInfo) -> str:
+        """Of its lengths, what is known of its camera, its actions and hand, and some of its pictures."""
+        digest = hashlib.sha256(f"{episode.frames} {episode.steps}".encode())
+        with opened(self.path) as file:
+            demo = file["data"][episode.name]
+            digest.update(str(demo.attrs.get("camera_info")).encode())
+            for part in _told_apart_by(demo, self.camera_name, episode.frames):
+                digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
+        return digest.hexdigest()
 
 
 @contextmanager
@@ -197,11 +208,23 @@ def _entries(group: Any, name: str, low: int, high: int) -> list[Any]:
         return [_entry(group[name], index) for index in range(low, high)]
 
 
-def _entry(data: Any, index: int) -> Any:
+def _entry(data: Any, index: int | slice) -> Any:
     try:
         return data[index]
     except OSError:
         return None
+
+
+def _told_apart_by(demo: Any, camera: str, frames: int) -> Iterator[Any]:
+    """What an episode is recognised by: reading all its pictures would take too long."""
+    for rows in (demo.get("actions"), demo.get(f"obs/{HAND}")):
+        yield None if rows is None else _entry(rows, slice(None))
+    if frames:
+        yield np.array([demo["obs"][camera].id.get_storage_size()])
+        for index in np.unique(np.linspace(0, frames - 1, min(frames, _RECOGNISED)).astype(int)).tolist():
+            for picture, depth, _ in _block(demo, camera, index, index + 1):
+                yield picture
+                yield depth
 
 
 def _rgb(picture: Any) -> NDArray[np.uint8] | None:

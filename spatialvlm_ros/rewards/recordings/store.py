@@ -6,6 +6,7 @@ It stays beside the result: it says how the rewards came about, and a run that w
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,10 @@ from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations, EpisodeInfo
 from spatialvlm_ros.rewards.recordings.journal import Journal
 
+_log = logging.getLogger(__name__)
+
 RUN_FILE = "run.json"
+_FINGERPRINT = "episode.txt"
 _TEXTS = ("reason", "phase", "terms", "detail")
 
 
@@ -58,6 +62,21 @@ class RunStore:
                 values,
                 "Use the same ones, another --out, or remove the folder.",
             )
+
+    def begin(self, episode: EpisodeInfo, fingerprint: str) -> None:
+        """Note which episode is measured; what was measured of another one in its place is thrown away."""
+        if self._fingerprint(episode) not in (fingerprint, None):
+            _log.warning("%s has changed: it is measured anew", episode.name)
+            self._path(episode, "measured.jsonl").unlink(missing_ok=True)
+        write_file(self._path(episode, _FINGERPRINT), f"{fingerprint}\n".encode())
+
+    def is_of(self, episode: EpisodeInfo, fingerprint: str) -> bool:
+        """Whether its annotations, if they are kept, are of this very episode."""
+        return not self.done(episode) or self._fingerprint(episode) == fingerprint
+
+    def _fingerprint(self, episode: EpisodeInfo) -> str | None:
+        path = self._path(episode, _FINGERPRINT)
+        return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
     def journal(self, episode: EpisodeInfo, queries: Sequence[Query]) -> Journal:
         """The measurements of an episode."""

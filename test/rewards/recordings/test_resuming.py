@@ -1,5 +1,6 @@
 """A run that is killed at any moment goes on where it was, and ends in the same bytes."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from ruler import episode
 from samples import write_bag, write_lerobot_v21, write_lerobot_v30, write_robomimic
 from table_recording import COURSE, write_table_bag
 
-from spatialvlm_ros.errors import DatasetError
+from spatialvlm_ros.errors import DatasetError, SourceError
 
 HARNESS = Path(__file__).parent / "helpers" / "killed_run.py"
 EPISODES = [episode(np.arange(40, 17, -1.0)), episode(np.arange(12, 22, 1.0))]
@@ -152,13 +153,42 @@ def test_other_settings_do_not_mix(annotated, tmp_path):
         annotated(path, end="terminated")
 
 
-def test_a_changed_recording_is_another_one(annotated, tmp_path):
-    path = WRITERS["robomimic"](tmp_path)
-    annotated(path)
-    path.unlink()
-    write_robomimic(path, [*EPISODES, EPISODES[0]])
-    with pytest.raises(DatasetError, match="fingerprint"):
+CHANGED = {  # a recording whose second episode is another one
+    "lerobot v2.1": lambda path: write_lerobot_v21(path / "set", [EPISODES[0], EPISODES[1][::-1]]),
+    "lerobot v3.0": lambda path: write_lerobot_v30(path / "set", [EPISODES[0], EPISODES[1][::-1]]),
+    "robomimic": lambda path: write_robomimic(path / "demo.hdf5", [EPISODES[0], EPISODES[1][::-1]]),
+    "bag": lambda path: write_bag(path / "bag", EPISODES[0], start_ns=1_800_000_000_000_000_000),
+}
+
+
+@pytest.mark.parametrize("kind", list(CHANGED))
+def test_a_finished_episode_that_has_changed_is_refused(annotated, tmp_path, kind):
+    path = WRITERS[kind](tmp_path)
+    last = annotated(path).recording.episodes()[-1].name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    CHANGED[kind](tmp_path)
+    with pytest.raises(DatasetError, match="have changed since") as refused:
         annotated(path)
+    assert refused.value.value == [last]
+
+
+@pytest.mark.parametrize("kind", ["lerobot v2.1", "robomimic"])
+def test_episodes_can_be_added(annotated, tmp_path, kind):
+    """Those that are judged stay so, also where episodes share files; the result holds the new one."""
+    write = {
+        "lerobot v2.1": lambda episodes: write_lerobot_v21(tmp_path / "set", episodes),
+        "robomimic": lambda episodes: write_robomimic(tmp_path / "demo.hdf5", episodes),
+    }[kind]
+    path = write(EPISODES)
+    before = annotated(path)
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write([*EPISODES, EPISODES[0]])
+    after = annotated(path)
+    assert before.model.looked == 33 and after.model.looked == 23 and after.outcome.episodes == 3
+    assert annotated(path).model.looked == 0
+    with pytest.raises(SourceError, match="already has rewards"):
+        annotated(after.target)
+    assert np.array_equal(after.kept(2).reward, after.kept(0).reward)
 
 
 def test_what_is_there_already_is_not_overwritten(annotated, tmp_path):
