@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from spatialvlm_ros.rewards.templates import task_of
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.tracking.settings import FilterSettings
 
+_EARLY = 0.25  # of a control step: a picture may come so much before the end of it and still be that of its end
+
 
 @dataclass(frozen=True, eq=False)
 class RewardRequest:
@@ -31,7 +34,7 @@ class RewardRequest:
         task: what is to be done.
         gamma: discount of the learner per control step.
         mode: "potential" or "absolute".
-        step_s: seconds of a control step; 0: each picture is one.
+        step_s: seconds of a control step, each with the reward of one picture; 0: each picture is one.
         filtered: whether estimates are filtered over time.
         follow: whether objects are followed from picture to picture.
     """
@@ -91,7 +94,8 @@ class RewardWork:
             request.task, gamma=request.gamma, mode=request.mode, unseen=DROPPED, filtered=filtered
         )
         self._follower = Follower() if request.follow else None
-        self._last_ns: int | None = None
+        self._began_ns: int | None = None
+        self._counted = 0  # control steps of the episode so far
 
     def queries(self) -> tuple[Query, ...]:
         """What has to be known of each picture."""
@@ -108,15 +112,20 @@ class RewardWork:
             return [answers[query] for query in self.queries()]
         return self._follower.measure(sight.view, self.queries(), sight.gripper, sight.camera_pose)
 
-    def step(self, stamp_ns: int, estimates: Sequence[Estimate]) -> RewardFrame:
-        """The reward of a picture.
+    def step(self, stamp_ns: int, estimates: Sequence[Estimate]) -> RewardFrame | None:
+        """The reward of a picture; None for one that comes before the next control step is over.
 
         Args:
             stamp_ns: of the picture.
             estimates: of all `queries`, valid or not, in order.
         """
+        if self._began_ns is None:
+            self._began_ns = stamp_ns
+            return self._engine.step(estimates, stamp_ns=stamp_ns)
         steps = self._steps_until(stamp_ns)
-        self._last_ns = stamp_ns
+        if steps < 1:
+            return None
+        self._counted += steps
         return self._engine.step(estimates, stamp_ns=stamp_ns, steps=steps)
 
     def reset(self) -> None:
@@ -124,9 +133,11 @@ class RewardWork:
         self._engine.reset()
         if self._follower is not None:
             self._follower.reset()
-        self._last_ns = None
+        self._began_ns, self._counted = None, 0
 
     def _steps_until(self, stamp_ns: int) -> int:
-        if self._last_ns is None or self.request.step_s <= 0:
+        """Control steps since the one before, counted from the first picture, so that no rounding adds up."""
+        if self._began_ns is None or self.request.step_s <= 0:
             return 1
-        return max(1, round((stamp_ns - self._last_ns) * 1e-9 / self.request.step_s))
+        passed = (stamp_ns - self._began_ns) * 1e-9 / self.request.step_s
+        return math.floor(passed + _EARLY) - self._counted

@@ -1,0 +1,85 @@
+"""Rewards of a camera: as many control steps as there were, whatever its rate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "rewards"))
+
+from rewarding import REACH, gaps  # noqa: E402
+
+from spatialvlm_ros.ros.reward_work import RewardRequest, RewardWork  # noqa: E402
+
+GAMMA = 0.9
+
+
+def played(times_s, step_s, seen=lambda k: True):
+    """The frames (None where a picture has no reward) while the gap shrinks from 50 to 10 cm."""
+    work = RewardWork(RewardRequest(REACH, GAMMA, "potential", step_s, False))
+    shrinking = np.linspace(0.5, 0.1, len(times_s))
+    estimates = gaps([gap if seen(k) else None for k, gap in enumerate(shrinking)])
+    return [work.step(int(t * 1e9), e) for t, e in zip(times_s, estimates, strict=True)]
+
+
+def paid(frames):
+    """What a learner that discounts per control step gets in all, and how many steps it counts."""
+    total, steps = 0.0, 0
+    for frame in frames:
+        if frame is not None and frame.valid:
+            total += GAMMA**steps * frame.reward
+            steps += frame.steps
+    return total, steps
+
+
+@pytest.mark.parametrize("jitter_s", [0.0, 0.004])
+@pytest.mark.parametrize(
+    ("rate_hz", "step_s", "seconds"),
+    [(30, 0.2, 1.0), (1 / 0.28, 0.2, 2.8), (5, 0.2, 4.0), (15, 0.1, 2.0), (2, 0.2, 3.0)],
+)
+def test_control_steps_are_counted_by_the_clock(rate_hz, step_s, seconds, jitter_s):
+    times = 7.0 + np.arange(round(seconds * rate_hz) + 1) / rate_hz
+    times += np.random.default_rng(1).uniform(-jitter_s, jitter_s, len(times))
+    frames = played(times, step_s)
+    total, steps = paid(frames)
+    assert steps == round(seconds / step_s)
+    last = next(f for f in frames[::-1] if f is not None)
+    assert total == pytest.approx(GAMMA**steps * last.potential - frames[0].potential, abs=1e-9)
+
+
+def test_pictures_within_a_control_step_have_no_reward():
+    frames = played(np.arange(31) / 30, 0.2)
+    assert [k for k, f in enumerate(frames) if f is not None] == [0, 5, 11, 17, 23, 29]
+    assert [f.steps for f in frames if f is not None] == [0, 1, 1, 1, 1, 1]
+
+
+def test_a_camera_at_the_rate_of_the_learner_has_a_reward_in_every_picture():
+    times = np.arange(40) * 0.2 + np.random.default_rng(2).uniform(-0.02, 0.02, 40)
+    assert all(f is not None and f.steps == (k > 0) for k, f in enumerate(played(times, 0.2)))
+
+
+def test_without_a_control_step_every_picture_is_one():
+    assert [f.steps for f in played([0.0, 0.01, 5.0, 5.1], 0.0)] == [0, 1, 1, 1]
+
+
+def test_what_is_not_seen_is_discounted_over_the_gap():
+    frames = played(np.arange(29) * 0.28, 0.2, seen=lambda k: k not in (3, 4, 5))
+    total = counted = 0
+    before = 0
+    for frame in frames:
+        counted += frame.steps
+        if frame.valid:
+            total, before = total + GAMMA**before * frame.reward, counted
+    assert total == pytest.approx(GAMMA**before * frames[-1].potential - frames[0].potential, abs=1e-9)
+
+
+def test_a_new_episode_counts_from_its_own_first_picture():
+    work = RewardWork(RewardRequest(REACH, GAMMA, "potential", 0.2, False))
+    (estimates,) = gaps([0.3])
+    assert [work.step(int(t * 1e9), estimates) is not None for t in (0.0, 0.05, 0.2)] == [True, False, True]
+    work.reset()
+    again = [work.step(int(t * 1e9), estimates) for t in (0.11, 0.2, 0.31)]
+    assert [f is not None and f.steps for f in again] == [0, False, 1]
