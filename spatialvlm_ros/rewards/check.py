@@ -223,7 +223,8 @@ def _owed(audit: _Audit, episode: Episode) -> Iterator[_Owed]:
         else:
             expected = 0.0
             if audit.unseen == KEPT:
-                kept, since = kept / audit.gamma**step.steps, passed
+                shrunk = audit.gamma**step.steps  # 0 after very many of them: then only 0 can be kept
+                kept, since = (kept / shrunk if shrunk else math.inf) if kept else 0.0, passed
         now = passed
         yield _Owed(frame, step, expected, discount, kept * audit.gamma ** (since))
 

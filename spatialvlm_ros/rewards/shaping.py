@@ -111,7 +111,8 @@ class Shaping:
         new = np.where(terminated, 0.0, np.where(seen, potential, 0.0))
         steps = steps + self._waiting
         discount = rule.gamma**steps
-        grown = self._growth / (discount if rule.unseen == KEPT else 1.0)
+        with np.errstate(divide="ignore"):  # so many control steps that gamma^k is 0
+            grown = self._growth / (discount if rule.unseen == KEPT else 1.0)
         settled = ~first & ~seen & ~terminated & (grown > rule.most_growth) & (self._kept != 0)
         known = seen | terminated | first | settled
         paid = Paid(
@@ -123,7 +124,9 @@ class Shaping:
         )
         waits = ~known
         if rule.unseen == KEPT:
-            self._kept = np.where(known, new, self._kept / discount)
+            # Without discount, what was not 0 has been settled; 0 stays 0 whatever it is divided by.
+            later = np.divide(self._kept, discount, out=np.zeros_like(self._kept), where=discount > 0)
+            self._kept = np.where(known, new, later)
             self._growth = np.where(known, 1.0, np.where(self._kept != 0, grown, 1.0))
         else:
             self._kept = np.where(known, new, self._kept)

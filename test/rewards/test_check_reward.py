@@ -43,6 +43,11 @@ def test_so_do_filtered_ones_and_those_that_pay_back(options):
     assert report.ok and report.unseen > 100, str(report)
 
 
+def test_so_do_those_with_very_many_control_steps_between_frames():
+    report = check_reward(RewardEngine(REACH, gamma=0.9, every=8000), 0.9, drop_rate=0.5)
+    assert report.ok and report.unseen > 20, report
+
+
 def test_absolute_rewards_are_checked_as_what_they_are():
     engine = RewardEngine(REACH, gamma=0.9, mode="absolute")
     assert check_reward(engine, 0.9, mode="absolute").ok

@@ -86,6 +86,16 @@ def test_hours_without_sight_stay_finite():
     assert np.isfinite(paid).all() and max(map(abs, paid)) <= 100
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("potentials", [[None, None, 0.4, 0.5], [0.2, None, None, 0.4, 0.5], [0.0, None, 0.4, 0.5]])
+def test_so_many_steps_that_nothing_is_left_of_a_discount(potentials):
+    """0.9**8000 is 0 to a computer."""
+    paid, _ = play(potentials, steps=[8000] * len(potentials))
+    known = [phi or 0.0 for phi in potentials]
+    assert paid == pytest.approx([0.0, *(-before for before in known[:-1])])
+    assert math.fsum(paid) == pytest.approx(-math.fsum(known[:-1]))
+
+
 FRAMES = st.lists(st.tuples(st.one_of(st.none(), st.floats(0, 1)), st.integers(1, 4)), min_size=1, max_size=40)
 ENDS = st.sampled_from(["", "terminated", "truncated"])
 
