@@ -25,6 +25,7 @@ from spatialvlm_ros.models.embedded.position_code import add_position_code
 from spatialvlm_ros.models.embedded.prompts import PromptWriter, Row, read_directly
 from spatialvlm_ros.models.embedded.slots import frame_reading, locations
 from spatialvlm_ros.models.embedded.tokenizer import check_tokenizer
+from spatialvlm_ros.models.gathering import concatenated
 from spatialvlm_ros.models.lean_import import lean_transformers
 from spatialvlm_ros.models.quantities import N_BINS, OVERFLOW_BIN, ZERO_BIN, bin_position
 from spatialvlm_ros.models.query import ObjectRef, Query, is_camera
@@ -33,6 +34,7 @@ from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.relations import RELATIONS
 
 Float = NDArray[np.float64]
+Int = NDArray[np.int64]
 
 _MOST_ROWS = 64  # of one forward pass
 _MOST_ASKED = 512  # tokens of a question; memory grows with their square, and none in training had a hundred
@@ -177,13 +179,25 @@ class EmbeddedBackend:
     # ---- queries ----
 
     def read(self, encoded: EncodedPicture, queries: Sequence[Query]) -> Readings:
-        """All queries in one batch behind the encoded picture."""
+        """All queries in one batch behind the encoded picture.
+
+        Every object is located where a row begins with it, in a row of its own if none does: what a model says of the
+        second object of a row depends on the first, and an object must not move with what else is asked.
+        """
         rows = [self._writer.measure(q, encoded.canvas) for q in queries]
+        objects, subjects, references = _named_objects(queries)
+        leaders = [q.reference if row.swapped else q.subject for q, row in zip(queries, rows, strict=True)]
+        begins = {thing: n for n, thing in reversed(list(enumerate(leaders)))}
+        others = [thing for thing in objects if thing not in begins]
+        begins |= {thing: len(rows) + n for n, thing in enumerate(others)}
+        rows += [self._writer.locate(thing, encoded.canvas) for thing in others]
         states = self._states(encoded, rows)
-        objects = self._locations(encoded, rows, states)
-        subjects, references = _by_role(queries, rows, objects)
+        found = self._locations(encoded, [(begins[o], rows[begins[o]].slots[0]) for o in objects], states)
+        camera = Locations.unknown(1)
+        camera.presence[:] = (1.0, 0.0, 0.0)
+        known = concatenated([found, camera, Locations.unknown(1)])
         lengths, p_true = self._quantities(queries, rows, states)
-        return Readings(lengths, p_true, subjects, references)
+        return Readings(lengths, p_true, known[subjects], known[references])
 
     def locate(self, encoded: EncodedPicture, objects: Sequence[ObjectRef]) -> Locations:
         """Where the objects are; the camera has presence only."""
@@ -192,7 +206,8 @@ class EmbeddedBackend:
         found.presence[:] = (1.0, 0.0, 0.0)
         if named:
             rows = [self._writer.locate(objects[k], encoded.canvas) for k in named]
-            located = self._locations(encoded, rows, self._states(encoded, rows))
+            at = [(n, row.slots[0]) for n, row in enumerate(rows)]
+            located = self._locations(encoded, at, self._states(encoded, rows))
             for field in found.__dataclass_fields__:
                 getattr(found, field)[named] = getattr(located, field)
         return found
@@ -292,9 +307,9 @@ class EmbeddedBackend:
         return torch.softmax(logits, dim=-1).double().cpu().numpy()
 
     @torch.inference_mode()
-    def _locations(self, encoded: EncodedPicture, rows: Sequence[Row], states: Tensor) -> Locations:
-        """Of every slot group of every row, row by row."""
-        at = np.array([(n, first) for n, row in enumerate(rows) for first in row.slots], np.int64)
+    def _locations(self, encoded: EncodedPicture, places_of: Sequence[tuple[int, int]], states: Tensor) -> Locations:
+        """Of slot groups, each given by its row and its first slot there."""
+        at = np.array(places_of, np.int64).reshape(-1, 2)
         n_slots = len(v.OBJECT_SLOTS)
         index = torch.from_numpy(at[:, 1, None] + np.arange(n_slots)).to(self.device)
         slots = states[torch.from_numpy(at[:, :1]).to(self.device), index]
@@ -341,19 +356,14 @@ def _mirrored(probabilities: Float) -> Float:
     return mirrored
 
 
-def _by_role(queries: Sequence[Query], rows: Sequence[Row], found: Locations) -> tuple[Locations, Locations]:
-    """Locations of subjects and references from those in order of mention."""
-    n = len(queries)
-    subjects, references = Locations.unknown(n), Locations.unknown(n)
-    of_row = np.repeat(np.arange(n), [len(row.slots) for row in rows])
-    first = np.concatenate([[0], np.cumsum([len(row.slots) for row in rows])])[:-1]
-    rank = np.arange(len(of_row)) - first[of_row]
-    swapped = np.array([row.swapped for row in rows])
-    to_subject = (rank == 0) ^ swapped[of_row]
-    for field in found.__dataclass_fields__:
-        values = getattr(found, field)
-        getattr(subjects, field)[of_row[to_subject]] = values[to_subject]
-        getattr(references, field)[of_row[~to_subject]] = values[~to_subject]
-    subjects.presence[[is_camera(q.subject) for q in queries]] = (1.0, 0.0, 0.0)
-    references.presence[[is_camera(q.reference) for q in queries]] = (1.0, 0.0, 0.0)
-    return subjects, references
+def _named_objects(queries: Sequence[Query]) -> tuple[list[ObjectRef], Int, Int]:
+    """The K objects that have to be located, once each, and (N,) indices of subjects and references: K stands for the
+    camera, K + 1 for none."""
+    mentioned = [thing for q in queries for thing in (q.subject, q.reference) if thing is not None]
+    index = {thing: k for k, thing in enumerate(dict.fromkeys(t for t in mentioned if not is_camera(t)))}
+
+    def place_of(thing: ObjectRef | None) -> int:
+        return len(index) + 1 if thing is None else index.get(thing, len(index))
+
+    subjects, references = ([place_of(q.subject) for q in queries], [place_of(q.reference) for q in queries])
+    return list(index), np.array(subjects, np.int64), np.array(references, np.int64)

@@ -58,6 +58,21 @@ def test_a_batch_reads_what_single_queries_read(backend: EmbeddedBackend) -> Non
         np.testing.assert_allclose(alone.references.centers[0], together.references.centers[n], atol=1e-2)
 
 
+def test_an_object_does_not_move_with_what_else_is_asked(backend: EmbeddedBackend) -> None:
+    """Behind another object a row says something else of it; "plate" is second in some rows, "mug" in others."""
+    encoded = backend.encode(picture())
+    read = backend.read(encoded, QUERIES)
+    for name in ("plate", "mug"):
+        alone = backend.locate(encoded, [name])
+        sides = ((read.subjects, [q.subject for q in QUERIES]), (read.references, [q.reference for q in QUERIES]))
+        for found, names in sides:
+            rows = [n for n, thing in enumerate(names) if thing == name]
+            assert rows
+            for field in alone.__dataclass_fields__:
+                there, expected = getattr(found, field)[rows], getattr(alone, field)
+                np.testing.assert_allclose(there, np.repeat(expected, len(rows), axis=0), rtol=1e-4, atol=1e-4)
+
+
 @torch.no_grad()
 def test_the_cached_read_out_equals_the_training_pass(backend: EmbeddedBackend) -> None:
     """Training packs trees with a mask; serving copies a cache. Both must compute the same state."""
