@@ -25,6 +25,7 @@ from spatialvlm_ros.rewards.looking import KnownSizes, not_measured
 from spatialvlm_ros.rewards.reward import POTENTIAL, BatchRewardEngine
 from spatialvlm_ros.rewards.shaping import KEPT
 from spatialvlm_ros.rewards.task import RewardTask
+from spatialvlm_ros.rewards.templates import task_of
 from spatialvlm_ros.rewards.watching import Eye, Info, ManyEnvs, OneEnv, eye_of
 
 Float = NDArray[np.float64]
@@ -60,6 +61,11 @@ class _Account:
         self.engine = engine
         self._eye, self._every, self._payment = eye, int(every), payment
         self._count = np.full(len(engine), -1, dtype=np.int64)  # control steps of the episode; -1 before the first
+        self._wanted: RewardTask | None = None  # from the next episode on
+
+    def set_task(self, task: TaskLike) -> None:
+        """Reward another task from the next episode on."""
+        self._wanted = task_of(task)
 
     def begin(self, info: Info) -> tuple[RewardFrames, dict[str, Any]]:
         """The first frames of new episodes, in all environments."""
@@ -76,6 +82,9 @@ class _Account:
         over, cut = np.asarray(terminated, dtype=bool), np.asarray(truncated, dtype=bool)
         self._count += 1
         first = self._count == 0
+        if first.all() and self._wanted is not None:
+            self.engine.set_task(self._wanted)
+            self._wanted = None
         due = (self._count % self._every == 0) | over | cut
         queries = self.engine.queries()
         rows = [not_measured(queries, Reason.STALE, _NOT_DUE) for _ in due]
@@ -170,12 +179,16 @@ class SpatialReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
 
     @property
     def reward_task(self) -> RewardTask:
-        """The task whose rewards these are."""
+        """The task whose rewards these are: of the episode under way."""
         return self._account.engine.task
 
     def set_task(self, task: TaskLike) -> None:
-        """Reward another task from the next `reset` on."""
-        self._account.engine.set_task(task)
+        """Reward another task from the next episode on; the one under way is finished with its own.
+
+        Raises:
+            ConfigError: no such task.
+        """
+        self._account.set_task(task)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode, and look at its first picture."""
@@ -207,12 +220,13 @@ class SpatialRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
 
     Args:
         envs: environments that are reset in the step after an end (Gymnasium's NEXT_STEP, its default), or all
-            together by `reset` (DISABLED). SAME_STEP throws the last picture of each episode away, and is refused.
+            together by `reset` (DISABLED), and say so in ``metadata["autoreset_mode"]``. SAME_STEP throws the last
+            picture of each episode away, and is refused.
         others: as of `SpatialReward`; ``observe`` and ``render`` get the vector environment and return one per
             environment. With ``truth`` the environments have to live in this process (`SyncVectorEnv`).
 
     Raises:
-        ConfigError: as `SpatialReward`, or another autoreset mode.
+        ConfigError: as `SpatialReward`, or another autoreset mode, or none that is known.
     """
 
     def __init__(
@@ -235,12 +249,7 @@ class SpatialRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
         truth: bool = False,
     ) -> None:
         super().__init__(envs)
-        if envs.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP) == AutoresetMode.SAME_STEP:
-            raise ConfigError(
-                "environments that reset in the step of their end show no last picture",
-                "SAME_STEP",
-                "Make them with autoreset_mode=AutoresetMode.NEXT_STEP.",
-            )
+        _check_autoreset(envs)
         eye = eye_of(
             ManyEnvs(envs),
             model,
@@ -291,3 +300,20 @@ class SpatialRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
     def _columns(self, frames: RewardFrames, entries: Mapping[str, Any]) -> dict[str, Any]:
         there = {f"_{name}": np.ones(self.num_envs, dtype=bool) for name in entries}
         return {"spatial_reward": frames, **entries, **there}
+
+
+def _check_autoreset(envs: VectorEnv[Any, Any, Any]) -> None:
+    """Refuse environments whose resets would be taken for steps."""
+    mode = envs.metadata.get("autoreset_mode")
+    if mode == AutoresetMode.SAME_STEP:
+        raise ConfigError(
+            "environments that reset in the step of their end show no last picture",
+            "SAME_STEP",
+            "Make them with autoreset_mode=AutoresetMode.NEXT_STEP.",
+        )
+    if mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED):
+        raise ConfigError(
+            "these environments do not say in which step they are reset",
+            mode,
+            'Set metadata["autoreset_mode"] to AutoresetMode.NEXT_STEP or DISABLED, whichever they do.',
+        )

@@ -330,6 +330,54 @@ def test_modes_that_lose_pictures_are_refused():
     assert (info["steps"] == 0).all()
 
 
+class ResetsItself(gymnasium.vector.VectorEnv):
+    """Environments of somebody else, which are reset in the step of their end and do not say so."""
+
+    num_envs = 1
+    single_observation_space, single_action_space = Slide().observation_space, Slide().action_space
+    observation_space = action_space = spaces.Box(-60.0, 60.0, (1, 1), dtype=np.float32)
+
+    def __init__(self, metadata=None) -> None:
+        self.metadata = metadata or {}
+
+
+@pytest.mark.parametrize("metadata", [{}, {"autoreset_mode": None}, {"autoreset_mode": "sometimes"}])
+def test_environments_that_do_not_say_when_they_are_reset_are_refused(metadata):
+    with pytest.raises(ConfigError, match="do not say in which step they are reset"):
+        SpatialRewardVector(ResetsItself(metadata), REACH, RedReader(), GAMMA, camera=CAMERA)
+    said_so = ResetsItself({"autoreset_mode": AutoresetMode.DISABLED})
+    assert SpatialRewardVector(said_so, REACH, RedReader(), GAMMA, camera=CAMERA).num_envs == 1
+
+
+# ---- another task ----
+
+
+def test_another_task_begins_with_the_next_episode():
+    env, still = wrapped(), np.array([-1.0], dtype=np.float32)
+    env.reset(seed=3)
+    env.set_task("reach the bowl")
+    before = env.unwrapped.away
+    _, reward, _, _, info = env.step(still)
+    assert (env.reward_task.name, info["steps"]) == ("reach", 1) and "apple" in env.reward_task.objects.values()
+    assert reward == pytest.approx(GAMMA * potential(before - 1) - potential(before))
+    env.reset(seed=3)
+    assert list(env.reward_task.objects.values()) == ["bowl"]
+    with pytest.raises(ConfigError):
+        env.set_task("sing a song")
+    assert list(env.reward_task.objects.values()) == ["bowl"]
+
+
+def test_another_task_also_waits_for_the_end_where_an_environment_resets_itself():
+    env = wrapped(gymnasium.wrappers.Autoreset(Slide(limit=3)))
+    env.reset(seed=3)
+    env.set_task("reach the bowl")
+    named = []
+    for _ in range(5):
+        env.step(np.zeros(1, dtype=np.float32))
+        named += env.reward_task.objects.values()
+    assert named == ["apple"] * 3 + ["bowl"] * 2
+
+
 # ---- the package's robots ----
 
 
