@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from spatialvlm_ros.errors import TrainingError
 Optimizers = Sequence[torch.optim.Optimizer]
 
 _STATE, _WEIGHTS, _MOMENTS = "state.json", "weights.safetensors", "moments.safetensors"
+_SETTINGS = "settings"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class RunState:
     """How far a run has come.
 
     Attributes:
-        stage: index of the stage.
+        stage: index of the stage under way; of the last one where the run is finished.
         step: steps done in it.
         seconds: of training time spent in it.
         total: steps done in all.
@@ -38,8 +39,10 @@ class RunState:
     pictures: int = 0
 
 
-def save_checkpoint(folder: Path, model: nn.Module, optimizers: Optimizers, state: RunState) -> None:
-    """Replaces the checkpoint in ``folder``."""
+def save_checkpoint(
+    folder: Path, model: nn.Module, optimizers: Optimizers, state: RunState, settings: Mapping[str, Any]
+) -> None:
+    """Replaces the checkpoint in ``folder``; ``settings`` are those of the run (see `resuming.settings_of`)."""
     from safetensors.torch import save_file
 
     fresh = folder.with_name(folder.name + ".new")
@@ -47,13 +50,36 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizers: Optimizers, stat
     fresh.mkdir(parents=True)
     save_file(_weights(model), fresh / _WEIGHTS)
     save_file(_moments(model, optimizers), fresh / _MOMENTS)
-    (fresh / _STATE).write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    content = {**asdict(state), _SETTINGS: dict(settings)}
+    (fresh / _STATE).write_text(json.dumps(content, indent=1), encoding="utf-8")
     old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     fresh.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def read_state(folder: Path) -> tuple[RunState, dict[str, Any] | None] | None:
+    """How far the run in ``folder`` has come, and its settings (None where it was begun before they were kept).
+
+    Returns:
+        None where there is no checkpoint.
+
+    Raises:
+        TrainingError: the file is damaged.
+    """
+    place = _place(folder)
+    if place is None:
+        return None
+    try:
+        content = json.loads((place / _STATE).read_text(encoding="utf-8"))
+        settings = content.pop(_SETTINGS, None)
+        return RunState(**content), settings
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        raise TrainingError(
+            "the state of a run is damaged", f"{place / _STATE}: {error}", "Use another folder."
+        ) from error
 
 
 def load_checkpoint(folder: Path, model: nn.Module, optimizers: Optimizers) -> RunState | None:
@@ -64,19 +90,23 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizers: Optimizers) -> R
     """
     from safetensors.torch import load_file
 
-    for place in (folder, folder.with_name(folder.name + ".old")):
-        if (place / _STATE).exists():
-            break
-    else:
+    place, found = _place(folder), read_state(folder)
+    if place is None or found is None:
         return None
     try:
         load_weights(model, load_file(str(place / _WEIGHTS)))
         _restore_moments(model, optimizers, load_file(str(place / _MOMENTS)))
-        return RunState(**json.loads((place / _STATE).read_text(encoding="utf-8")))
     except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
         raise TrainingError(
             "a checkpoint does not fit this run", f"{place}: {error}", "Use its configuration, or another folder."
         ) from error
+    return found[0]
+
+
+def _place(folder: Path) -> Path | None:
+    """Where the newest whole checkpoint lies."""
+    places = (folder, folder.with_name(folder.name + ".old"))
+    return next((place for place in places if (place / _STATE).exists()), None)
 
 
 def load_weights(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:

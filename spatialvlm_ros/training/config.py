@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.models.embedded.architecture import ModelShape
@@ -53,6 +53,9 @@ class StageConfig:
         vision_share: of the learning rate that the encoder gets: one that has seen photographs forgets at the full one
             what it knows of shapes that are not in the simulation.
         weights: of losses that differ from the run's in this stage.
+
+    Raises:
+        ConfigError: an unknown loss, or a number out of range.
     """
 
     name: str = "joint"
@@ -71,6 +74,15 @@ class StageConfig:
         unknown = sorted(set(self.weights) - {f.name for f in fields(LossWeights)})
         if unknown:
             raise ConfigError(f"unknown losses in the stage {self.name}", unknown, "See `LossWeights`.")
+        _at_least(1, self, ("steps", "batch"), f" of the stage {self.name}")
+        _at_least(0, self, ("minutes", "learning_rate", "final_share", "warmup"), f" of the stage {self.name}")
+
+
+def _at_least(least: int, settings: Any, names: Iterable[str], whose: str = "") -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not value >= least:  # NaN neither
+            raise ConfigError(f"the setting {name}{whose} is out of range", value, f"Use {least} or more.")
 
 
 @dataclass(frozen=True)
@@ -144,6 +156,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.camera_mode not in CAMERA_MODES:
             raise ConfigError("unknown camera mode", self.camera_mode, f"Known: {', '.join(CAMERA_MODES)}.")
+        if not self.stages:
+            raise ConfigError("a run needs a stage", self.stages, "Write `stages` as in config/train/embedded.yaml.")
+        _at_least(1, self, ("validate_every", "validate_batches"))
+        _at_least(0, self, ("seed", "weight_decay", "clip", "checkpoint_minutes", "loader_processes"))
 
     @staticmethod
     def load(path: str | Path, **changes: Any) -> TrainConfig:
@@ -184,6 +200,8 @@ def _build(kind: Any, values: object, where: str) -> Any:
     made: dict[str, Any] = {}
     for name, value in values.items():
         hint = hints[name]
+        if get_origin(hint) is tuple and not isinstance(value, (list, tuple)):
+            raise ConfigError(f"the setting {name} of {where} must be a list", value, "Write [one, another].")
         if is_dataclass(hint):
             made[name] = _build(hint, value, f"{where}: {name}")
         elif name == "stages":

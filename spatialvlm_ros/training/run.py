@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 _TOKENIZER_SCENES = 200
 _TRAINED_RANGES_M = (0.3, 5.0)
 _SHOWN = (0.01, 0.99)  # quantiles of the ranges of a warm start's views; single ones beyond were hardly learnt
+# How accelerate is told to split a model: Muon needs whole matrices, a checkpoint whole weights.
+_SPLITTING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_MEGATRON_LM")
 _OF_DECODER = ("hidden", "layers", "heads", "kv_heads", "feedforward")
 
 
@@ -52,6 +54,7 @@ def train(config: TrainConfig) -> Path:
     from accelerate import Accelerator
     from accelerate.utils import DistributedDataParallelKwargs
 
+    _refuse_splitting()
     # Without cpu=True processes started by torchrun on a machine without an accelerator do not find each other.
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
@@ -82,21 +85,37 @@ def train(config: TrainConfig) -> Path:
     return folder
 
 
+def _refuse_splitting() -> None:
+    for variable in _SPLITTING:
+        if os.environ.get(variable, "false").lower() == "true":
+            raise TrainingError(
+                "this trainer does not split a model over processes",
+                variable,
+                "Start it with torchrun alone: every process then holds the whole model, which is small.",
+            )
+
+
 def export_checkpoint(config: TrainConfig, folder: str | Path) -> None:
-    """Writes the model of a run's newest checkpoint, while the run goes on or after it was stopped."""
+    """Writes the model of a run's newest checkpoint, while the run goes on or after it was stopped.
+
+    Raises:
+        TrainingError: the run has no checkpoint, or one of another model.
+    """
     from safetensors.torch import load_file
 
-    from spatialvlm_ros.training.checkpoints import load_weights
+    from spatialvlm_ros.training.checkpoints import load_weights, read_state
 
     out = Path(config.out)
-    lexicon, tokenizer = load_lexicon(out / "lexicon.json"), _load_tokenizer(out / "tokenizer")
-    model = _model(replace(config, start_from=""), lexicon, tokenizer)
+    found = read_state(out / "checkpoint")
+    if found is None:
+        raise TrainingError("this run has no checkpoint", str(out), "Train first, or name the run's folder in `out`.")
     try:
+        lexicon, tokenizer = load_lexicon(out / "lexicon.json"), _load_tokenizer(out / "tokenizer")
+        model = _model(replace(config, start_from=""), lexicon, tokenizer)
         load_weights(model, load_file(str(out / "checkpoint" / "weights.safetensors")))
     except (OSError, ValueError) as error:
         raise TrainingError("this run has no checkpoint that fits", str(out), str(error)) from error
-    state = json.loads((out / "checkpoint" / "state.json").read_text(encoding="utf-8"))
-    data = _card(config, lexicon, int(state["pictures"]))
+    data = _card(config, lexicon, found[0].pictures)
     save_model(folder, model.vlm, tokenizer, data)
 
 

@@ -15,13 +15,14 @@ import torch
 
 from spatialvlm_ros.errors import TrainingError
 from spatialvlm_ros.models.devices import pick_dtype
-from spatialvlm_ros.training.checkpoints import RunState, load_checkpoint, save_checkpoint
+from spatialvlm_ros.training.checkpoints import RunState, load_checkpoint, read_state, save_checkpoint
 from spatialvlm_ros.training.config import StageConfig, TrainConfig
 from spatialvlm_ros.training.loader import BatchKind, Loader, Prepared
 from spatialvlm_ros.training.losses import Batch
 from spatialvlm_ros.training.metrics import Validation
 from spatialvlm_ros.training.model import TrainedModel
 from spatialvlm_ros.training.optimizers import make_optimizers, set_rate
+from spatialvlm_ros.training.resuming import check_resumable, settings_of
 
 logger = logging.getLogger(__name__)
 
@@ -52,16 +53,35 @@ class Trainer:
         self._board: Any = None
 
     def run(self) -> RunState:
-        """Trains to the end of the last stage, from the checkpoint where there is one."""
-        state = load_checkpoint(self.out / "checkpoint", self.bare, self.optimizers) or RunState()
-        if state.total:
-            logger.info("going on from step %d of stage %d", state.step, state.stage)
-        while state.stage < len(self.config.stages):
-            state = self._stage(self.config.stages[state.stage], state)
-            state = replace(state, stage=state.stage + 1, step=0, seconds=0.0)
-            self._save(state)
+        """Trains to the end of the last stage, from the checkpoint where there is one.
+
+        Raises:
+            TrainingError: the checkpoint is of a run with other settings, or damaged; the loss is no number any more.
+        """
+        state, stages = self._begun(), self.config.stages
+        for number in range(state.stage, len(stages)):
+            done = self._stage(stages[number], state)
+            if number + 1 < len(stages):
+                done = replace(done, stage=number + 1, step=0, seconds=0.0)
+            if done != state:
+                self._save(done)
+            state = done
         if self._board is not None:
             self._board.close()
+        return state
+
+    def _begun(self) -> RunState:
+        folder = self.out / "checkpoint"
+        found = read_state(folder)
+        if found is None:
+            return RunState()
+        state, settings = found
+        if settings is not None:  # runs begun before settings were kept go on unasked
+            check_resumable(settings, self.config, state)
+        elif state.stage >= len(self.config.stages):
+            logger.warning("this run ended before settings were kept: it is not trained further")
+        load_checkpoint(folder, self.bare, self.optimizers)
+        logger.info("going on from step %d of stage %d", state.step, state.stage)
         return state
 
     # ---- one stage ----
@@ -73,9 +93,8 @@ class Trainer:
         stream = self.loader.stream(state.total, BatchKind(stage.batch, stage.language, not self.config.blind))
         before, began, saved = state.seconds, time.monotonic(), time.monotonic()
         self.model.train()
-        for batch in stream:
-            progress = _progress(stage, state)
-            self._step(batch, stage, state.step, progress)
+        while (progress := _progress(stage, state)) < 1:  # asked first: the last step's checkpoint may be the newest
+            self._step(next(stream), stage, state.step, progress)
             pictures = stage.batch * self.accelerator.num_processes
             state = replace(
                 state,
@@ -91,8 +110,6 @@ class Trainer:
             if self._agreed(time.monotonic() - saved) > 60 * self.config.checkpoint_minutes:
                 self._save(state)
                 saved = time.monotonic()
-            if _progress(stage, state) >= 1:
-                break
         return state
 
     def _step(self, batch: Prepared, stage: StageConfig, step: int, progress: float) -> None:
@@ -161,7 +178,7 @@ class Trainer:
 
     def _save(self, state: RunState) -> None:
         if self.accelerator.is_main_process:
-            save_checkpoint(self.out / "checkpoint", self.bare, self.optimizers, state)
+            save_checkpoint(self.out / "checkpoint", self.bare, self.optimizers, state, settings_of(self.config))
         self.accelerator.wait_for_everyone()
 
     def _agreed(self, seconds: float) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,15 +16,19 @@ import pytest
 import torch
 from stored_scenes import scene_view
 
+from spatialvlm_ros.cli.main import main
 from spatialvlm_ros.errors import ConfigError, DatasetError, TrainingError
 from spatialvlm_ros.models.embedded.architecture import ModelShape
 from spatialvlm_ros.models.embedded.backend import EmbeddedBackend
 from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.shared_files import shared_file
 from spatialvlm_ros.training.augmentation import Augmentation
+from spatialvlm_ros.training.checkpoints import RunState
 from spatialvlm_ros.training.config import StageConfig, StoreConfig, TrainConfig
 from spatialvlm_ros.training.feed import Feed
 from spatialvlm_ros.training.questions import QuestionPlan
 from spatialvlm_ros.training.run import export_checkpoint, train
+from spatialvlm_ros.training.trainer import Trainer
 from spatialvlm_ros.training.view_store import read_scene, scene_path, write_scene
 
 SHAPE = ModelShape(64, 48, (8, 16, 64), (1, 1, 1), hidden=32, layers=1, heads=2, kv_heads=2, feedforward=48)
@@ -91,28 +97,159 @@ def test_the_feed_is_a_function_of_seed_step_and_rank(store: Path) -> None:
         Feed(store, SHAPE, 8, Augmentation(), 3, 0, 9)
 
 
-def test_a_run_that_is_interrupted_ends_like_one_that_is_not(store: Path, tmp_path: Path) -> None:
-    train(settings(store, tmp_path / "whole", steps=6))
-    cut = settings(store, tmp_path / "cut", steps=6)
+@pytest.fixture(scope="module")
+def whole(store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    """Weights of a run of 2 dense and 4 joint steps that was never stopped."""
+    out = tmp_path_factory.mktemp("whole")
+    train(settings(store, out))
+    return weights(out)
+
+
+def train_until_saved(config: TrainConfig, saves: int) -> None:
+    """Kills a run right after it has written its state for the ``saves``th time."""
+    calls = iter(range(saves - 1))
+    save = Trainer._save
+
+    def stop(self: Trainer, state: RunState) -> None:
+        save(self, state)
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+
     with pytest.MonkeyPatch.context() as patch:
-        from spatialvlm_ros.training import trainer
-
-        step = trainer.Trainer._step
-        calls = iter(range(5))
-
-        def stop(self: trainer.Trainer, *args: object) -> None:
-            if next(calls, None) is None:
-                raise KeyboardInterrupt
-            step(self, *args)  # type: ignore[arg-type]
-
-        patch.setattr(trainer.Trainer, "_step", stop)
+        patch.setattr(Trainer, "_save", stop)
         with pytest.raises(KeyboardInterrupt):
-            train(cut)
-    train(cut)
-    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "cut")
-    assert set(whole) == set(resumed)
+            train(config)
+
+
+# A state is written after each step and at the end of the first stage: steps 1, 2, the end, steps 3, 4, 5, 6.
+@pytest.mark.parametrize("saves", [1, 2, 3, 5, 7])
+def test_a_run_that_is_killed_ends_like_one_that_is_not(
+    store: Path, tmp_path: Path, whole: dict[str, torch.Tensor], saves: int
+) -> None:
+    config = settings(store, tmp_path)
+    train_until_saved(config, saves)
+    train(config)
+    resumed = weights(tmp_path)
+    assert set(whole) == set(resumed) and state_of(tmp_path)["total"] == 6
     for name in whole:
         torch.testing.assert_close(whole[name], resumed[name], rtol=0, atol=1e-6)
+
+
+def test_a_run_that_is_killed_in_a_step_loses_that_step_alone(
+    store: Path, tmp_path: Path, whole: dict[str, torch.Tensor]
+) -> None:
+    config, step, calls = settings(store, tmp_path), Trainer._step, iter(range(4))
+
+    def stop(self: Trainer, *args: object) -> None:
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        step(self, *args)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "_step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(config)
+    train(config)
+    for name, tensor in weights(tmp_path).items():
+        torch.testing.assert_close(whole[name], tensor, rtol=0, atol=1e-6)
+
+
+def state_of(out: Path) -> dict[str, object]:
+    return json.loads((out / "checkpoint" / "state.json").read_text())
+
+
+def test_a_finished_run_whose_steps_are_raised_goes_on(store: Path, tmp_path: Path) -> None:
+    train(settings(store, tmp_path))
+    train(settings(store, tmp_path))  # again: nothing is left to do
+    assert state_of(tmp_path)["total"] == 6
+    before = weights(tmp_path)
+    train(settings(store, tmp_path, steps=7, checkpoint_minutes=9.0, validate_every=2, loader_processes=1))
+    assert state_of(tmp_path)["total"] == 9
+    assert any((before[n] != w).any() for n, w in weights(tmp_path).items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 1}, "seed was 0 and is 1"),
+        ({"weight_decay": 0.5}, "weight_decay"),
+        ({"dtype": "bfloat16"}, "dtype"),
+        ({"augmentation": Augmentation.none()}, "augmentation"),
+        ({"stages": (StageConfig("joint", 6, batch=3, warmup=1, learning_rate=2e-3),)}, "batch"),
+    ],
+)
+def test_a_run_does_not_go_on_with_other_settings(
+    store: Path, tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    train(settings(store, tmp_path, stages=(StageConfig("joint", 2, batch=2, warmup=1, learning_rate=2e-3),)))
+    before = weights(tmp_path)
+    usual = {"stages": (StageConfig("joint", 6, batch=2, warmup=1, learning_rate=2e-3),)}
+    with pytest.raises(TrainingError, match=said):
+        train(settings(store, tmp_path, **{**usual, **changes}))
+    assert state_of(tmp_path)["total"] == 2
+    for name, tensor in weights(tmp_path).items():
+        assert (before[name] == tensor).all()
+
+
+def test_stages_ahead_may_change_and_those_behind_may_not(store: Path, tmp_path: Path) -> None:
+    config = settings(store, tmp_path)
+    dense, joint = config.stages
+    train_until_saved(config, 3)
+    longer = replace(config, stages=(replace(dense, steps=5), joint))
+    with pytest.raises(TrainingError, match=r"stages\.0\.steps was 2 and is 5"):
+        train(longer)
+    train(replace(config, stages=(dense, replace(joint, steps=1, batch=3))))
+    assert state_of(tmp_path)["pictures"] == 2 * 2 + 3
+
+
+def test_a_run_from_before_settings_were_kept_goes_on(
+    store: Path, tmp_path: Path, whole: dict[str, torch.Tensor]
+) -> None:
+    config = settings(store, tmp_path)
+    train_until_saved(config, 4)
+    path = tmp_path / "checkpoint" / "state.json"
+    path.write_text(json.dumps({k: v for k, v in state_of(tmp_path).items() if k != "settings"}))
+    train(config)
+    for name, tensor in weights(tmp_path).items():
+        torch.testing.assert_close(whole[name], tensor, rtol=0, atol=1e-6)
+
+
+def test_a_run_whose_folder_was_moved_goes_on(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    views = shutil.copytree(store, tmp_path / "first" / "store")
+    config = settings(views, tmp_path / "first")
+    train(config)
+    (tmp_path / "first").rename(tmp_path / "second")
+    train(settings(tmp_path / "second" / "store", tmp_path / "second", steps=5))
+    assert state_of(tmp_path / "second")["total"] == 7
+
+
+def test_a_damaged_state_is_named(store: Path, tmp_path: Path) -> None:
+    config = settings(store, tmp_path)
+    train(config)
+    (tmp_path / "checkpoint" / "state.json").write_text('{"stage": 1, "st')
+    for attempt in (lambda: train(config), lambda: export_checkpoint(config, tmp_path / "model")):
+        with pytest.raises(TrainingError, match=r"state\.json"):
+            attempt()
+
+
+def test_bfloat16_trains_float32_weights(store: Path, tmp_path: Path, whole: dict[str, torch.Tensor]) -> None:
+    """Four steps of the decoder after two of the encoder: near those in float32, and no copy of them."""
+    config = settings(store, tmp_path, dtype="bfloat16")
+    train_until_saved(config, 5)
+    train(config)  # it resumes as well
+    ours = weights(tmp_path)
+    floating = [n for n, w in whole.items() if w.is_floating_point() and w.ndim > 1]
+    assert {ours[n].dtype for n in floating} == {torch.float32}
+    assert all(torch.isfinite(ours[n]).all() for n in floating)
+    off = [float((ours[n] - whole[n]).norm() / whole[n].norm()) for n in floating]
+    assert 0 < np.median(off) < 0.05
+
+
+def test_a_model_is_never_split_over_processes(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(TrainingError, match="split"):
+        train(settings(store, tmp_path))
 
 
 def test_a_run_does_not_depend_on_who_makes_its_batches(store: Path, tmp_path: Path) -> None:
@@ -130,11 +267,26 @@ def test_the_loss_falls_and_the_model_answers(store: Path, tmp_path: Path) -> No
     losses = [c["place"] + c["length"] for c in curves if "place" in c]
     assert losses[-1] < losses[0]
     assert any("validation/relations" in c for c in curves)
+    check_the_board(tmp_path / "tensorboard", curves)
     backend = EmbeddedBackend.from_pretrained(folder, dtype="float32")
     encoded = backend.encode(scene_view(NOUNS[0]).observation)
     assert backend.read(encoded, [Query("red mug", "blue plate")]).lengths.sum() == pytest.approx(1)
     for shard in folder.glob("*.safetensors"):
         assert shard.stat().st_size <= 16 * 2**20
+
+
+def check_the_board(folder: Path, curves: list[dict[str, float]]) -> None:
+    """TensorBoard shows what the file of curves holds, where it is installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        return
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator(str(folder))
+    board.Reload()
+    assert set(board.Tags()["scalars"]) == {name for c in curves for name in c} - {"step"}
+    for name in ("place", "validation/relations"):
+        shown = {event.step: event.value for event in board.Scalars(name)}
+        assert shown == pytest.approx({c["step"]: c[name] for c in curves if name in c}, rel=1e-6)
 
 
 def test_two_processes_train_one_model(store: Path, tmp_path: Path) -> None:
@@ -200,7 +352,19 @@ def test_a_warm_start_begins_with_the_weights_it_names(store: Path, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("text", "fault"),
-    [("blind: 3\n", "blind"), ("sead: 1\n", "sead"), ("plan: [1]\n", "plan"), ("shape: {width: 100}\n", "16 pixels")],
+    [
+        ("blind: 3\n", "blind"),
+        ("sead: 1\n", "sead"),
+        ("plan: [1]\n", "plan"),
+        ("shape: {width: 100}\n", "16 pixels"),
+        ("stages: 5\n", "stages"),
+        ("stages: []\n", "stage"),
+        ("stages: [3]\n", "stage"),
+        ("stages: [{batch: 0}]\n", "batch"),
+        ("stages: [{steps: 0}]\n", "steps"),
+        ("stages: [{name: dense, learning_rate: -1.0}]\n", "learning_rate of the stage dense"),
+        ("validate_every: 0\n", "validate_every"),
+    ],
 )
 def test_a_bad_configuration_names_the_setting(tmp_path: Path, text: str, fault: str) -> None:
     path = tmp_path / "c.yaml"
@@ -209,9 +373,26 @@ def test_a_bad_configuration_names_the_setting(tmp_path: Path, text: str, fault:
         TrainConfig.load(path)
 
 
+@pytest.mark.parametrize("wrong", ["stages=5", "stages=[{batch: 0}]", "stages=[{steps: 0}]", "seed=-1"])
+def test_a_bad_setting_on_the_command_line_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    config = str(shared_file("config/train/embedded.yaml"))
+    assert main(["train", "--config", config, "--set", f"out={tmp_path}", "--set", wrong]) == 1
+    error = capsys.readouterr().err
+    assert wrong.rpartition("{")[2].split("=")[0].split(":")[0] in error and error.count("\n") == 1
+
+
+def test_exporting_what_was_never_trained_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(shared_file("config/train/embedded.yaml"))
+    arguments = ["train", "--config", config, "--set", f"out={tmp_path / 'none'}", "--export", str(tmp_path / "model")]
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert "no checkpoint" in error and error.count("\n") == 1 and not (tmp_path / "model").exists()
+
+
 @pytest.mark.parametrize("name", ["embedded", "embedded_gpu"])
 def test_the_shipped_configurations_load(name: str) -> None:
-    from spatialvlm_ros.shared_files import shared_file
     from spatialvlm_ros.simulation.config import SimulationConfig
 
     config = TrainConfig.load(shared_file(f"config/train/{name}.yaml"))
