@@ -5,23 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from math import isfinite
 
 from spatialvlm_ros.errors import ConfigError, QueryError, SpatialVLMError
 from spatialvlm_ros.models.query import checked_object
+from spatialvlm_ros.rewards.implications import contradict, fact_of
 from spatialvlm_ros.rewards.task import ALWAYS_THERE, Condition, Goal, Phase, Quantity, RewardTask, Term
-from spatialvlm_ros.scenes.relations import Relation
-
-# Predicates that cannot both be true of the same two objects, and those that cannot be true both ways round.
-_OPPOSITES = (
-    {Relation.LEFT, Relation.RIGHT},
-    {Relation.ABOVE, Relation.BELOW},
-    {Relation.BEHIND, Relation.FRONT},
-    {Relation.TALL, Relation.SHORT},
-    {Relation.WIDE, Relation.THIN},
-    {Relation.BIG, Relation.SMALL},
-    {Relation.INSIDE, Relation.ON},
-)
-_ONE_WAY = frozenset().union(*_OPPOSITES)
 
 
 def check_task(task: RewardTask) -> None:
@@ -126,16 +115,22 @@ def _together(task: RewardTask) -> None:
 
 def _check_once(phase: Phase) -> None:
     for first, second in combinations(phase.terms, 2):
-        if first.quantity == second.quantity:
+        if _same_quantity(first, second):
             raise ConfigError(
                 f"the phase {phase.name} has two terms of the same quantity", str(first.quantity), "Keep one."
             )
 
 
+def _same_quantity(first: Term | Condition, second: Term | Condition) -> bool:
+    """Whether both are about the same, however it is written: a gap has no first object."""
+    one, other = (fact_of(each.quantity, each.goal) for each in (first, second))
+    predicates = first.quantity.spec.predicate, second.quantity.spec.predicate
+    return (one.relation, one.objects, predicates[0]) == (other.relation, other.objects, predicates[1])
+
+
 def _check_possible(where: str, conditions: Sequence[Condition]) -> None:
     for first, second in combinations(conditions, 2):
-        apart = first.quantity == second.quantity and not first.goal.meets(second.goal)
-        if apart or _opposed(first, second):
+        if contradict(first, second):
             raise ConfigError(
                 f"{where} asks for two things that exclude each other",
                 [str(first.quantity), str(second.quantity)],
@@ -143,26 +138,24 @@ def _check_possible(where: str, conditions: Sequence[Condition]) -> None:
             )
 
 
-def _opposed(first: Condition, second: Condition) -> bool:
-    a, b = first.quantity, second.quantity
-    if not (first.goal.expected and second.goal.expected and a.spec.predicate and b.spec.predicate):
-        return False
-    if a.objects == b.objects:
-        return {a.relation, b.relation} in _OPPOSITES
-    turned = a.objects == b.objects[::-1]
-    return turned and a.relation is b.relation and a.relation in _ONE_WAY
-
-
 def _check_leads(what: str, terms: Sequence[Term], conditions: Sequence[Condition]) -> None:
     """A term that draws a quantity away from where the phase ends would pay for never finishing."""
     for term in terms:
         for condition in conditions:
-            if term.quantity == condition.quantity and not term.goal.leads_to(condition.goal):
+            if _same_quantity(term, condition) and not _leads(term, condition):
                 raise ConfigError(
                     f"a term draws {term.quantity} to where {what} not",
                     (_said(term.goal), _said(condition.goal)),
                     "The ends of the term's range must lie within the condition's.",
                 )
+
+
+def _leads(term: Term, condition: Condition) -> bool:
+    if term.quantity == condition.quantity:
+        return term.goal.leads_to(condition.goal)
+    wanted, needed = (fact_of(each.quantity, each.goal).range for each in (term, condition))
+    ends = [end for end in (wanted.low, wanted.high) if isfinite(end)]
+    return wanted.meets(needed) and all(needed.low <= end <= needed.high for end in ends)
 
 
 def _said(goal: Goal) -> object:

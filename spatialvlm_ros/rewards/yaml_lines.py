@@ -61,9 +61,11 @@ def read_lined(text: str, where: str) -> Any:
         where: the text comes from, for errors.
 
     Raises:
-        ConfigError: it is not YAML, or has a key twice.
+        ConfigError: it is not YAML, has a key twice, or is nested too deeply.
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
     except yaml.YAMLError as error:
         raise ConfigError("this is not YAML", where, " ".join(str(error).split())) from error
+    except RecursionError as error:
+        raise ConfigError("this YAML is nested too deeply", where, "A task has six levels at most.") from error

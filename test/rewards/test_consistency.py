@@ -122,3 +122,89 @@ def test_opposites_of_different_objects_and_denied_ones_are_fine():
     assert task(more_success="- {right: gripper | box}").name == "t"
     assert task(more_success="- {right: cup | box, is: false}").name == "t"
     assert task(more_success="- {distance: cup | box, at_least: 0.2}").name == "t"
+
+
+def success(*conditions):
+    """The plain task with another success."""
+    text = TASK.format(**{**DEFAULTS, "last": "distance: gripper | box, at_least: 0.3"})
+    start = text.index("    - {left: cup | box}")
+    return parse_task(text[:start] + "".join(f"    - {{{c}}}\n" for c in conditions) + text[start + 23 :])
+
+
+@pytest.mark.parametrize(
+    "first,second",
+    [
+        ("gap: cup | box, at_most: 0.02", "gap: box | cup, at_least: 0.05"),
+        ("touching: box | cup", "touching: cup | box, is: false"),
+        ("touching: box | cup", "gap: cup | box, at_least: 0.05"),
+        ("lifted: cup", "elevation: cup, at_most: 0"),
+        ("inside: cup | box", "distance: cup | box, at_least: 5"),
+        ("inside: cup | box", "distance: box | cup, at_least: 5"),
+        ("inside: cup | box", "free_width: cup | box, at_least: 0.1"),
+        ("inside: cup | box", "below_diff: cup | box, at_least: 0.1"),
+        ("inside: cup | box", "inside: box | cup"),
+        ("inside: cup | box", "on: cup | box"),
+        ("on: cup | box", "touching: box | cup, is: false"),
+        ("on: cup | box", "gap: cup | box, at_least: 0.05"),
+        ("on: cup | box", "below: cup | box"),
+        ("on: cup | box", "above: box | cup"),
+        ("on: cup | box", "on: box | cup"),
+        ("on: cup | box", "vertical_distance: box | cup, at_most: 0"),
+        ("left: cup | box", "right: cup | box"),
+        ("left: cup | box", "left: box | cup"),
+        ("left: cup | box", "right: box | cup, is: false"),
+        ("left: cup | box", "left_diff: cup | box, at_most: 0"),
+        ("left: cup | box", "right_diff: cup | box, at_least: 0.1"),
+        ("behind: cup | box", "behind_diff: box | cup, at_least: 0"),
+        ("behind: cup | box", "front: cup | box"),
+        ("tall: cup | box", "short: cup | box"),
+        ("wide: cup | box", "thin: box | cup, is: false"),
+        ("big: cup | box", "big: box | cup"),
+        ("left_diff: cup | box, at_least: 0.2", "right_diff: cup | box, at_least: 0.1"),
+        ("left_diff: cup | box, at_least: 0.2", "left_diff: box | cup, at_least: -0.1"),
+        ("above_diff: cup | box, at_least: 0.2", "above_diff: box | cup, at_least: 0.1"),
+        ("left_diff: cup | box, at_least: 0.2", "distance: box | cup, at_most: 0.1"),
+        ("gap: cup | box, at_least: 0.2", "distance: box | cup, at_most: 0.1"),
+        ("free_width: cup | box, at_least: 0.2", "distance: box | cup, at_most: 0.1"),
+        ("above: cup | box", "vertical_distance: cup | box, at_most: 0"),
+    ],
+)
+def test_conditions_that_exclude_each_other_are_refused_however_they_are_written(first, second):
+    for pair in ((first, second), (second, first)):
+        with pytest.raises(ConfigError, match="exclude each other"):
+            success(*pair)
+
+
+@pytest.mark.parametrize(
+    "first,second",
+    [
+        ("gap: cup | box, at_most: 0.02", "gap: box | cup, at_least: 0.02"),
+        ("gap: cup | box, at_most: 0.02", "touching: box | cup, is: false"),
+        ("gap: cup | box, at_most: 0.02", "distance: cup | box, at_least: 0.5"),
+        ("inside: cup | box", "distance: cup | box, at_least: 0.1"),
+        ("inside: cup | box", "touching: cup | box, is: false"),
+        ("inside: cup | box, is: false", "on: cup | box, is: false"),
+        ("on: cup | box", "above: cup | box"),
+        ("lifted: cup", "elevation: cup, at_least: 0.1"),
+        ("lifted: cup, is: false", "elevation: cup, at_least: 0.1"),
+        ("lifted: cup", "elevation: box, at_most: 0"),
+        ("left: cup | box, is: false", "right: cup | box, is: false"),
+        ("left: cup | box", "right: box | cup"),
+        ("left: cup | box", "left_diff: cup | box, at_least: 0.1"),
+        ("left: cup | box", "above: cup | box"),
+        ("above_diff: cup | box, at_least: 0.1", "below_diff: cup | box, at_least: 0.1"),
+    ],
+)
+def test_conditions_that_can_be_met_together_are_fine(first, second):
+    for pair in ((first, second), (second, first)):
+        assert len(success(*pair).success.when) == 2
+
+
+def test_the_order_of_the_objects_does_not_hide_a_contradiction_with_a_term():
+    with pytest.raises(ConfigError, match="two terms of the same quantity"):
+        task(more_terms="- {gap: cup | gripper, at_least: 0.1}")
+    with pytest.raises(ConfigError, match="draws gap: gripper . cup to where the phase near ends not"):
+        text = TASK.format(**DEFAULTS)
+        parse_task(text.replace("gap: gripper | cup, at_most: 0.02", "gap: cup | gripper, at_least: 0.1"))
+    with pytest.raises(ConfigError, match="draws left_diff: cup . box to where the success not"):
+        task(last="left_diff: cup | box, at_least: 0.3", more_success="- {right_diff: cup | box, at_least: -0.2}")

@@ -185,3 +185,9 @@ def test_the_examples_of_the_documentation_are_tasks():
     blocks = re.findall(r"(?:^    .*\n)+", page, flags=re.M)
     tasks = [parse_task(textwrap.dedent(b)) for b in blocks if b.startswith(("    name:", "    template:"))]
     assert [task.name for task in tasks] == ["apple_into_bowl", "pick_orange_tea_bottle"]
+
+
+def test_a_text_that_is_nested_too_deeply_is_refused():
+    for text in ("name: " + "[" * 3000, "name: " + "{a: " * 3000):
+        with pytest.raises(ConfigError, match="nested too deeply"):
+            parse_task(text)
