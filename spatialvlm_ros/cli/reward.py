@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spatialvlm_ros.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
     from spatialvlm_ros.rewards.recordings.annotate import Outcome
     from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
-    from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Provenance, Recording
+    from spatialvlm_ros.rewards.recordings.episode import Provenance, Recording
+    from spatialvlm_ros.rewards.recordings.plan import Plan
 
 ANNOTATE = "annotate"
 
@@ -55,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,  # that of the node's reward_follow
         help="follow objects from picture to picture, as the node does, or measure each picture alone",
     )
+    annotate.add_argument(
+        "--filter", action="store_true", help="filter lengths over time, as the node's parameter filter does"
+    )
     _add_camera(annotate)
     _add_learner(annotate)
     annotate.add_argument(
@@ -74,9 +78,12 @@ def _add_learner(parser: argparse.ArgumentParser) -> None:
     learner.add_argument("--mode", choices=("potential", "absolute"), default="potential", help="shaping, or potential")
     learner.add_argument("--every", type=int, default=1, help="control steps from one picture to the next")
     learner.add_argument(
+        "--step-s", type=float, default=0.0, help="seconds of a control step, for bags; each picture is one by default"
+    )
+    learner.add_argument(
         "--unseen",
         choices=("kept", "dropped"),
-        default=None,
+        default="",
         help="pictures without a potential; by default kept, and dropped in bags, whose messages hold no number there",
     )
     learner.add_argument(
@@ -95,91 +102,47 @@ def run(args: argparse.Namespace) -> int:
 def _annotate(args: argparse.Namespace) -> int:
     from spatialvlm_ros.models.loading import fingerprint_of
     from spatialvlm_ros.models.spatial_vlm import SpatialVLM
-    from spatialvlm_ros.rewards.recordings.annotate import annotate
     from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
-    from spatialvlm_ros.rewards.recordings.registry import check_unseen, open_recording, output_path, unseen_in
+    from spatialvlm_ros.rewards.recordings.plan import report_folder, tasks_of
+    from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
 
     recording = open_recording(
         args.recording, args.view, args.hfov, args.camera, args.gripper_frame, args.support_frame
     )
-    args.unseen = args.unseen or unseen_in(recording)
-    check_unseen(recording, args.unseen)
-    tasks = _tasks(args, recording)
+    plan = _plan(args)
+    plan.check(recording)
+    tasks = tasks_of(recording, args.task or "")
     target = args.out or output_path(recording, args.into)
-    sizes = dict(_known_size(text) for text in args.known_size)
     model = SpatialVLM.from_pretrained(args.model)
-    provenance = _provenance(args, recording, tasks, fingerprint_of(model.backend))
-    writer = RecordingWriter(recording, _report_folder(target), target, args.into, provenance)
+    provenance = plan.provenance(recording, tasks, fingerprint_of(model.backend))
+    writer = RecordingWriter(recording, report_folder(target), target, args.into, provenance)
     episodes = recording.episodes()
     with _progress(sum(e.frames for e in episodes), not args.no_progress) as report:
-        outcome = annotate(
-            recording,
-            writer,
-            _engines(args, tasks),
-            model,
-            args.batch,
-            args.end,
-            sizes or None,
-            progress=report,
-            follow=args.follow,
-        )
+        outcome = plan.carry_out(recording, writer, tasks, model, report)
     written = writer.finish()
     if args.pages > 0:
         _write_pages(writer, recording, provenance, outcome, args.pages)
     return _say(outcome, written, writer.folder)
 
 
-def _report_folder(target: Path) -> Path:
-    return target.with_name(f"{target.stem if target.suffix else target.name}_report")
+def _plan(args: argparse.Namespace) -> Plan:
+    from spatialvlm_ros.rewards.recordings.plan import Plan
 
-
-def _tasks(args: argparse.Namespace, recording: Recording) -> Mapping[int, Any]:
-    """Number of an episode -> its task; all are found out before any work is done."""
-    from spatialvlm_ros.rewards.templates import task_of
-
-    if args.task is not None:
-        task = task_of(args.task)
-        return {episode.number: task for episode in recording.episodes()}
-    episodes = [episode for episode in recording.episodes() if episode.frames]
-    silent = [episode.name for episode in episodes if not episode.instruction]
-    if silent:
-        raise ConfigError("the recording does not say what was to be done", silent[0], "Give --task.")
-    return {episode.number: task_of(episode.instruction) for episode in episodes}
-
-
-def _engines(args: argparse.Namespace, tasks: Mapping[int, Any]) -> Callable[[EpisodeInfo], Any]:
-    from spatialvlm_ros.rewards.reward import RewardEngine
-
-    def make(episode: EpisodeInfo) -> RewardEngine:
-        task = tasks[episode.number]
-        return RewardEngine(task, gamma=args.gamma, mode=args.mode, every=args.every, unseen=args.unseen)
-
-    return make
-
-
-def _provenance(
-    args: argparse.Namespace, recording: Recording, tasks: Mapping[int, Any], fingerprint: str
-) -> Provenance:
-    from spatialvlm_ros.rewards.recordings.episode import Provenance
-    from spatialvlm_ros.rewards.task_file import to_plain
-    from spatialvlm_ros.version import __version__
-
-    different = {task.name: to_plain(task) for task in tasks.values()}
-    settings = {
-        "mode": args.mode,
-        "every": args.every,
-        "unseen": args.unseen,
-        "end": args.end,
-        "batch": args.batch,
-        "intrinsics": recording.intrinsics.source,
-        "gripper_frame": args.gripper_frame,
-        "support_frame": args.support_frame,
-        "model_fingerprint": fingerprint,
-        "known_sizes": sorted(args.known_size),
-        "version": __version__,
-    }
-    task = next(iter(different.values())) if len(different) == 1 else different
-    return Provenance(task, args.gamma, args.model, recording.camera_name, settings, args.follow)
+    return Plan(
+        gamma=args.gamma,
+        mode=args.mode,
+        every=args.every,
+        unseen=args.unseen,
+        end=args.end,
+        step_s=args.step_s,
+        filtered=args.filter,
+        follow=args.follow,
+        batch=args.batch,
+        known_sizes=dict(_known_size(text) for text in args.known_size),
+        gripper_frame=args.gripper_frame,
+        support_frame=args.support_frame,
+        model=args.model,
+    )
 
 
 def _known_size(text: str) -> tuple[str, tuple[float, ...]]:
@@ -224,6 +187,8 @@ def _write_pages(
 def _problems(outcome: Outcome) -> list[str]:
     lines = [f"{name}: {count} pictures could not be read." for name, count in sorted(outcome.unreadable.items())]
     lines += [f"{name} is empty." for name in outcome.empty]
+    if outcome.between:
+        lines.append(f"{outcome.between} pictures between two control steps have no reward.")
     lines += [f"{count} pictures without a valid reward: {why}" for why, count in outcome.refused.most_common(3)]
     lines += [f"{name} has not one picture with a valid reward." for name in outcome.unrewarded]
     return lines + [f"{name} is left out: {error}" for name, error in sorted(outcome.failed.items())]

@@ -16,16 +16,20 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from spatialvlm_ros.errors import ConfigError, SpatialVLMError
 
 if TYPE_CHECKING:
+    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+    from spatialvlm_ros.rewards.recordings.plan import Plan
     from spatialvlm_ros.ros.parameters import Settings
 
 _LOW_PRIORITY = 10
+_COMPRESSED = "/compressed"
 _EVERY = 8  # pictures between two lines of progress
 _LOOK_UP_S = 0.1  # between two questions whether it is still wanted
 _END_S = 1.0  # from the polite request to the other one
@@ -38,14 +42,17 @@ class AnnotationError(SpatialVLMError):
 
 @dataclass(frozen=True)
 class AnnotationOrder:
-    """What is wanted.
+    """What is wanted: what a node with these parameters would have made of the pictures live.
 
     Attributes:
         bag: path of the recording; out: where the copy goes, "" for beside it.
         task: a name, a sentence or a specification in YAML; "" takes what the recording says.
         gamma, mode: of the learner, as the node's parameters.
-        model: as the node's parameter.
+        model, device, dtype, calibration: as the node's parameters.
         follow: whether objects are followed from picture to picture, as the node's parameter reward_follow.
+        step_s, filtered: as its parameters reward_step_s and filter.
+        gripper_frame, support_frame, known_sizes: as its parameters.
+        topic: of its pictures; taken where the recording has it.
     """
 
     bag: str
@@ -55,9 +62,18 @@ class AnnotationOrder:
     mode: str
     model: str
     follow: bool = True
+    step_s: float = 0.0
+    filtered: bool = False
+    gripper_frame: str = ""
+    support_frame: str = ""
+    known_sizes: Sequence[str] = ()
+    topic: str = ""
+    device: str = "auto"
+    dtype: str = "auto"
+    calibration: str = ""
 
     @staticmethod
-    def of(bag: str, out: str, task: str, settings: Settings) -> AnnotationOrder:
+    def of(bag: str, out: str, task: str, settings: Settings, topic: str = "") -> AnnotationOrder:
         """What a node with these settings is asked for.
 
         Raises:
@@ -68,7 +84,22 @@ class AnnotationOrder:
                 "a reward needs the discount of its learner", settings.reward_gamma, "Set the parameter reward_gamma."
             )
         return AnnotationOrder(
-            bag, out, task, settings.reward_gamma, settings.reward_mode, settings.model, settings.reward_follow
+            bag,
+            out,
+            task,
+            settings.reward_gamma,
+            settings.reward_mode,
+            settings.model,
+            settings.reward_follow,
+            settings.reward_step_s,
+            settings.filter,
+            settings.gripper_frame if settings.use_tf else "",
+            settings.support_frame if settings.use_tf else "",
+            settings.known_sizes,
+            topic,
+            settings.device,
+            settings.dtype,
+            settings.calibration,
         )
 
 
@@ -191,24 +222,19 @@ def _say(content: dict[str, Any], status: int) -> int:
 
 
 def _annotated(order: AnnotationOrder) -> AnnotationResult:
-    from pathlib import Path
-
-    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
-    from spatialvlm_ros.rewards.recordings.annotate import annotate
+    from spatialvlm_ros.models.loading import fingerprint_of
     from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
-    from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Provenance
-    from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path, unseen_in
-    from spatialvlm_ros.rewards.reward import RewardEngine
-    from spatialvlm_ros.rewards.task_file import to_plain
-    from spatialvlm_ros.rewards.templates import task_of
+    from spatialvlm_ros.rewards.recordings.plan import report_folder, tasks_of
+    from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
 
-    recording, task = open_recording(order.bag), task_of(order.task)
-    target = Path(order.out) if order.out else output_path(recording, "copy")
-    model = SpatialVLM.from_pretrained(order.model)
-    settings = {"mode": order.mode}
-    provenance = Provenance(to_plain(task), order.gamma, order.model, recording.camera_name, settings, order.follow)
-    report = target.with_name(f"{target.stem if target.suffix else target.name}_report")
-    writer = RecordingWriter(recording, report, target, "copy", provenance)
+    frames = order.gripper_frame or None, order.support_frame or None
+    recording = open_recording(order.bag, _camera_of(order), None, None, *frames)
+    plan, tasks = plan_of(order), tasks_of(recording, order.task)
+    plan.check(recording)
+    target = Path(order.out).absolute() if order.out else output_path(recording, "copy")
+    model = _model(order)
+    provenance = plan.provenance(recording, tasks, fingerprint_of(model.backend))
+    writer = RecordingWriter(recording, report_folder(target), target, "copy", provenance)
     total, done = sum(e.frames for e in recording.episodes()), 0
 
     def count(pictures: int) -> None:
@@ -217,14 +243,51 @@ def _annotated(order: AnnotationOrder) -> AnnotationResult:
             _say({"done": done + pictures, "total": total}, 0)
         done += pictures
 
-    def engine(_: EpisodeInfo) -> RewardEngine:
-        return RewardEngine(task, gamma=order.gamma, mode=order.mode, unseen=unseen_in(recording))
-
-    outcome = annotate(recording, writer, engine, model, progress=count, follow=order.follow)
+    outcome = plan.carry_out(recording, writer, tasks, model, count)
     if outcome.failed:
         name, fault = next(iter(outcome.failed.items()))
         raise AnnotationError(f"{name} could not be annotated: {fault}")
     return AnnotationResult(str(writer.finish()), outcome.frames, outcome.valid)
+
+
+def plan_of(order: AnnotationOrder) -> Plan:
+    """How its rewards are made."""
+    from spatialvlm_ros.rewards.recordings.plan import Plan
+    from spatialvlm_ros.ros.query_text import read_known_sizes
+
+    return Plan(
+        gamma=order.gamma,
+        mode=order.mode,
+        step_s=order.step_s,
+        filtered=order.filtered,
+        follow=order.follow,
+        known_sizes=read_known_sizes(order.known_sizes),
+        gripper_frame=order.gripper_frame or None,
+        support_frame=order.support_frame or None,
+        model=order.model,
+        model_options={"device": order.device, "dtype": order.dtype, "calibration": order.calibration},
+    )
+
+
+def _model(order: AnnotationOrder) -> SpatialVLM:
+    """As the node loads it."""
+    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+
+    options = {} if order.model.startswith("openai:") else {"device": order.device, "dtype": order.dtype}
+    return SpatialVLM.from_pretrained(order.model, calibration=order.calibration or None, **options)
+
+
+def _camera_of(order: AnnotationOrder) -> str | None:
+    """The node's topic where the recording has it, raw or compressed; else the only one there is."""
+    from spatialvlm_ros.bags.reader import open_bag
+    from spatialvlm_ros.rewards.recordings.mcap import is_bag
+
+    path = Path(order.bag)
+    if not order.topic or not path.exists() or not is_bag(path):
+        return None
+    raw = order.topic.removesuffix(_COMPRESSED)
+    recorded = open_bag(path).topics
+    return next((name for name in (order.topic, raw, raw + _COMPRESSED) if name in recorded), None)
 
 
 if __name__ == "__main__":

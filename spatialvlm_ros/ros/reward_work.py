@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.models.estimate import Estimate
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.view import View
+from spatialvlm_ros.rewards.control_steps import ControlSteps
 from spatialvlm_ros.rewards.following.follower import Follower
 from spatialvlm_ros.rewards.frames import RewardFrame
 from spatialvlm_ros.rewards.reward import RewardEngine
@@ -22,8 +22,6 @@ from spatialvlm_ros.rewards.task import RewardTask
 from spatialvlm_ros.rewards.templates import task_of
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.tracking.settings import FilterSettings
-
-_EARLY = 0.25  # of a control step: a picture may come so much before the end of it and still be that of its end
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +92,7 @@ class RewardWork:
             request.task, gamma=request.gamma, mode=request.mode, unseen=DROPPED, filtered=filtered
         )
         self._follower = Follower() if request.follow else None
-        self._began_ns: int | None = None
-        self._counted = 0  # control steps of the episode so far
+        self._steps = ControlSteps(request.step_s)
 
     def queries(self) -> tuple[Query, ...]:
         """What has to be known of each picture."""
@@ -119,25 +116,12 @@ class RewardWork:
             stamp_ns: of the picture.
             estimates: of all `queries`, valid or not, in order.
         """
-        if self._began_ns is None:
-            self._began_ns = stamp_ns
-            return self._engine.step(estimates, stamp_ns=stamp_ns)
-        steps = self._steps_until(stamp_ns)
-        if steps < 1:
-            return None
-        self._counted += steps
-        return self._engine.step(estimates, stamp_ns=stamp_ns, steps=steps)
+        steps = self._steps.until(stamp_ns)
+        return self._engine.step(estimates, stamp_ns=stamp_ns, steps=steps) if steps else None
 
     def reset(self) -> None:
         """A new episode: time has jumped."""
         self._engine.reset()
         if self._follower is not None:
             self._follower.reset()
-        self._began_ns, self._counted = None, 0
-
-    def _steps_until(self, stamp_ns: int) -> int:
-        """Control steps since the one before, counted from the first picture, so that no rounding adds up."""
-        if self._began_ns is None or self.request.step_s <= 0:
-            return 1
-        passed = (stamp_ns - self._began_ns) * 1e-9 / self.request.step_s
-        return math.floor(passed + _EARLY) - self._counted
+        self._steps.reset()

@@ -7,7 +7,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,9 +16,11 @@ import numpy as np
 from spatialvlm_ros.errors import ConfigError, DatasetError, ModelError, ObservationError, SourceError, SpatialVLMError
 from spatialvlm_ros.models.estimate import Estimate, Reason
 from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.rewards.control_steps import ControlSteps
 from spatialvlm_ros.rewards.frames import RewardFrame, RewardTerm
 from spatialvlm_ros.rewards.looking import Sight, look_at_all, not_measured
 from spatialvlm_ros.rewards.recordings.episode import (
+    BETWEEN,
     FOLLOW,
     AnnotationWriter,
     EpisodeAnnotations,
@@ -62,6 +64,7 @@ class Engine(Protocol):
         truncated: bool = False,
         *,
         stamp_ns: int | None = None,
+        steps: int | None = None,
     ) -> RewardFrame:
         """Judge the next picture."""
         ...
@@ -76,6 +79,7 @@ class Outcome:
 
     Attributes:
         episodes, frames, valid: judged in this run or an earlier one; ``valid`` have a reward.
+        between: pictures without a reward because they come between two control steps.
         refused: why pictures have no valid reward -> their number.
         unreadable: pictures that could not be read, by episode.
         empty: names of episodes without pictures.
@@ -86,6 +90,7 @@ class Outcome:
     episodes: int = 0
     frames: int = 0
     valid: int = 0
+    between: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     unreadable: dict[str, int] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
@@ -103,6 +108,7 @@ def annotate(
     known_sizes: KnownSizes | None = None,
     progress: Callable[[int], None] = lambda pictures: None,
     follow: bool = FOLLOW,
+    step_s: float = 0.0,
 ) -> Outcome:
     """Judge all episodes of a recording that are not judged yet.
 
@@ -124,6 +130,8 @@ def annotate(
             enough (`following.follower.can_follow`); each episode by itself. The camera stands still, or the recording
             tells how it moves. By default as the node does, so that a recording is measured as it would have been
             live. The provenance of the writer has to say the same.
+        step_s: seconds of a control step, for recordings with times of their own: a picture that comes before a step is
+            over has no reward, after a gap the steps in it count. 0: each picture is one.
 
     Raises:
         ConfigError: a setting out of its range, or another one than that of the writer's provenance; an engine whose
@@ -145,7 +153,7 @@ def annotate(
         )
     outcome = Outcome()
     episodes = recording.episodes()
-    run = _Run(recording, writer, model, batch, end, known_sizes, progress, follow)
+    run = _Run(recording, writer, model, batch, end, known_sizes, progress, follow, step_s)
     for episode in episodes:
         if episode.frames == 0:
             outcome.empty.append(episode.name)
@@ -185,8 +193,9 @@ def _count(outcome: Outcome, episode: EpisodeInfo, annotations: EpisodeAnnotatio
     outcome.valid += valid
     if not valid:
         outcome.unrewarded.append(episode.name)
+    outcome.between += annotations.detail.count(BETWEEN)
     recorded = zip(annotations.valid[: episode.frames], annotations.detail, strict=False)
-    outcome.refused.update(detail for valid, detail in recorded if not valid)
+    outcome.refused.update(detail for valid, detail in recorded if not valid and detail != BETWEEN)
     unreadable = sum(UNREADABLE in detail for detail in annotations.detail)
     if unreadable:
         outcome.unreadable[episode.name] = unreadable
@@ -204,6 +213,7 @@ class _Run:
     known_sizes: KnownSizes | None
     progress: Callable[[int], None]
     follow: bool
+    step_s: float
 
     def annotations(self, episode: EpisodeInfo, engine_factory: EngineFactory) -> EpisodeAnnotations:
         """Those that are kept, or new ones."""
@@ -214,9 +224,14 @@ class _Run:
         check_unseen(self.recording, engine.settings.discount.unseen)
         judged: list[RewardFrame] = []
         stamps: list[int] = []
+        clock = ControlSteps(self.step_s)
         for measured in self._measured(episode, tuple(engine.queries())):
             last = len(judged) == episode.steps
-            judged.append(self._step(engine, measured.estimates, measured.stamp_ns, last))
+            steps = clock.until(measured.stamp_ns, last and self.end == TERMINATED)
+            if steps:
+                judged.append(self._step(engine, measured.estimates, measured.stamp_ns, last, steps))
+            else:
+                judged.append(_between(judged[-1]))
             stamps.append(measured.stamp_ns)
         if len(judged) != episode.frames:
             raise SourceError(
@@ -224,16 +239,17 @@ class _Run:
             )
         if len(judged) == episode.steps:  # the picture after the last action is not there, but its reward is wanted
             unseen = not_measured(engine.queries(), Reason.TIMEOUT, _NOT_RECORDED)
-            judged.append(self._step(engine, unseen, stamps[-1], True))
+            judged.append(self._step(engine, unseen, stamps[-1], True, None))
             stamps.append(stamps[-1])
         annotations = _as_arrays(stamps, judged)
         self.writer.write(episode, annotations)
         return annotations
 
-    def _step(self, engine: Engine, estimates: Sequence[Estimate], stamp_ns: int, last: bool) -> RewardFrame:
-        return engine.step(
-            estimates, last and self.end == TERMINATED, last and self.end == TRUNCATED, stamp_ns=stamp_ns
-        )
+    def _step(
+        self, engine: Engine, estimates: Sequence[Estimate], stamp_ns: int, last: bool, steps: int | None
+    ) -> RewardFrame:
+        terminated, truncated = last and self.end == TERMINATED, last and self.end == TRUNCATED
+        return engine.step(estimates, terminated, truncated, stamp_ns=stamp_ns, steps=steps if self.step_s else None)
 
     def _measured(self, episode: EpisodeInfo, queries: Sequence[Query]) -> Iterator[MeasuredPicture]:
         """What is kept of an episode, and then the rest of it, batch by batch."""
@@ -272,6 +288,29 @@ class _Run:
                 return [error]
             _log.debug("a batch failed, its pictures one by one: %s", error)
         return [view for sight in sights for view in self._views([sight])]  # one bad picture fails no others
+
+
+def _between(before: RewardFrame) -> RewardFrame:
+    """Of a picture that comes before the next control step is over: it says nothing."""
+    nan = math.nan
+    return replace(
+        before,
+        reward=0.0,
+        reward_std=0.0,
+        base=0.0,
+        shaping=0.0,
+        potential=nan,
+        progress=nan,
+        potential_std=nan,
+        potential_interval=(nan, nan),
+        success=False,
+        success_probability=nan,
+        terms=(),
+        valid=False,
+        reason=Reason.STALE,
+        detail=BETWEEN,
+        steps=0,
+    )
 
 
 def _as_arrays(stamps: Sequence[int], judged: Sequence[RewardFrame]) -> EpisodeAnnotations:

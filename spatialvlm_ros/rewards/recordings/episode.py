@@ -24,6 +24,8 @@ Int = NDArray[np.int64]
 
 # As the node's parameter reward_follow: a recording is judged as the node would have judged it live.
 FOLLOW = True
+# What is said of a picture without a reward that comes before the next control step is over.
+BETWEEN = "Between two control steps."
 
 
 @dataclass(frozen=True)

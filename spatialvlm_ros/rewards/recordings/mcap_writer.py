@@ -23,7 +23,7 @@ from spatialvlm_ros.bags.salvage import MAGIC, McapSalvage
 from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.optional import require
 from spatialvlm_ros.rewards.recordings.composing import AnnotationsOf
-from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations, Provenance
+from spatialvlm_ros.rewards.recordings.episode import BETWEEN, EpisodeAnnotations, Provenance
 from spatialvlm_ros.rewards.recordings.mcap import BagRecording
 
 REWARD_TOPIC, VALUE_TOPIC = "/spatialvlm/reward", "/spatialvlm/reward_value"
@@ -91,7 +91,7 @@ def _write(
             if channel.topic == recording.camera_name:
                 stamp, frame_id = _header(data, ros1=recording.path.suffix == ".bag")
                 number = number_of.pop(stamp, None)  # of a stamp that comes twice, the first is the picture
-                if number is not None:
+                if number is not None and annotations.detail[number] != BETWEEN:
                     output.reward(annotations, number, log_ns, frame_id)
 
 

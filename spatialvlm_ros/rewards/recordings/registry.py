@@ -35,6 +35,7 @@ class Format:
         output: place -> ending of what is written, put behind the recording's name.
         copies: "module:function" that complains of a recording that cannot be copied with rewards in it.
         has_frames: it has a tree of frames, in which the gripper can be found.
+        by_time: pictures come at a rate of their own; else each has its row, with an action.
         unseen: what its learners may do with pictures without a potential (see `shaping.Discount`), the usual first.
             Rows are learnt from, or filtered; a message without a valid reward holds no number, so it is left out.
     """
@@ -46,6 +47,7 @@ class Format:
     output: dict[str, str]
     copies: str
     has_frames: bool = False
+    by_time: bool = False
     unseen: tuple[str, ...] = (KEPT, DROPPED)
 
 
@@ -58,6 +60,7 @@ FORMATS: dict[str, Format] = {
         {BESIDE: "", COPY: ""},
         f"{_ROOM}.mcap_writer:check_copy",
         has_frames=True,
+        by_time=True,
         unseen=(DROPPED,),
     ),
     "lerobot": Format(
@@ -155,6 +158,17 @@ def check_unseen(recording: Recording, unseen: str) -> None:
     if unseen not in possible:
         what = f"in {FORMATS[recording.format].summary} pictures without a potential are {' or '.join(possible)}"
         raise ConfigError(what, unseen, f"Choose {' or '.join(map(repr, possible))} as unseen.")
+
+
+def check_step(recording: Recording, step_s: float) -> None:
+    """Complain of control steps that are counted by time where each row is one.
+
+    Raises:
+        ConfigError: the format has rows.
+    """
+    entry = FORMATS[recording.format]
+    if step_s and not entry.by_time:
+        raise ConfigError(f"a row of {entry.summary} is a step", step_s, "Leave the seconds of a control step out.")
 
 
 def output_path(recording: Recording, place: str) -> Path:

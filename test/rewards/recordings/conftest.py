@@ -50,6 +50,7 @@ def annotated():
         batch: int = 4,
         end: str = "truncated",
         model: Ruler | None = None,
+        step_s: float = 0.0,
         **options: Any,
     ) -> Annotated:
         options.setdefault("hfov", 60)
@@ -60,7 +61,7 @@ def annotated():
         model = model or Ruler()
         unseen = unseen_in(recording)
         engines = lambda episode: RewardEngine(TASK, gamma=GAMMA, unseen=unseen)  # noqa: E731
-        outcome = annotate(recording, writer, engines, model, batch, end)
+        outcome = annotate(recording, writer, engines, model, batch, end, step_s=step_s)
         return Annotated(recording, writer, writer.finish(), outcome, model)
 
     return make

@@ -12,7 +12,7 @@ import yaml
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 from ruler import BROKEN, TASK, Ruler, episode, picture, potential
-from samples import CAMERA, COLOR, FPS, INFO, write_bag
+from samples import CAMERA, COLOR, FPS, INFO, write_bag, write_robomimic
 
 from spatialvlm_ros.bags.reader import open_bag
 from spatialvlm_ros.bags.writer import BagWriter
@@ -21,6 +21,7 @@ from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.rewards.recordings.annotate import annotate
 from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
 from spatialvlm_ros.rewards.recordings.episode import Provenance
+from spatialvlm_ros.rewards.recordings.plan import Plan
 from spatialvlm_ros.rewards.recordings.registry import format_of, open_recording
 from spatialvlm_ros.rewards.reward import RewardEngine
 
@@ -185,6 +186,35 @@ def test_who_leaves_out_what_is_not_valid_adds_up_the_right_sum(tmp_path, annota
     learnt = sum(GAMMA**before * messages[after].reward for before, after in itertools.pairwise(seen))
     first, last = potential(30), potential(15)
     assert learnt == pytest.approx(GAMMA**6 * last - first, abs=1e-12)
+
+
+@pytest.mark.parametrize("end", ["truncated", "terminated"])
+def test_control_steps_are_counted_by_time(tmp_path, annotated, end):
+    """Pictures at 10 Hz with a hole of 0.7 s, and a learner at 5 Hz."""
+    tenths = [0, 1, 2, 3, 4, 11, 12, 13, 14, 15, 16, 17]
+    path, centimetres = tmp_path / "bag", np.linspace(30, 12, len(tenths))
+    with BagWriter(path) as bag:
+        for tenth, distance in zip(tenths, centimetres, strict=True):
+            stamp = 10**9 + tenth * 10**8
+            bag.camera_info(INFO, CAMERA, stamp, "camera")
+            bag.image(COLOR, picture(distance), "rgb8", stamp, "camera")
+    done = annotated(path, end=end, step_s=0.2)
+    messages = [m.message for m in read(done.target, REWARD)]
+    ended = [round((m.header.stamp.sec - 1) * 10 + m.header.stamp.nanosec / 1e8) for m in messages]
+    assert ended == [0, 2, 4, 11, 12, 14, 16] + [17] * (end == "terminated")
+    counted = [0, 1, 2, 5, 6, 7, 8, 9][: len(ended)]
+    learnt = sum(GAMMA**before * m.reward for before, m in zip(counted, messages[1:], strict=False))
+    last = 0.0 if end == "terminated" else GAMMA ** counted[-1] * messages[-1].potential
+    assert learnt == pytest.approx(last - potential(30), abs=1e-12)
+    assert done.outcome.between == 12 - len(ended) and not done.outcome.refused
+
+
+def test_rows_are_steps_whatever_their_time(tmp_path):
+    recording = open_recording(write_robomimic(tmp_path / "demo.hdf5", [episode(DISTANCES)]), hfov=60)
+    with pytest.raises(ConfigError, match="row"):
+        Plan(gamma=0.9, step_s=0.2).check(recording)
+    with pytest.raises(ConfigError, match="by time, or by pictures"):
+        Plan(gamma=0.9, step_s=0.2, every=2).check(open_recording(write_bag(tmp_path / "bag", episode(DISTANCES))))
 
 
 def test_rewards_that_would_not_add_up_in_messages_are_refused(bag, tmp_path):
