@@ -13,6 +13,7 @@ from spatialvlm_ros.errors import ConfigError, DatasetError
 from spatialvlm_ros.rewards.judging.episodes import Curve, EpisodeCurves, curve, read_curves, write_curves
 from spatialvlm_ros.rewards.judging.metrics import (
     false_progress,
+    final_false_progress,
     interval_coverage,
     mean_over_episodes,
     near_contact,
@@ -67,6 +68,18 @@ def test_false_progress_is_what_was_never_reached():
     assert false_progress(true, true) == 0.0
     assert false_progress(np.array([0.3, 0.4, 0.5, 0.6]), true) == pytest.approx(0.2)
     assert false_progress(np.array([0.0, 0.4, 0.45, 0.9]), true) == pytest.approx(0.4)
+
+
+def test_final_false_progress_is_the_share_of_failures_that_end_like_a_success():
+    good = np.linspace(0.5, 1.0, 11)  # the 10th percentile is 0.55
+    bad = np.array([0.1, 0.54, 0.55, 0.9])
+    last, succeeded = np.concatenate([bad, good]), np.arange(15) >= 4
+    found = final_false_progress(last, succeeded)
+    assert (found.value, found.n) == (0.5, 4) and found.low < 0.5 < found.high
+    alike = final_false_progress(np.zeros(15), succeeded)
+    assert alike.value == 1.0  # a potential that says nothing tells no failure from a success
+    assert np.isnan(final_false_progress(bad, np.zeros(4, dtype=bool)).value)
+    assert np.isnan(final_false_progress(good, np.ones(11, dtype=bool)).value)
 
 
 def test_coverage_counts_answered_frames_alone():
@@ -143,6 +156,10 @@ def test_the_score_of_episodes_that_can_be_worked_out():
     assert rgb["ahead of the time index on failures"]["value"] == pytest.approx(1.0 - 0.2)
     assert rgb["beats the time index on failures"] == {**rgb["beats the time index on failures"], "value": 1.0, "n": 2}
     assert rgb["false progress on failures"]["value"] == pytest.approx((0.0 + 0.3) / 2)
+    # Successes end at 0.9 and 0.7, so at 0.72 in their 10th percentile; failures at 0.2 and 0.3.
+    assert rgb["final false progress"] == {**rgb["final false progress"], "value": 0.0, "n": 2}
+    assert result["judged"]["time index"]["final false progress"]["value"] == 1.0
+    assert result["judged"]["true state"]["final false progress"]["value"] == 0.0
     assert rgb["abstained"]["value"] == pytest.approx(0.25 / 4)
     # All frames of three episodes but the differing ones of the fourth, and 2 of the 3 answered ones of the second.
     assert rgb["coverage of the 90% interval"]["value"] == pytest.approx((1 + 2 / 3 + 1 + 0.5) / 4, abs=1e-5)
@@ -224,6 +241,10 @@ def test_the_page_shows_every_source_and_baseline():
     assert page.count("<svg") == 3 and "some &lt;model&gt;" in page and not re.search(r"(src|href)=.http", page)
     for name in ("rgb", "true state", "time index", "sparse success"):
         assert f"<td>{name}</td>" in page
+    heads, cells = re.findall(r"<th>([^<]*)</th>", page), re.search(r"<tr><td>rgb</td>(.*?)</tr>", page)[1]
+    shown = dict(zip(heads[1:], re.findall(r"<td>(.*?)</td>", cells), strict=False))
+    assert shown["failures that end like a success, %"].startswith("0.00")
+    assert shown["refused with the target half visible, %"].startswith("8.33")  # one of 3, in one of 4 episodes
 
 
 @pytest.mark.slow

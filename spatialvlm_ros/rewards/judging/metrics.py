@@ -15,6 +15,7 @@ Bool = NDArray[np.bool_]
 NEAR_M = 0.10  # frames with the tool so near to the target's surface are judged apart
 BINS = 10
 CONSTANT_M = 0.05  # what one can say of them without looking
+FINAL_QUANTILE = 0.10  # of the successes: a failure should end below it
 _FLAT = 1e-9
 _DRAWS = 1000
 
@@ -43,6 +44,18 @@ def false_progress(estimated: Float, true: Float) -> float:
     if not len(true):
         return float("nan")
     return float(np.maximum(estimated - np.maximum.accumulate(true), 0.0).max())
+
+
+def final_false_progress(last: Float, succeeded: Bool) -> Measured:
+    """Share of the episodes that failed whose final potential (N,) reaches the 10th percentile of those that succeeded.
+
+    So it is found at most where the end of a failure looks like that of a success. A potential that ends alike in
+    both, and tells nothing, reaches it in all of them. Unknown without episodes of both kinds.
+    """
+    good, bad = last[succeeded], last[~succeeded]
+    if not len(good):
+        return share(np.zeros(0, dtype=bool))
+    return share(bad >= np.quantile(good, FINAL_QUANTILE))
 
 
 def interval_coverage(low: Float, high: Float, true: Float) -> float:

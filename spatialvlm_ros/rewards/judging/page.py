@@ -19,7 +19,8 @@ _COLUMNS: dict[str, tuple[str, float]] = {
     "ahead of the time index on failures": ("ahead of the time index, median failure", 1),
     "beats the time index on failures": ("failures where it is ahead, %", 100),
     "success auc": ("success AUC", 1),
-    "false progress on failures": ("false progress, median failure", 1),
+    "final false progress": ("failures that end like a success, %", 100),
+    "false progress on failures": ("false progress on the way, median failure", 1),
     "abstained": ("pictures refused, %", 100),
     "abstained, half visible": ("refused with the target half visible, %", 100),
     "right thing": ("episodes in which the right thing was followed, %", 100),
@@ -28,7 +29,8 @@ _COLUMNS: dict[str, tuple[str, float]] = {
 _NEAR_KINDS = {"near contact": "", "near contact, right thing": ", right thing"}  # key -> what stands behind a source
 _NOTE = (
     "In brackets: 95% intervals over episodes. Where a picture is refused the potential before it counts, 0 before the "
-    "first. False progress: the most that the potential exceeds what has truly been reached by then."
+    "first. Failures that end like a success: their final potential reaches the 10th percentile of that of the "
+    "successes. False progress on the way: the most that the potential exceeds what has truly been reached by then."
 )
 _NEAR_NOTE = (
     "Pictures with a true gap of 0 to 10 cm between tool centre point and target, each centimetre weighted alike. "

@@ -14,6 +14,7 @@ from spatialvlm_ros.rewards.judging.episodes import Curve, EpisodeCurves
 from spatialvlm_ros.rewards.judging.metrics import (
     NearContact,
     false_progress,
+    final_false_progress,
     interval_coverage,
     mean_over_episodes,
     near_contact,
@@ -70,6 +71,7 @@ def _of_potentials(episodes: Sequence[EpisodeCurves], potentials: Sequence[Float
         "ahead of the time index on failures": median(ahead).to_json(),
         "beats the time index on failures": share(ahead > 0).to_json(),
         "success auc": _number(success_auc(last, succeeded)),
+        "final false progress": final_false_progress(last, succeeded).to_json(),
         "false progress on failures": median(
             np.array([false_progress(p, e.true.potential) for e, p in failed])
         ).to_json(),
