@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the adapter")
     parser.add_argument("--config", type=Path, default=None, help="settings; config/train/lora.yaml by default")
-    parser.add_argument("--split", default=None, help="split of the data sets; all by default")
+    parser.add_argument("--split", default=None, help='of the data sets; "train" by default, all where one has none')
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="replace a setting")
     parser.add_argument("--revision", default=None, help="commit or tag of the model on the hub")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")

@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
     parser.add_argument("--config", required=True, help="YAML file, e.g. config/train/embedded.yaml")
     parser.add_argument("--data", metavar="FOLDER", help="train on a data set made by `spatialvlm generate`")
+    parser.add_argument("--split", default=None, help='of the data set; "train" by default, all where it has none')
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="replace a top-level setting")
     parser.add_argument("--export", metavar="FOLDER", help="write the model of the newest checkpoint and end")
     parser.add_argument("--threads", type=int, default=0, help="threads of each process (default: torch's choice)")
@@ -31,10 +32,12 @@ def run(args: argparse.Namespace) -> int:
     from spatialvlm_ros.training.config import TrainConfig
 
     config = TrainConfig.load(args.config, **dict(setting(text) for text in args.set))
+    if args.split and not args.data:
+        raise ConfigError("a split is of a data set", args.split, "Name the data set with --data.")
     if args.data:
         from spatialvlm_ros.training.from_dataset import store_dataset
 
-        stores = store_dataset(args.data, f"{config.out}/store")
+        stores = store_dataset(args.data, f"{config.out}/store", split=args.split)
         config = replace(config, train=stores[0], validate=stores[1])
     if args.export:
         from spatialvlm_ros.training.run import export_checkpoint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from spatialvlm_ros.datasets.reader import open_dataset
+from spatialvlm_ros.datasets.reader import Dataset
 from spatialvlm_ros.datasets.views import SceneView
 from spatialvlm_ros.errors import TrainingError
 from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.embedded.picture import without_lens
 from spatialvlm_ros.scenes.scene import SceneObject
+from spatialvlm_ros.simulation.assets.storage import sha256_of
 from spatialvlm_ros.training.config import StoreConfig
 from spatialvlm_ros.training.rendering import SETTINGS_FILE
+from spatialvlm_ros.training.training_split import open_for_training
 from spatialvlm_ros.training.view_store import scene_path, write_scene
 
 Float = NDArray[np.float64]
@@ -34,13 +37,16 @@ _MEASURED_SIDE = 0.1  # of the picture's width: smaller things come out of depth
 _MEASURED_EXTENT = 0.02  # of the range: thinner things are lost in the depth's noise
 
 
-def store_dataset(dataset: str | Path, folder: str | Path, width: int = WIDTH) -> tuple[StoreConfig, StoreConfig]:
+def store_dataset(
+    dataset: str | Path, folder: str | Path, width: int = WIDTH, split: str | None = None
+) -> tuple[StoreConfig, StoreConfig]:
     """Writes the views of a data set into two stores: resized, and straightened where the camera has a lens.
 
     Args:
         dataset: folder made by ``spatialvlm generate``.
         folder: of the stores; files that are there already are kept.
         width: of the stored pictures, pixels.
+        split: of the data set; "train" by default, or all of it where it has none of that name.
 
     Returns:
         The stores for training and validation: runs of 16 consecutive views, every tenth run held out (where there are
@@ -48,10 +54,17 @@ def store_dataset(dataset: str | Path, folder: str | Path, width: int = WIDTH) -
 
     Raises:
         TrainingError: no view has an object with a known 3D box, or the stores hold another data set.
+        DatasetError: the data set is not there or damaged, or has no such split.
     """
     folder = Path(folder)
-    data = open_dataset(dataset)
-    made_of = {"dataset": str(Path(dataset).resolve()), "views": len(data), "width": width}
+    data = open_for_training(dataset, split)
+    made_of = {
+        "dataset": str(Path(dataset).resolve()),
+        "views": len(data),
+        "width": width,
+        "splits": list(data.splits),
+        "sha256": _content_hash(data),
+    }
     for part in ("train", "validate"):
         _check_settings(folder / part, made_of)
     blocks: list[list[SceneView]] = [[]]
@@ -72,6 +85,11 @@ def store_dataset(dataset: str | Path, folder: str | Path, width: int = WIDTH) -
     return StoreConfig(str(folder / "train")), StoreConfig(str(held_out))
 
 
+def _content_hash(data: Dataset) -> str:
+    """Of the shards' files: a data set that was generated anew, with other names or metres, is another one."""
+    return hashlib.sha256("".join(sha256_of(shard.path) for shard in data.shards).encode()).hexdigest()
+
+
 def _check_settings(folder: Path, made_of: dict[str, Any]) -> None:
     """Says in the store what it was made of; files of another data set would be taken for those of this one."""
     path = folder / SETTINGS_FILE
@@ -80,7 +98,7 @@ def _check_settings(folder: Path, made_of: dict[str, Any]) -> None:
         path.write_text(json.dumps(made_of, indent=1), encoding="utf-8")
         return
     there = json.loads(path.read_text(encoding="utf-8"))
-    if there != made_of:
+    if any(made_of.get(name) != value for name, value in there.items()):  # older stores know less of what they hold
         raise TrainingError("the view store was made of another data set", there, "Set `out` to another folder.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,15 @@ pytest.importorskip("pyarrow")
 from spatialvlm_ros.cli.main import main  # noqa: E402
 from spatialvlm_ros.datasets.engine import generate  # noqa: E402
 from spatialvlm_ros.datasets.questions import Questions  # noqa: E402
+from spatialvlm_ros.datasets.reader import open_dataset  # noqa: E402
 from spatialvlm_ros.datasets.synthetic import SyntheticViews  # noqa: E402
 from spatialvlm_ros.datasets.views import SceneView, SkippedView  # noqa: E402
-from spatialvlm_ros.errors import TrainingError  # noqa: E402
+from spatialvlm_ros.errors import DatasetError, TrainingError  # noqa: E402
 from spatialvlm_ros.models.calibration_views import calibration_views  # noqa: E402
 from spatialvlm_ros.scenes.scene import Scene  # noqa: E402
+from spatialvlm_ros.shared_files import shared_file  # noqa: E402
 from spatialvlm_ros.training.from_dataset import store_dataset  # noqa: E402
+from spatialvlm_ros.training.lora.records import read_records  # noqa: E402
 from spatialvlm_ros.training.view_store import StoredView, read_scene  # noqa: E402
 
 
@@ -33,8 +37,6 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_pictures_shrink_with_their_truth(dataset: Path, tmp_path: Path) -> None:
-    from spatialvlm_ros.datasets.reader import open_dataset
-
     train, validate = store_dataset(dataset, tmp_path)
     views = [v for p in sorted(Path(train.folder).rglob("*.npz")) for v in read_scene(p)]
     held = [v for p in sorted(Path(validate.folder).rglob("*.npz")) for v in read_scene(p)]
@@ -152,6 +154,69 @@ def test_stores_of_another_data_set_are_refused(dataset: Path, tmp_path: Path) -
     assert sorted(p.stat().st_mtime_ns for p in tmp_path.rglob("*.npz")) == before
     with pytest.raises(TrainingError, match="another data set"):
         store_dataset(dataset, tmp_path, width=160)
+
+
+def made_with_splits(folder: Path) -> Path:
+    """A data set of two splits, 3 scenes each of 2 views."""
+    for split in ("train", "calibrate"):
+        source = SyntheticViews(scenes=3, views_per_scene=2, width=64, height=48, seed=len(split), split=split)
+        generate(source, Questions(), folder, workers=0, per_view=8, split=split, show_progress=False)
+    return folder
+
+
+def stored_ids(store: Path) -> set[str]:
+    return {v.view_id for p in store.rglob("*.npz") for v in read_scene(p)}
+
+
+def test_what_a_data_set_keeps_for_calibration_is_not_trained_on(tmp_path: Path) -> None:
+    folder = made_with_splits(tmp_path / "data")
+    store_dataset(folder, tmp_path / "store")
+    trained = stored_ids(tmp_path / "store")
+    assert trained and all("/train/" in view_id for view_id in trained)
+    store_dataset(folder, tmp_path / "other", split="calibrate")
+    asked = stored_ids(tmp_path / "other")
+    assert asked and all("/calibrate/" in view_id for view_id in asked)
+    said = [record.record_id for record in read_records(folder)]
+    assert said and all("/train/" in record_id for record_id in said)
+    assert all("/calibrate/" in r.record_id for r in read_records(folder, split="calibrate"))
+    with pytest.raises(DatasetError, match="no such split"):
+        store_dataset(folder, tmp_path / "none", split="test")
+
+
+def test_a_data_set_without_a_training_split_is_used_whole(tmp_path: Path) -> None:
+    source = SyntheticViews(scenes=2, views_per_scene=2, width=64, height=48, split="kitchen")
+    generate(source, Questions(), tmp_path / "data", workers=0, per_view=8, split="kitchen", show_progress=False)
+    store_dataset(tmp_path / "data", tmp_path / "store")
+    assert all("/kitchen/" in view_id for view_id in stored_ids(tmp_path / "store"))
+
+
+def test_the_store_of_a_data_set_that_was_made_anew_is_refused(tmp_path: Path) -> None:
+    def made(seed: int) -> None:
+        source = SyntheticViews(scenes=3, views_per_scene=2, width=64, height=48, seed=seed)
+        generate(source, Questions(), tmp_path / "data", workers=0, per_view=8, show_progress=False)
+
+    made(1)
+    views = len(open_dataset(tmp_path / "data"))
+    store_dataset(tmp_path / "data", tmp_path / "store")
+    shutil.rmtree(tmp_path / "data")
+    made(2)
+    assert len(open_dataset(tmp_path / "data")) == views
+    with pytest.raises(TrainingError, match="another data set"):
+        store_dataset(tmp_path / "data", tmp_path / "store")
+
+
+def test_a_store_from_before_contents_were_kept_is_taken(dataset: Path, tmp_path: Path) -> None:
+    store_dataset(dataset, tmp_path)
+    for settings in tmp_path.glob("*/store.json"):
+        known = json.loads(settings.read_text())
+        settings.write_text(json.dumps({name: known[name] for name in ("dataset", "views", "width")}))
+    store_dataset(dataset, tmp_path)
+
+
+def test_a_split_belongs_to_a_data_set(capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(shared_file("config/train/finetune.yaml"))
+    assert main(["train", "--config", config, "--split", "train"]) == 1
+    assert "--data" in capsys.readouterr().err
 
 
 def test_held_out_views_serve_for_calibration(dataset: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from spatialvlm_ros.models.hub.loading import TUNING_EXTRA, HubSource
 from spatialvlm_ros.optional import require
 from spatialvlm_ros.training.lora.adapting import AdaptedModel, adapt
 from spatialvlm_ros.training.lora.encoding import ChatEncoder, collate, single_turns
-from spatialvlm_ros.training.lora.records import ChatRecord
+from spatialvlm_ros.training.lora.records import ChatRecord, digest_of
 from spatialvlm_ros.training.lora.settings import LoraSettings
 from spatialvlm_ros.training.lora.state import load_state, save_state
 
@@ -79,7 +79,7 @@ def finetune(
         raise TrainingError("there is nothing to train on", len(records), "Export a split with questions.")
     source = HubSource(str(model_name), settings.device, settings.dtype, revision, trust_remote_code)
     adapted = adapt(source, settings)
-    return _Run(adapted, records, Path(out), settings, str(model_name)).go(progress)
+    return _Run(adapted, records, Path(out), settings, str(model_name), revision or "").go(progress)
 
 
 @dataclass
@@ -91,10 +91,12 @@ class _Run:
     out: Path
     settings: LoraSettings
     model_name: str
+    revision: str
     losses: list[float] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.content = digest_of(self.records)
         processor = self.adapted.processor
         if not getattr(processor, "chat_template", None):
             self.records = single_turns(self.records)
@@ -136,7 +138,7 @@ class _Run:
             return 0
         step, run = found
         mine, theirs = self._identity(), run["identity"]
-        different = sorted(key for key in mine if mine[key] != theirs.get(key))
+        different = sorted(key for key in mine if key in theirs and mine[key] != theirs[key])
         if different:
             raise TrainingError(
                 f"{self.out} holds a run with other settings", different, "Choose another folder, or these settings."
@@ -147,7 +149,8 @@ class _Run:
     def _identity(self) -> dict[str, Any]:
         """What must be equal for a run to go on."""
         kept = {key: value for key, value in self.settings.as_dict().items() if key not in _FREE}
-        return {**kept, "model": self.model_name, "records": len(self.records)}
+        given = {"model": self.model_name, "revision": self.revision}
+        return {**kept, **given, "records": len(self.records), "content": self.content}
 
     def _step(self, step: int, model: Any, optimizer: Any, accelerator: Any) -> float:
         torch = require("torch", EXTRA)

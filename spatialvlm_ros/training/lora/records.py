@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from spatialvlm_ros.models.hub.wording import camera_words, query_words
 from spatialvlm_ros.models.query import CAMERA_NAME, MOST_WORDS, Query
 from spatialvlm_ros.questions.families import FAMILIES, Kind
 from spatialvlm_ros.scenes.relations import RELATIONS
+from spatialvlm_ros.training.training_split import open_for_training
 
 if TYPE_CHECKING:
     from spatialvlm_ros.datasets.reader import Dataset
@@ -65,17 +67,25 @@ def read_records(
     Args:
         path: a file of `export_chat`, or the folder of a data set.
         form, decimals, turns: as in `measurement_records`.
-        split: of the data set; all by default.
+        split: of the data set; "train" by default, or all of it where it has none of that name.
 
     Raises:
         DatasetError: it is neither, or damaged.
         ConfigError: as `measurement_records`.
     """
-    from spatialvlm_ros.datasets.reader import open_dataset
-
     if Path(path).suffix == ".jsonl":
         return read_chat(path)
-    return list(measurement_records(open_dataset(path, split), form, decimals, turns))
+    return list(measurement_records(open_for_training(path, split), form, decimals, turns))
+
+
+def digest_of(records: Sequence[ChatRecord]) -> str:
+    """Hash of what is said in conversations and of the pictures that come with them (of those in files, their names:
+    a picture may be missing today and be there tomorrow)."""
+    digest = hashlib.sha256()
+    for record in records:
+        digest.update(repr((record.record_id, record.turns, record.system)).encode())
+        digest.update(record.picture if isinstance(record.picture, bytes) else record.picture.name.encode())
+    return digest.hexdigest()
 
 
 def read_chat(path: str | Path) -> list[ChatRecord]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -145,6 +148,34 @@ def test_bad_conversations_are_skipped_and_counted(lora_base, colour_records, tm
     assert set(result.skipped) <= {"a picture cannot be read", "a conversation is too long"} and result.skipped
     with pytest.raises(TrainingError, match="not one conversation"):
         finetune(str(lora_base("llava")), [broken], tmp_path / "none", settings)
+
+
+def test_another_revision_or_other_records_of_equal_number_are_refused(lora_base, colour_records, tmp_path):
+    base, out = str(lora_base("llava")), tmp_path / "run"
+    first, second = colour_records
+    finetune(base, colour_records, out, changed(steps=1), revision="main")
+    other_picture = replace(first, picture=second.picture)
+    other_answer = replace(first, turns=((first.turns[0][0], "0.35"), *first.turns[1:]))
+    for changed_record in (other_picture, other_answer):
+        with pytest.raises(TrainingError, match="other settings.*content"):
+            finetune(base, [changed_record, second], out, changed(steps=2), revision="main")
+    with pytest.raises(TrainingError, match="other settings.*revision"):
+        finetune(base, colour_records, out, changed(steps=2), revision="v2")
+    assert finetune(base, colour_records, out, changed(steps=2), revision="main").step == 2
+
+
+def test_a_run_from_before_contents_were_kept_goes_on(lora_base, colour_records, tmp_path):
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    base, path = str(lora_base("llava")), tmp_path / "training_state.safetensors"
+    finetune(base, colour_records, tmp_path, changed(steps=1))
+    with safe_open(path, framework="pt") as file:
+        known = file.metadata()
+    run = json.loads(known["run"])
+    run["identity"] = {k: v for k, v in run["identity"].items() if k not in ("revision", "content")}
+    save_file(load_file(path), path, {**known, "run": json.dumps(run)})
+    assert len(finetune(base, colour_records, tmp_path, changed(steps=2)).losses) == 2
 
 
 def test_faults_are_named(lora_base, colour_records, tmp_path):
