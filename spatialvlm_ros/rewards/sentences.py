@@ -68,6 +68,22 @@ _NO_NAME = frozenset(
     "upon atop within out up down away back forward forwards here there cm mm m km inch inches metres meters metre "
     "meter centimetres centimeters degrees for is are be of-the twice times all every each both".split()
 )
+_NO_NAME |= frozenset(
+    "unless before after during whenever once thrice upside halfway partway sideways today tomorrow tonight later soon "
+    "upwards downwards leftwards rightwards backward backwards clockwise anticlockwise counterclockwise somewhere "
+    "anywhere nowhere instead two three four five six seven eight nine ten dozen several many few most second third "
+    "fourth fifth hour hours minute minutes seconds moment itself yourself themselves together apart".split()
+)
+# Places and manners: a name may hold them ("left mug", "high chair") but is not one of them, alone or at its head.
+_NO_HEAD = frozenset(
+    "left right front rear side sides edge corner middle center centre end ends top bottom half place spot position "
+    "location direction way home north south east west other rest high higher low lower far farther further close "
+    "closer still ready open closed shut alone too also fast faster slow slower hard harder straight upright first "
+    "last bit little lot more less".split()
+)
+_NOUNS_IN_LY = frozenset(
+    "jelly butterfly dragonfly firefly fly lily doily belly holly assembly supply monopoly".split()
+)
 _NEGATIONS = frozenset("not no never don't dont do-not cannot can't mustn't avoid without stop".split())
 _SAID_ANYWHERE = re.compile(
     r"\b(?:go ahead and|please|kindly|carefully|gently|slowly|quickly|immediately|just|now|again|for me|"
@@ -164,8 +180,14 @@ def _is_name(name: str, role: str) -> bool:
     words = name.split()
     if role == "target" and name in _PRONOUNS:
         return True
-    strange = _NO_NAME.intersection(words) or words[0] in _DETERMINERS.split("|")
+    strange = _NO_NAME.intersection(words) or words[0] in _DETERMINERS.split("|") or words[0].isdigit()
+    heads = {words[-1], name.partition(" of ")[0].split()[-1]}
+    strange = strange or heads & _NO_HEAD or any(map(_is_adverb, heads))
     return not strange and name not in ALWAYS_THERE and len(words) <= MOST_WORDS and words[-1] != "of"
+
+
+def _is_adverb(word: str) -> bool:
+    return word.endswith("ly") and word not in _NOUNS_IN_LY
 
 
 def _continued(before: Meaning | None, after: Meaning, sentence: str) -> Meaning:

@@ -1,7 +1,8 @@
 """More of what people say to a robot, written after the rules.
 
 At first sight 25 of 29 were understood, the others refused, and none of the 16 below was taken for a task. One rule was
-added then ("go ahead and"); three of the 29 stay refused and stand at the end of `NOT_MEANT`.
+added then ("go ahead and"); three of the 29 stay refused and stand at the end of `NOT_MEANT`. A review added the four
+before the last of `MEANT`, and 30 to `NOT_MEANT`: 26 of these were taken for tasks at first.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ MEANT: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Nudge the tray toward the plate.", "push_to", {"target": "tray", "goal": "plate"}),
     ("insert the usb stick in the laptop", "insert", {"target": "usb stick", "socket": "laptop"}),
     ("fit the round peg into the round hole", "insert", {"target": "round peg", "socket": "round hole"}),
+    ("pick up the left mug", "pick", {"target": "left mug"}),
+    ("put the jelly on the high chair", "place_on", {"target": "jelly", "support": "high chair"}),
+    ("push the top drawer to the open box", "push_to", {"target": "top drawer", "goal": "open box"}),
+    ("pick up the first aid kit", "pick", {"target": "first aid kit"}),
     ("Take the key and insert it into the lock", "insert", {"target": "key", "socket": "lock"}),
 )
 
@@ -55,4 +60,35 @@ NOT_MEANT: tuple[str, ...] = (
     "Can you grab me the stapler?",
     "remove nothing else, just pick the pear",
     "would you mind putting the book on the shelf?",
+    # Read as things until a review asked for them: directions, places, times, manners, amounts.
+    "push the cup to the left",
+    "push the cup to the right",
+    "push the cup to the edge",
+    "push the cup to the table edge slightly",
+    "push the box to the right side of the table",
+    "push the box to the middle of the table",
+    "move the cup to the front",
+    "put the apple on the left",
+    "put the apple on the other side",
+    "slide the plate towards the corner",
+    "lift the apple halfway",
+    "lift the apple slightly",
+    "lift the apple high",
+    "lift the apple a bit",
+    "hold the apple still",
+    "get the apple ready",
+    "reach the apple sideways",
+    "store the apple in the fridge tomorrow",
+    "pick up the apple later",
+    "pick up the apple unless hot",
+    "pick up the apple before lunch",
+    "pick up the apple after the banana",
+    "pick two apples",
+    "pick 2 apples",
+    "pick the third apple",
+    "put the apple in an hour",
+    "put the apple in the bowl upside down",
+    "put the apple in its place",
+    "drop the apple in the bowl gently and horizontally",
+    "pick the red or green apple",
 )
