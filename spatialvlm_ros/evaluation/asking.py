@@ -16,6 +16,7 @@ from spatialvlm_ros.errors import EvaluationError, SpatialVLMError
 from spatialvlm_ros.evaluation.answers import ViewAnswers, entry
 from spatialvlm_ros.evaluation.bench import Bench, write_file
 from spatialvlm_ros.evaluation.controls import PICTURES
+from spatialvlm_ros.evaluation.identity import identity_of
 from spatialvlm_ros.evaluation.items import Item, ItemKind, TruthView
 from spatialvlm_ros.evaluation.readouts import ReadOutValues, read_out
 from spatialvlm_ros.evaluation.score import named_objects
@@ -60,15 +61,17 @@ def ask_bench(
     Args:
         model: what is judged.
         bench, views: what it is asked about.
-        path: JSONL file of the answers; its first line says what was asked of whom.
+        path: JSONL file of the answers; its first line says what was asked of whom: of which model, with which weights
+            and calibration.
         settings: how much is asked.
         control: a picture control: it sees another picture, and is asked for measurements only.
         progress: called with the number of views that became complete.
 
     Raises:
-        EvaluationError: the file has the answers of another model, bench or settings.
+        EvaluationError: the file has the answers of another model (or of the same with other weights or another
+            calibration), bench or settings.
     """
-    head = {"model": model.name, "bench": bench.sha256, "control": control, **settings.asking()}
+    head = {"model": model.name, **identity_of(model), "bench": bench.sha256, "control": control, **settings.asking()}
     known = _read(path, head)
     report = progress or (lambda count: None)
     report(sum(v.view_id in known for v in views))
@@ -119,7 +122,12 @@ def _read(path: Path, head: dict[str, Any]) -> dict[str, ViewAnswers]:
         os.truncate(path, len(whole))
     there, answers = _parse(path, whole.decode(errors="replace").splitlines())
     if there != head:
-        raise EvaluationError("these answers are of another model, bench or settings", str(path), "Use another --out.")
+        different = sorted(name for name in {*there, *head} if there.get(name) != head.get(name))
+        raise EvaluationError(
+            f"these answers are of another model, bench or settings ({', '.join(different)})",
+            str(path),
+            "Use another --out.",
+        )
     return answers
 
 

@@ -17,6 +17,7 @@ from spatialvlm_ros.evaluation.answers import Answers, ViewAnswers, collect, col
 from spatialvlm_ros.evaluation.asking import JudgedModel, ask_bench
 from spatialvlm_ros.evaluation.bench import Bench, write_file
 from spatialvlm_ros.evaluation.controls import MEDIANS, PICTURES, Examples, median_answers
+from spatialvlm_ros.evaluation.identity import identity_of
 from spatialvlm_ros.evaluation.item_table import MODEL_SIDE_PX, ItemTable
 from spatialvlm_ros.evaluation.items import ItemKind, TruthView
 from spatialvlm_ros.evaluation.readouts import READ_OUTS
@@ -57,7 +58,8 @@ def evaluate(
         What is in ``result.json``: the same for the same answers, however often the run was interrupted.
 
     Raises:
-        EvaluationError: ``out`` has the answers of another model, bench or settings; a picture is damaged.
+        EvaluationError: ``out`` has the answers of another model, bench or settings, or of the same model with other
+            weights or another calibration; a picture is damaged.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -66,6 +68,7 @@ def evaluate(
     pictures = [c for c in PICTURES if c in settings.controls]
     controls = {c: _asked(model, bench, views, out, settings, c, show_progress) for c in pictures}
     result = score_answers(bench, views, model.name, records, controls, settings, train)
+    result["identity"] = identity_of(model)
     write_file(out / RESULT_FILE, (json.dumps(result, indent=1) + "\n").encode())
     write_file(out / SPEED_FILE, (json.dumps(speed_of(records), indent=1) + "\n").encode())
     return result

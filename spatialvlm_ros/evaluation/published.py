@@ -18,6 +18,7 @@ from spatialvlm_ros.errors import EvaluationError, SpatialVLMError
 from spatialvlm_ros.evaluation.asking import JudgedModel
 from spatialvlm_ros.evaluation.bench import write_file
 from spatialvlm_ros.evaluation.evaluate import RESULT_FILE, progress_bar
+from spatialvlm_ros.evaluation.identity import identity_of
 from spatialvlm_ros.evaluation.readers.predictions import Prediction
 from spatialvlm_ros.evaluation.readers.records import BenchItem, ItemKind
 from spatialvlm_ros.evaluation.readers.registry import read_benchmark, reader_of, score_benchmark
@@ -55,12 +56,13 @@ def evaluate_published(
         The scores as text.
 
     Raises:
-        EvaluationError: the benchmark is unknown or unreadable, or ``out`` has predictions of something else.
+        EvaluationError: the benchmark is unknown or unreadable, or ``out`` has predictions of something else (also of
+            this model with other weights or another calibration).
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     benchmark = read_benchmark(name, path, limit)
-    head = {"model": model.name, "benchmark": name, "hfov_deg": hfov_deg}
+    head = {"model": model.name, **identity_of(model), "benchmark": name, "hfov_deg": hfov_deg}
     file = out / PREDICTIONS_FILE
     known = _read(file, head)
     with progress_bar(len(benchmark), name, show_progress) as report, file.open("a", encoding="utf-8") as stream:
@@ -143,5 +145,10 @@ def _read(file: Path, head: dict[str, Any]) -> dict[str, Prediction]:
     except (ValueError, KeyError, TypeError) as error:
         raise EvaluationError("the file of predictions is damaged", str(file), "Delete it.") from error
     if there != head:
-        raise EvaluationError("these predictions are of another model or benchmark", str(file), "Use another --out.")
+        different = sorted(key for key in {*there, *head} if there.get(key) != head.get(key))
+        raise EvaluationError(
+            f"these predictions are of another model or benchmark ({', '.join(different)})",
+            str(file),
+            "Use another --out.",
+        )
     return predictions

@@ -7,6 +7,7 @@ lies beside the weights and is refused for other ones.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -181,21 +182,28 @@ class Calibration:
                 "Fit one with `spatialvlm calibrate`.",
             )
 
+    def digest(self) -> str:
+        """SHA-256 of all of it, the same before and after it went through a file."""
+        return hashlib.sha256(self._text().encode()).hexdigest()
+
     # ---- file ----
 
     def save(self, path: str | Path) -> Path:
         """Write it as JSON, in one step; a folder gets ``calibration.json``."""
         path = _file(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(self._text(), encoding="utf-8")
+        temporary.replace(path)
+        return path
+
+    def _text(self) -> str:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in ("lengths", "predicates"):
             values[name] = {g: {r: asdict(c) for r, c in entries.items()} for g, entries in values[name].items()}
         for name in ("location", "depth", "thresholds", "shape"):
             values[name] = asdict(values[name])
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps({"format": FORMAT, **_rounded(values)}, indent=1), encoding="utf-8")
-        temporary.replace(path)
-        return path
+        return json.dumps({"format": FORMAT, **_rounded(values)}, indent=1)
 
     @staticmethod
     def load(path: str | Path) -> Calibration:

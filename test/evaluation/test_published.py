@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from published_files import rgpt_row, write_lines, write_picture
 
 from spatialvlm_ros.errors import EvaluationError, ModelError
 from spatialvlm_ros.evaluation.published import PREDICTIONS_FILE, evaluate_published
+from spatialvlm_ros.models.calibration import Calibration
 from spatialvlm_ros.models.estimate import Answer, Estimate, Reason
 from spatialvlm_ros.scenes.relations import Relation
 
@@ -114,6 +116,32 @@ def test_a_run_goes_on_where_it_stopped(q_spatial, tmp_path):
     other.name = "other"
     with pytest.raises(EvaluationError, match="another model"):
         evaluate_published(other, "q_spatial", q_spatial, tmp_path / "out")
+
+
+def test_two_shards_are_asked_apart(q_spatial, tmp_path):
+    lines = (q_spatial / "QSpatial_plus.jsonl").read_text().splitlines(keepends=True)
+    (q_spatial / "QSpatial_plus.jsonl").unlink()
+    for number, line in enumerate(lines):
+        (q_spatial / f"QSpatial_plus-{number}-of-3.jsonl").write_text(line)
+    model = Reciting({"thing 0": "96 cm", "thing 1": "1.5 m", "thing 2": "3 feet"})
+    evaluate_published(model, "q_spatial", q_spatial, tmp_path / "out")
+    assert len(model.cameras) == 3
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["scores"]["success"] == 1.0
+
+
+def test_predictions_of_other_weights_or_another_calibration_are_refused(q_spatial, tmp_path):
+    def model(weights, views):
+        made = Reciting({"thing": "1 meter"})
+        made.backend, made.calibration = SimpleNamespace(fingerprint=weights), Calibration(views=views)
+        return made
+
+    evaluate_published(model("one", 3), "q_spatial", q_spatial, tmp_path / "out")
+    again = model("one", 3)
+    evaluate_published(again, "q_spatial", q_spatial, tmp_path / "out")
+    assert not again.cameras
+    for other, what in ((model("two", 3), "weights"), (model("one", 4), "calibration")):
+        with pytest.raises(EvaluationError, match=what):
+            evaluate_published(other, "q_spatial", q_spatial, tmp_path / "out")
 
 
 def test_a_model_that_fails_gives_no_answer(q_spatial, tmp_path):

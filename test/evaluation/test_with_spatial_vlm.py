@@ -1,14 +1,20 @@
 """The judge and `SpatialVLM` fit together: a backend that always says the same is judged through the real API."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from spatialvlm_ros.errors import EvaluationError
 from spatialvlm_ros.evaluation.evaluate import evaluate
 from spatialvlm_ros.models.backend import FrameReading, Locations, Readings
+from spatialvlm_ros.models.calibration import Calibration, LocationCalibration
 from spatialvlm_ros.models.quantities import N_BINS, bin_index, bin_values
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models" / "embedded"))
 
 
 class Flat:
@@ -68,3 +74,41 @@ def test_the_flat_model_says_one_metre():
     """What the test above rests on."""
     values = bin_values()
     assert values[bin_index(1.0)] == pytest.approx(1.0, rel=0.03) and len(values) == N_BINS
+
+
+def with_other_weights(folder):
+    """Puts other weights into the folder of a model, under the same name."""
+    from safetensors.torch import load_file, save_file
+
+    path = next(folder.glob("*.safetensors"))
+    weights = {name: 0.5 * w if w.is_floating_point() else w for name, w in load_file(path).items()}
+    save_file(weights, path, {"format": "pt"})
+
+
+def test_answers_of_other_weights_or_another_calibration_are_refused(bench, settings, tmp_path):
+    """The folder keeps its name: what lies in it is what counts."""
+    pytest.importorskip("transformers")
+    from tiny import save_tiny_model
+
+    settings = replace(settings, limit=2, text_per_view=0, controls=())
+    folder, out = save_tiny_model(tmp_path / "model"), tmp_path / "out"
+
+    def judged(place):
+        return evaluate(SpatialVLM.from_pretrained(str(folder)), bench, place, settings)
+
+    first = judged(out)
+    assert set(first["identity"]) == {"weights"} and judged(out) == first
+    Calibration(views=9, fingerprint=first["identity"]["weights"]).save(folder)
+    with pytest.raises(EvaluationError, match=r"\(calibration\)"):
+        judged(out)
+    (folder / "calibration.json").unlink()
+    with_other_weights(folder)
+    with pytest.raises(EvaluationError, match=r"\(weights\)"):
+        judged(out)
+    second = judged(tmp_path / "other")
+    assert second["model"] == first["model"] and second["identity"] != first["identity"]
+
+
+def test_a_calibration_has_the_same_digest_in_its_file(tmp_path):
+    made = Calibration(views=9, location=LocationCalibration(range_bias=1 / 3))
+    assert Calibration.load(made.save(tmp_path)).digest() == made.digest() != Calibration(views=9).digest()

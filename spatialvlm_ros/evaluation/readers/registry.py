@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -123,16 +123,19 @@ def score_benchmark(benchmark: Benchmark, predictions: Sequence[Prediction]) -> 
 
 
 def _items(reader: Reader, rows: Iterator[Row], media: MediaRoot) -> tuple[list[BenchItem], Counter[str]]:
-    items: list[BenchItem] = []
+    items: dict[str, BenchItem] = {}
     skipped: Counter[str] = Counter()
-    for row in rows:
+    for position, row in enumerate(rows):
         try:
             if not row.values:
                 raise Unusable("damaged row")
-            items.append(reader.item_of(row, media))
+            item = reader.item_of(row, media)
+            if item.id in items:  # ids may count anew in each table, and answers are kept by them
+                item = replace(item, id=f"{item.id}@{position}")
+            items[item.id] = item
         except Unusable as reason:
             if str(reason) != reader.ignored:
                 skipped[str(reason)] += 1
         except EvaluationError as error:  # e.g. a picture that cannot be opened
             skipped[error.fault] += 1
-    return items, skipped
+    return list(items.values()), skipped

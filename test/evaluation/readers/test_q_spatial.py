@@ -53,6 +53,15 @@ def test_parquet_with_pictures_inside_and_scannet_pictures_outside(tmp_path, q_s
     assert list(bench.items[0].images[0].load()[0, 0]) == [0, 0, 250]
 
 
+def test_shards_of_one_split_do_not_share_ids(tmp_path, q_spatial_rows):
+    for number, rows in enumerate((q_spatial_rows[:2], q_spatial_rows[2:])):
+        write_lines(tmp_path / f"QSpatial_plus-0000{number}-of-00002.jsonl", rows)
+    bench = read_benchmark("q_spatial", tmp_path)
+    assert [i.metres for i in bench] == pytest.approx([0.96, 1.5, 0.3048, 0.9144])
+    assert len({i.id for i in bench}) == 4 and {i.split for i in bench} == {"QSpatial_plus"}
+    assert [i.id for i in bench] == [i.id for i in read_benchmark("q_spatial", tmp_path)]
+
+
 def test_damage_is_skipped_counted_and_reported(tmp_path, q_spatial_rows, caplog):
     good = q_spatial_rows[0]
     (tmp_path / "images" / "torn.jpg").write_bytes(b"\xff\xd8 no picture")
