@@ -95,7 +95,7 @@ def _add_learner(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the arguments say; 1 where an episode could not be read, or has no valid reward at all."""
+    """Do what the arguments say; 1 where something could not be read, or an episode has no valid reward."""
     return _ACTIONS[args.action](args)
 
 
@@ -168,6 +168,7 @@ def _write_pages(
     writer: RecordingWriter, recording: Recording, provenance: Provenance, outcome: Outcome, most: int
 ) -> None:
     """Pages of at most so many episodes, spread over the recording, and the list of all."""
+    from spatialvlm_ros.rewards.recordings.annotate import problems_of
     from spatialvlm_ros.rewards.recordings.page import write_episode_page, write_index
 
     episodes = [episode for episode in recording.episodes() if episode.frames and writer.done(episode)]
@@ -179,27 +180,21 @@ def _write_pages(
             if number in shown:
                 write_episode_page(path, recording, episode, annotations, provenance)
             judged.append((episode, annotations, path.name if number in shown else ""))
-        write_index(writer.folder, recording, judged, " ".join(_problems(outcome)))
+        write_index(writer.folder, recording, judged, " ".join(problems_of(outcome)))
     except MissingDependencyError as error:  # the rewards are written; only their pages are not
         sys.stderr.write(f"No pages: {error}\n")
 
 
-def _problems(outcome: Outcome) -> list[str]:
-    lines = [f"{name}: {count} pictures could not be read." for name, count in sorted(outcome.unreadable.items())]
-    lines += [f"{name} is empty." for name in outcome.empty]
-    if outcome.between:
-        lines.append(f"{outcome.between} pictures between two control steps have no reward.")
-    lines += [f"{count} pictures without a valid reward: {why}" for why, count in outcome.refused.most_common(3)]
-    lines += [f"{name} has not one picture with a valid reward." for name in outcome.unrewarded]
-    return lines + [f"{name} is left out: {error}" for name, error in sorted(outcome.failed.items())]
-
-
 def _say(outcome: Outcome, written: Path, report: Path) -> int:
-    for line in _problems(outcome):
+    from spatialvlm_ros.rewards.recordings.annotate import problems_of
+
+    for line in problems_of(outcome):
         sys.stderr.write(f"{line}\n")
     share = f"{outcome.valid:,} of {outcome.frames:,} pictures"
+    if outcome.between:
+        share += f" ({outcome.between:,} between two control steps have none)"
     print(f"{written}: {outcome.episodes} episodes, {share} with a valid reward. How it came about: {report}")
-    return 1 if outcome.failed or outcome.unrewarded else 0
+    return 1 if outcome.failed or outcome.unrewarded or outcome.lost else 0
 
 
 _ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {ANNOTATE: _annotate}

@@ -142,9 +142,13 @@ class CameraActions:
             return result
         if found is None:
             return self._stopped(goal, result)
-        result.success, result.out, result.message = True, found.out, f"Rewards in {found.out}."
+        result.success, result.out = found.valid > 0, found.out
+        result.message = f"Rewards in {found.out}. {found.problems}".strip()
         result.frames, result.valid_frames = found.frames, found.valid
-        goal.succeed()
+        if result.success:
+            goal.succeed()
+        else:  # it is written, and of no use
+            goal.abort()
         return result
 
     @staticmethod

@@ -3,7 +3,7 @@
 The process ends when the goal is cancelled, and with the node, however that ends.
 
 The child prints one JSON object a line: ``{"done": 40, "total": 300}`` while it works, and at the end
-``{"out": path, "frames": 300, "valid": 288}`` or ``{"error": sentence}``.
+``{"out": path, "frames": 300, "valid": 288, "problems": ""}`` or ``{"error": sentence}``.
 """
 
 from __future__ import annotations
@@ -105,11 +105,18 @@ class AnnotationOrder:
 
 @dataclass(frozen=True)
 class AnnotationResult:
-    """What was written."""
+    """What was written.
+
+    Attributes:
+        out: its path.
+        frames, valid: pictures, and those with a valid reward.
+        problems: what went wrong, in sentences.
+    """
 
     out: str
     frames: int
     valid: int
+    problems: str = ""
 
 
 def annotate_in_a_process(
@@ -156,7 +163,7 @@ def _followed(
         if "error" in said:
             raise AnnotationError(said["error"])
         if "out" in said:
-            return AnnotationResult(said["out"], int(said["frames"]), int(said["valid"]))
+            return AnnotationResult(said["out"], int(said["frames"]), int(said["valid"]), str(said["problems"]))
         if "done" in said:
             progress(int(said["done"]), int(said["total"]))
     _end(child)
@@ -223,6 +230,7 @@ def _say(content: dict[str, Any], status: int) -> int:
 
 def _annotated(order: AnnotationOrder) -> AnnotationResult:
     from spatialvlm_ros.models.loading import fingerprint_of
+    from spatialvlm_ros.rewards.recordings.annotate import problems_of
     from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
     from spatialvlm_ros.rewards.recordings.plan import report_folder, tasks_of
     from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
@@ -247,7 +255,8 @@ def _annotated(order: AnnotationOrder) -> AnnotationResult:
     if outcome.failed:
         name, fault = next(iter(outcome.failed.items()))
         raise AnnotationError(f"{name} could not be annotated: {fault}")
-    return AnnotationResult(str(writer.finish()), outcome.frames, outcome.valid)
+    problems = " ".join(problems_of(outcome))
+    return AnnotationResult(str(writer.finish()), outcome.frames, outcome.valid, problems)
 
 
 def plan_of(order: AnnotationOrder) -> Plan:

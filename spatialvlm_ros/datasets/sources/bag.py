@@ -16,7 +16,14 @@ from spatialvlm_ros.bags.gravity import LEVEL_FRAMES, height_over, up_from_frame
 from spatialvlm_ros.bags.images import depth_from_compressed, depth_from_image, rgb_from_compressed, rgb_from_image
 from spatialvlm_ros.bags.reader import BagReader, open_bag
 from spatialvlm_ros.datasets.sources import captures as reasons
-from spatialvlm_ros.datasets.sources.bag_index import BagFrame, BagIndex, BagTopics, build_index, discover_topics
+from spatialvlm_ros.datasets.sources.bag_index import (
+    BagFrame,
+    BagIndex,
+    BagTopics,
+    build_index,
+    discover_topics,
+    time_of,
+)
 from spatialvlm_ros.datasets.views import SkippedView
 from spatialvlm_ros.errors import (
     CameraModelError,
@@ -135,7 +142,7 @@ class BagCaptures:
         """One picture message of a topic as an array."""
         reader: BagReader = self.__dict__["_reader"]
         for item in reader.messages([topic], log_ns, log_ns + 1):
-            if types.stamp_ns(item.message) == stamp_ns:
+            if time_of(item) == stamp_ns:
                 return converters[item.type_name](item.message)
         raise ObservationError(f"a message of {topic} cannot be found again", stamp_ns, "The recording has changed.")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from spatialvlm_ros.bags import messages as types
 from spatialvlm_ros.bags.camera_info import camera_from_info
-from spatialvlm_ros.bags.reader import BagReader
+from spatialvlm_ros.bags.reader import BagMessage, BagReader
 from spatialvlm_ros.datasets.sources.stamps import nearest_pairs
 from spatialvlm_ros.errors import SourceError, TransformError
 from spatialvlm_ros.geometry.cameras import Camera
@@ -21,6 +21,7 @@ from spatialvlm_ros.geometry.transforms import TransformBuffer
 
 _PICTURES = (types.IMAGE, types.COMPRESSED_IMAGE)
 _TF_TOPICS = ("/tf", "/tf_static")
+SAME_STAMP = "picture with the stamp of another one"
 _FOREVER_NS = 1 << 62
 _DEPTH_WORDS = re.compile(r"depth|disparity", re.IGNORECASE)
 _OTHER_WORDS = re.compile(r"infra|mask|label|debug|overlay|theora|ffmpeg|fisheye|right", re.IGNORECASE)
@@ -164,24 +165,31 @@ def build_index(reader: BagReader, topics: BagTopics, max_time_difference: float
     for item in reader.messages({name for name in named if name} | set(_TF_TOPICS)):
         if item.topic in (topics.color, topics.depth):
             message = item.message
-            entry = PictureStamp(item.log_ns, types.stamp_ns(message), message.header.frame_id)
+            entry = PictureStamp(item.log_ns, time_of(item), message.header.frame_id)
             (colour if item.topic == topics.color else depth).append(entry)
         elif item.topic in (topics.color_info, topics.depth_info):
             index.infos.setdefault(item.topic, item.message)
         elif item.topic == topics.imu:
-            index.imu.append((types.stamp_ns(item.message), item.message))
+            index.imu.append((time_of(item), item.message))
         else:
-            _add_transforms(index, item.message, static=item.topic == "/tf_static")
+            _add_transforms(index, item, static=item.topic == "/tf_static")
     index.imu.sort(key=lambda pair: pair[0])
     index.frames = _frames(colour, depth, max_time_difference)
     index.problems = Counter(reader.problems) + index.problems
+    if len(index.frames) < len(colour):
+        index.problems[SAME_STAMP] = len(colour) - len(index.frames)
     return index
 
 
-def _add_transforms(index: BagIndex, message: Any, static: bool) -> None:
-    for link in message.transforms:
-        r, t, stamp = link.transform.rotation, link.transform.translation, link.header.stamp
-        time = stamp.sec * types.NANOSECONDS + stamp.nanosec
+def time_of(item: BagMessage) -> int:
+    """The stamp of a message with a header, nanoseconds; the time of recording where it was never stamped."""
+    return types.stamp_ns(item.message) or item.log_ns
+
+
+def _add_transforms(index: BagIndex, item: BagMessage, static: bool) -> None:
+    for link in item.message.transforms:
+        r, t = link.transform.rotation, link.transform.translation
+        time = types.stamp_ns(link) or item.log_ns
         try:
             index.transforms.set(
                 link.header.frame_id, link.child_frame_id, time, (r.x, r.y, r.z, r.w), (t.x, t.y, t.z), static

@@ -83,6 +83,7 @@ class Outcome:
         refused: why pictures have no valid reward -> their number.
         unreadable: pictures that could not be read, by episode.
         empty: names of episodes without pictures.
+        lost: what of the recording could not be read at all -> how often.
         failed: name of an episode -> the error that kept it from being judged.
         unrewarded: names of episodes that were judged, and not one of their pictures has a valid reward.
     """
@@ -94,6 +95,7 @@ class Outcome:
     refused: Counter[str] = field(default_factory=Counter)
     unreadable: dict[str, int] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
+    lost: dict[str, int] = field(default_factory=dict)
     failed: dict[str, SpatialVLMError] = field(default_factory=dict)
     unrewarded: list[str] = field(default_factory=list)
 
@@ -151,7 +153,7 @@ def annotate(
             writer.provenance.follow,
             f"Write Provenance(follow={follow}).",
         )
-    outcome = Outcome()
+    outcome = Outcome(lost=dict(recording.problems))
     episodes = recording.episodes()
     run = _Run(recording, writer, model, batch, end, known_sizes, progress, follow, step_s)
     for episode in episodes:
@@ -199,6 +201,16 @@ def _count(outcome: Outcome, episode: EpisodeInfo, annotations: EpisodeAnnotatio
     unreadable = sum(UNREADABLE in detail for detail in annotations.detail)
     if unreadable:
         outcome.unreadable[episode.name] = unreadable
+
+
+def problems_of(outcome: Outcome) -> list[str]:
+    """One sentence for each thing that went wrong."""
+    lines = [f"The recording is damaged: {count} x {what}." for what, count in sorted(outcome.lost.items())]
+    lines += [f"{name}: {count} pictures could not be read." for name, count in sorted(outcome.unreadable.items())]
+    lines += [f"{name} is empty." for name in outcome.empty]
+    lines += [f"{count} pictures without a valid reward: {why}" for why, count in outcome.refused.most_common(3)]
+    lines += [f"{name} has not one picture with a valid reward." for name in outcome.unrewarded]
+    return lines + [f"{name} is left out: {error}" for name, error in sorted(outcome.failed.items())]
 
 
 @dataclass(frozen=True)

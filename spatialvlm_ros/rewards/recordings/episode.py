@@ -92,6 +92,11 @@ class Recording(Protocol):
     cameras: tuple[str, ...]
     intrinsics: Intrinsics
 
+    @property
+    def problems(self) -> Mapping[str, int]:
+        """What of it is lost and in no episode: what it is -> how often."""
+        ...
+
     def episodes(self) -> Sequence[EpisodeInfo]:
         """All episodes, empty ones included."""
         ...

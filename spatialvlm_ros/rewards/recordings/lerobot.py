@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,11 @@ class LeRobotRecording:
         self.camera_name = chosen_camera(self.cameras, reading.camera_name, path)
         self.intrinsics = reading.intrinsics
         self._entries = {entry.number: entry for entry in self.metadata.entries}
+
+    @property
+    def problems(self) -> Mapping[str, int]:
+        """None: what is damaged belongs to an episode."""
+        return {}
 
     def episodes(self) -> Sequence[EpisodeInfo]:
         """As the metadata lists them."""

@@ -90,7 +90,7 @@ def _write(
                 output.copy(channel, log_ns, data)
             if channel.topic == recording.camera_name:
                 stamp, frame_id = _header(data, ros1=recording.path.suffix == ".bag")
-                number = number_of.pop(stamp, None)  # of a stamp that comes twice, the first is the picture
+                number = number_of.pop(stamp or log_ns, None)  # of a stamp that comes twice, the first is the picture
                 if number is not None and annotations.detail[number] != BETWEEN:
                     output.reward(annotations, number, log_ns, frame_id)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +77,11 @@ class RobomimicRecording:
         with opened(self.path) as file:
             data = file["data"]
             return [replace(e, frames=_pictures_in(data[e.name], self.camera_name)) for e in self._episodes]
+
+    @property
+    def problems(self) -> Mapping[str, int]:
+        """None: what is damaged belongs to an episode."""
+        return {}
 
     def episodes(self) -> Sequence[EpisodeInfo]:
         """All groups ``demo_k``, by number."""

@@ -125,3 +125,21 @@ def test_an_impossible_discount_is_refused(tmp_path, capsys):
     path = write_robomimic(tmp_path / "demo.hdf5", [SHORT])
     assert call(path, "--gamma", 1.5, "--hfov", 60, "--task", "reach the apple") == 1
     assert "gamma" in capsys.readouterr().err and not (tmp_path / "demo_rewards.hdf5").exists()
+
+
+def test_what_is_lost_of_a_recording_is_said_everywhere(tmp_path, capsys):
+    """On the terminal, on the page, and to who asked the node for it."""
+    pytest.importorskip("torch")
+    from spatialvlm_ros.ros.bag_annotation import AnnotationOrder, annotate_in_a_process
+
+    (file,) = write_bag(tmp_path / "bag", SHORT * 8).glob("*.mcap")
+    content = file.read_bytes()
+    cut = tmp_path / "cut.mcap"
+    cut.write_bytes(content[: len(content) // 2])
+    options = ("--gamma", 0.99, "--task", "reach the apple", "--into", "beside")
+    assert call(cut, *options) == 1
+    assert "The recording is damaged: 1 x recording cut off" in capsys.readouterr().err
+    assert "recording cut off" in (tmp_path / "cut_rewards_report/index.html").read_text()
+    order = AnnotationOrder(str(cut), str(tmp_path / "out"), "reach the apple", 0.99, "potential", "embedded")
+    result = annotate_in_a_process(order, lambda *_: None, lambda: False)
+    assert 0 < result.frames < 48 and "recording cut off" in result.problems

@@ -226,6 +226,33 @@ def test_rewards_that_would_not_add_up_in_messages_are_refused(bag, tmp_path):
         annotate(recording, writer, lambda _: RewardEngine(TASK, gamma=GAMMA, unseen="kept"), Ruler())
 
 
+def test_pictures_that_were_never_stamped_are_those_of_the_time_of_recording(tmp_path, annotated, rewards_between):
+    path = tmp_path / "bag"
+    with BagWriter(path) as bag:
+        for k, distance in enumerate(DISTANCES):
+            log = 1_700_000_000_000_000_000 + k * 10**8
+            bag.camera_info(INFO, CAMERA, 0, "camera", log)
+            bag.image(COLOR, picture(distance), "rgb8", 0, "camera", log)
+            bag.transform("camera", "tool", (0, 0, 0, 1), (0, 0, 1 + k / 100), 0, log_ns=log)
+    done = annotated(path, batch=1, gripper_frame="tool")
+    rewards = read(done.target, REWARD)
+    assert [m.log_ns for m in rewards] == [m.log_ns for m in read(path, COLOR)] and not done.outcome.lost
+    assert np.allclose([m.message.reward for m in rewards][1:], rewards_between(DISTANCES), atol=1e-12)
+    frames = list(done.recording.frames(done.recording.episodes()[0]))
+    assert np.allclose([f.gripper[2] for f in frames], 1 + np.arange(23) / 100)
+    assert np.diff([f.stamp_ns for f in frames]).tolist() == [10**8] * 22
+
+
+def test_pictures_with_one_stamp_are_counted(tmp_path, annotated):
+    path = tmp_path / "bag"
+    with BagWriter(path) as bag:
+        for k, distance in enumerate(DISTANCES):
+            bag.camera_info(INFO, CAMERA, 10**9 + k // 2 * 10**8, "camera", 10**9 + k * 10**8)
+            bag.image(COLOR, picture(distance), "rgb8", 10**9 + k // 2 * 10**8, "camera", 10**9 + k * 10**8)
+    done = annotated(path)
+    assert done.outcome.frames == 12 and done.outcome.lost == {"picture with the stamp of another one": 11}
+
+
 def test_rewards_that_were_recorded_are_not_mixed_with_ours(bag, annotated):
     first = annotated(bag)
     with pytest.raises(SourceError, match="already has rewards"):
