@@ -21,6 +21,8 @@ _PREPOSITION = "in"  # "0.40 m in front" is no inch
 # What may stand between the numbers of a list that share the unit behind the last one.
 _JOINERS = frozenset(", ; and or to by x - + / & \u00b1 ~ about".split())
 _MOST_JOINERS = 3
+_SENTENCE_ENDS = frozenset(". : ; ! ? (".split())
+_LABELLED = frozenset("step point option item case part".split())
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,13 @@ def stated_numbers(text: str) -> list[StatedNumber]:
     """The numbers of a text in their order.
 
     Numbers in digits all count; those in words ("seven metres") only with a unit, as "one" and "a few" are seldom
-    meant as numbers. Digits that belong to a word ("m1", "3D", "2nd") are none.
+    meant as numbers. Digits that belong to a word ("m1", "3D", "2nd") or count the parts of the text are none.
     """
     tokens = tokenize(plain_text(text))
     found: list[tuple[int, int, StatedNumber]] = []  # first token, the one behind, number
     i = 0
     while i < length_of(tokens):
-        read = None if _is_part_of_word(tokens, i) else read_number(tokens, i)
+        read = None if _is_part_of_word(tokens, i) or _is_label(tokens, i) else read_number(tokens, i)
         stated = None if read is None else _stated(tokens, i, read)
         if stated is None:
             i += 1
@@ -79,6 +81,15 @@ def _is_part_of_word(tokens: Sequence[Token], i: int) -> bool:
     behind = tokens[i + 1]
     glued = behind.kind == WORD and not behind.space and not _is_unit_word(behind.text)
     return glued or (i > 0 and tokens[i - 1].kind == WORD and not tokens[i].space)
+
+
+def _is_label(tokens: Sequence[Token], i: int) -> bool:
+    """Whether digits only count the parts of the text: "Step 2", or "1." and "1)" where a sentence begins."""
+    if tokens[i].kind != NUMBER or not tokens[i].text.isdigit():
+        return False
+    before = tokens[i - 1].text if i else "."
+    listed = before in _SENTENCE_ENDS and tokens[i + 1].text in (".", ")") and not tokens[i + 1].space
+    return listed or before in _LABELLED
 
 
 def _is_unit_word(word: str) -> bool:

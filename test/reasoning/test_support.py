@@ -47,6 +47,10 @@ TOLD = (
     "No: 2 of the 3 measurements say so.",
     "The mug is the nearer one.",
     "It is the 2nd one.",
+    "Step 5: m1 = 0.40 m. Step 6: done.",
+    "1. The distance is 0.40 m. 2. The passage is 0.25 m. 3. No touch. 4. So no robot passes.",
+    "0.40m +/- 0.02m (m1), i.e. ~0.4 m.",
+    "A 60 cm-wide robot does not pass: 0.25 m < 0.6 m.",
 )
 
 
@@ -103,6 +107,8 @@ INVENTED = (
     "0.40 square metres.",
     "0.40, 0.77 and 0.25 m.",
     "5 of them.",
+    "It is 7.",
+    "It is 7. That is far.",
 )
 
 
