@@ -159,6 +159,14 @@ class TransformBuffer:
         """All frame names known, sorted."""
         return tuple(sorted(set(self._parents) | set(self._parents.values())))
 
+    def root(self, frame: str) -> str:
+        """The frame at the top of the tree that holds ``frame``: itself where nothing is above it.
+
+        Raises:
+            TransformError: the frames form a loop.
+        """
+        return self._ancestors(frame.lstrip("/"))[-1]
+
     def lookup(self, target: str, source: str, stamp_ns: int | None = None, tolerance_ns: int = 0) -> Transform:
         """The transform that takes points of ``source`` into ``target``.
 

@@ -87,8 +87,13 @@ class SequentialPictures(BagCaptures):
 
     @functools.cached_property
     def camera_path(self) -> CameraPath:
-        """Where the camera is, in the first of ``level_frames`` that tells it."""
-        return camera_path(self._index.transforms, self._index.frames, self.level_frames)
+        """Where the camera is, by the frames that stand still.
+
+        As in the node, a support plane comes last: it may drive along with the robot (base_footprint).
+        """
+        ground = self.ground_frame
+        still = [frame for frame in self.level_frames if frame != ground]
+        return camera_path(self._index.transforms, self._index.frames, [*still, *([ground] if ground else [])])
 
     def times(self) -> list[tuple[int, int]]:
         """Stamp and time of recording of each picture, nanoseconds."""

@@ -50,13 +50,29 @@ def _apart(a: Transform, b: Transform) -> bool:
 def camera_path(transforms: TransformBuffer, pictures: Sequence[BagFrame], still_frames: Sequence[str]) -> CameraPath:
     """The poses in that of the frames that stand still which tells most of them, the first among equals.
 
-    One frame for all pictures: those that localisation keeps (map, odom) move against each other.
+    One frame for all pictures: those that localisation keeps (map, odom) move against each other. Where none of them
+    is linked to the camera, its tree has another root, which an arm is bolted to: /tf knows nothing that moves it.
     """
     known = set(transforms.frames())
-    paths = [_path(transforms, pictures, frame) for frame in still_frames if frame in known]
+    best = _best([_path(transforms, pictures, frame) for frame in still_frames if frame in known])
+    if pictures and not any(best):
+        best = _best([_path(transforms, pictures, root) for root in _roots(transforms, pictures)])
+    return CameraPath(tuple(best or [None] * len(pictures)))
+
+
+def _best(paths: Sequence[list[Transform | None]]) -> list[Transform | None]:
     told = [sum(pose is not None for pose in path) for path in paths]
-    best = paths[int(np.argmax(told))] if paths else [None] * len(pictures)
-    return CameraPath(tuple(best))
+    return paths[int(np.argmax(told))] if paths else []
+
+
+def _roots(transforms: TransformBuffer, pictures: Sequence[BagFrame]) -> list[str]:
+    """Of the trees of the frames that the pictures have."""
+    frames = dict.fromkeys(picture.frame_id for picture in pictures)
+    try:
+        roots = {frame: transforms.root(frame) for frame in frames}
+    except TransformError:  # a loop
+        return []
+    return [root for frame, root in roots.items() if root != frame.lstrip("/")]
 
 
 def _path(transforms: TransformBuffer, pictures: Sequence[BagFrame], frame: str) -> list[Transform | None]:

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -13,13 +14,27 @@ import pytest
 import yaml
 from ruler import TASK, Ruler, episode
 from samples import write_robomimic
-from table_recording import COURSE, ELSEWHERE, FRAMES, HEIGHTS, model_of, reaching, write_table_bag, write_table_file
+from table_recording import (
+    COURSE,
+    ELSEWHERE,
+    FRAMES,
+    HEIGHTS,
+    PERIOD_NS,
+    model_of,
+    reaching,
+    write_table_bag,
+    write_table_file,
+)
 from table_scenes import BOOK, EYE, box_distance
 
+from spatialvlm_ros.bags.gravity import LEVEL_FRAMES
 from spatialvlm_ros.cli import reward as command
+from spatialvlm_ros.datasets.sources.bag_index import BagFrame, BagIndex, BagTopics
 from spatialvlm_ros.errors import ConfigError, DatasetError, ModelError, SourceError
+from spatialvlm_ros.geometry.transforms import TransformBuffer
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.rewards.recordings.annotate import annotate
+from spatialvlm_ros.rewards.recordings.bag_pictures import SequentialPictures
 from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
 from spatialvlm_ros.rewards.recordings.episode import FOLLOW, Provenance
 from spatialvlm_ros.rewards.recordings.journal import Journal
@@ -147,14 +162,15 @@ def test_episodes_do_not_share_what_they_know(judge, tmp_path):
 # ---- pictures into which nothing can be followed ----
 
 
-def test_a_camera_that_moves_is_followed_by_its_pose(judge, tmp_path):
-    """What /tf does not tell the place of is measured alone."""
+@pytest.mark.parametrize("root", ["map", "base_link"])
+def test_a_camera_that_moves_is_followed_by_its_pose(judge, tmp_path, root):
+    """What /tf does not tell the place of is measured alone. The usual arm has no map."""
     eyes = [(EYE[0], EYE[1] + 0.02 * k, EYE[2]) for k in range(8)]
     steps = [
         type(step)(step.tcp, step.mug, step.called, eye=eye)
         for step, eye in zip(reaching(HEIGHTS[:8], lost=(3, 4, 7)), eyes, strict=True)
     ]
-    path = write_table_bag(tmp_path / "bag", steps, tracked=range(7))
+    path = write_table_bag(tmp_path / "bag", steps, tracked=range(7), root=root)
     recording = open_recording(path, **FRAMES)
     frames = list(recording.frames(recording.episodes()[0]))
     assert [frame.placed for frame in frames] == [True] * 7 + [False]
@@ -167,6 +183,20 @@ def test_a_camera_that_moves_is_followed_by_its_pose(judge, tmp_path):
 def test_a_camera_that_stands_still_has_no_pose(bag):
     recording = open_recording(bag, **FRAMES)
     assert all(f.placed and f.camera_pose is None for f in recording.frames(recording.episodes()[0]))
+
+
+def test_a_support_plane_that_drives_along_is_no_place_to_stand():
+    """Seen from base_footprint a camera on the robot never moves; odom knows better."""
+    transforms, pictures = TransformBuffer(), [BagFrame(k, k * PERIOD_NS, "camera") for k in range(5)]
+    for k in range(5):
+        transforms.set("odom", "base_footprint", k * PERIOD_NS, (0, 0, 0, 1), (0.1 * k, 0, 0))
+    transforms.set("base_footprint", "camera", 0, (0, 0, 0, 1), (0, 0, 1.2), static=True)
+    captures = SequentialPictures(
+        Path("none"), level_frames=("base_footprint", *LEVEL_FRAMES), ground_frame="base_footprint"
+    )
+    captures.__dict__["_index"] = BagIndex(BagTopics("image"), pictures, transforms=transforms)
+    path = captures.camera_path
+    assert path.moves and np.allclose([pose.translation[0] for pose in path.poses], 0.1 * np.arange(5))
 
 
 def test_without_depth_the_support_frame_makes_it_followable(judge, tmp_path):

@@ -143,7 +143,7 @@ def pixels(view, number: int) -> np.ndarray:
     return rgb
 
 
-def write_table_bag(path: Path, steps: Sequence[Step], depth: bool = True, tracked=None) -> Path:
+def write_table_bag(path: Path, steps: Sequence[Step], depth: bool = True, tracked=None, root: str = "map") -> Path:
     """A rosbag2 recording with the camera and the tool in /tf.
 
     Args:
@@ -151,16 +151,17 @@ def write_table_bag(path: Path, steps: Sequence[Step], depth: bool = True, track
         steps: of the only episode.
         depth: whether depth is recorded.
         tracked: numbers of the pictures at which /tf tells where the camera is; by default once, for all times.
+        root: frame that /tf tells it in.
     """
     with BagWriter(path) as bag:
         for k, step in enumerate(steps):
             view, _ = step.shown()
             stamp, turn = k * PERIOD_NS, Rotation.from_matrix(view.rotation.T).as_quat()
             if tracked is None and k == 0:
-                bag.transform("map", "camera", turn, step.eye, stamp, static=True)
+                bag.transform(root, "camera", turn, step.eye, stamp, static=True)
             elif tracked is not None and k in tracked:
-                bag.transform("map", "camera", turn, step.eye, stamp)
-            bag.transform("map", "tool", (0, 0, 0, 1), step.tcp, stamp)
+                bag.transform(root, "camera", turn, step.eye, stamp)
+            bag.transform(root, "tool", (0, 0, 0, 1), step.tcp, stamp)
             bag.camera_info(INFO, CAMERA, stamp, "camera")
             bag.image(COLOR, pixels(view, k), "rgb8", stamp, "camera")
             if depth:
