@@ -148,7 +148,14 @@ def _episode_table(metadata: LeRobotMetadata, entry: EpisodeEntry, columns: list
             entry.length,
             "The data set is damaged: download it again.",
         )
-    return table.sort_by("frame_index")
+    table = table.sort_by("frame_index")
+    if table.column("frame_index").to_pylist() != list(range(entry.length)):
+        raise SourceError(
+            f"the rows of episode {entry.number} in {path} are not numbered from 0 without gaps",
+            f"{entry.length} rows, the last is {table.column('frame_index')[-1].as_py()}",
+            "Rows were removed: number them anew, and their pictures with them.",
+        )
+    return table
 
 
 def _stored_pictures(

@@ -20,12 +20,13 @@ from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.optional import require
 from spatialvlm_ros.rewards.recordings.composing import AnnotationsOf
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Provenance
-from spatialvlm_ros.rewards.recordings.lerobot import LeRobotRecording
+from spatialvlm_ros.rewards.recordings.lerobot import LeRobotRecording, episode_column
 from spatialvlm_ros.rewards.recordings.lerobot_metadata import (
     EPISODE_STATS_V2,
     EXTRA,
     INFO,
     STATS,
+    EpisodeEntry,
     LeRobotMetadata,
     episode_files,
     read_json,
@@ -100,17 +101,26 @@ def compose_beside(
     columns = {column.name: column for column in _COLUMNS}
     tables = []
     start = 0
-    for episode in recording.episodes():
+    for entry, episode in zip(recording.metadata.entries, recording.episodes(), strict=True):
         values = _values(episode, annotations_of, columns)
         steps = np.arange(episode.steps, dtype=np.int64)
-        table = {"index": start + steps, "episode_index": np.full_like(steps, episode.number), "frame_index": steps}
-        start += episode.steps
+        index = _index(recording.metadata, entry, start)
+        table = {"index": index, "episode_index": np.full_like(steps, episode.number), "frame_index": steps}
+        start = int(index[-1]) + 1 if len(index) else start
         arrays = {name: arrow.array(value) for name, value in table.items()}
         arrays.update({name: _arrow(columns[name], value) for name, value in values.items()})
         arrays["progress_dense"] = arrays["spatialvlm.potential"]
         tables.append(arrow.table(arrays))
     whole = arrow.concat_tables(tables)
     parquet.write_table(whole.replace_schema_metadata({b"spatialvlm_reward": _json(provenance.as_dict())}), target)
+
+
+def _index(metadata: LeRobotMetadata, entry: EpisodeEntry, start: int) -> NDArray[np.int64]:
+    """(length,) the set's own number of each row; counted on from ``start`` where the rows cannot be read."""
+    try:
+        return episode_column(metadata, entry, "index").astype(np.int64)
+    except SourceError:
+        return start + np.arange(entry.length, dtype=np.int64)
 
 
 def _free_names(metadata: LeRobotMetadata) -> dict[str, _Column]:
@@ -160,18 +170,30 @@ def _add_columns(source: Path, target: Path, columns: Mapping[str, _Column], val
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with parquet.ParquetFile(source) as file:
-            schema = _schema(file.schema_arrow, columns)
+            schema, numbered = _schema(file.schema_arrow, columns), _numbered(file)
             compression = _compression(file)
             with parquet.ParquetWriter(target, schema, compression=compression) as writer:
                 for group in range(file.num_row_groups):
                     table = file.read_row_group(group)
-                    added = _picked(table, columns, values)
+                    added = _picked(table, columns, values, numbered)
                     writer.write_table(arrow.table([*table.columns, *added], schema=schema))
     except (OSError, arrow.ArrowException) as error:
         raise SourceError(f"{source} cannot be read", str(error), "Download the data set again.") from error
 
 
-def _picked(table: Any, columns: Mapping[str, _Column], values: Mapping[int, Values]) -> list[Any]:
+def _numbered(file: Any) -> dict[int, NDArray[np.int64]]:
+    """Number of an episode -> the frame_index of its rows, rising; those of an episode that is left out have gaps."""
+    table = file.read(columns=["episode_index", "frame_index"])
+    episodes, frames = (table.column(name).to_numpy() for name in ("episode_index", "frame_index"))
+    return {int(number): np.sort(frames[episodes == number]) for number in np.unique(episodes)}
+
+
+def _picked(
+    table: Any,
+    columns: Mapping[str, _Column],
+    values: Mapping[int, Values],
+    numbered: Mapping[int, NDArray[np.int64]],
+) -> list[Any]:
     """The new columns of some rows, which say themselves which they are."""
     episodes = table.column("episode_index").to_numpy()
     frames = table.column("frame_index").to_numpy()
@@ -180,9 +202,10 @@ def _picked(table: Any, columns: Mapping[str, _Column], values: Mapping[int, Val
         cells = np.empty(table.num_rows, dtype=_NUMPY[column.dtype])
         for number in np.unique(episodes):
             here = episodes == number
-            if int(number) not in values or frames[here].max() >= len(values[int(number)][name]):
+            own = values[int(number)][name] if int(number) in values else np.zeros(0)
+            if len(numbered[int(number)]) > len(own):
                 raise SourceError("a data file has rows that the metadata does not list", int(number), "It is damaged.")
-            cells[here] = values[int(number)][name][frames[here]]
+            cells[here] = own[np.searchsorted(numbered[int(number)], frames[here])]
         result.append(_arrow(column, cells))
     return result
 

@@ -89,6 +89,12 @@ class RobomimicRecording:
 
     def frames(self, episode: EpisodeInfo, start: int = 0) -> Iterator[Frame]:
         """The pictures from number ``start`` on; see `Recording`."""
+        if episode.frames - episode.steps not in (0, 1):
+            raise SourceError(
+                f"{episode.name} has {episode.frames} pictures, and its actions are another number",
+                episode.steps,
+                "It is cut off or damaged: copy it again.",
+            )
         with opened(self.path) as file:
             demo = file["data"][episode.name]
             known = recorded_camera(demo, self.camera_name.removesuffix(_PICTURE_ENDING))

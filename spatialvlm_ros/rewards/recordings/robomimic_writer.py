@@ -58,7 +58,8 @@ def compose_beside(
             demo = data.create_group(episode.name)
             demo.attrs["num_samples"] = episode.steps
             _write_rows(demo.create_group(GROUP), episode, annotations_of)
-            demo.create_dataset("rewards", data=demo[GROUP]["rewards"][()])
+            rewards = demo[GROUP]["rewards"][()] if episode.frames else np.full(episode.steps, np.nan)
+            demo.create_dataset("rewards", data=rewards)
             demo.create_dataset("dones", data=_ends(episode.steps))
 
 

@@ -199,3 +199,35 @@ def test_the_document_names_every_column():
 
     text = (Path(__file__).parents[3] / "docs/annotating.md").read_text(encoding="utf-8")
     assert [c.name for c in _COLUMNS if f"`{c.name}`" not in text] == []
+
+
+def renumbered(path, numbers):
+    table = pq.read_table(path)
+    place = table.column_names.index("frame_index")
+    pq.write_table(table.set_column(place, "frame_index", [numbers]), path)
+
+
+@pytest.mark.parametrize("place", ["copy", "beside"])
+def test_an_episode_whose_rows_have_gaps_is_left_out(tmp_path, annotated, place):
+    """What an action earned would be judged in a picture several steps later."""
+    root = write_lerobot_v21(tmp_path / "set", [episode(d) for d in DISTANCES], kind="image")
+    numbers = [k if k < 5 else k + 3 for k in range(23)]
+    renumbered(root / "data/chunk-000/episode_000000.parquet", numbers)
+    done = annotated(root, place)
+    assert list(done.outcome.failed) == ["episode_000000"] and done.model.looked == 10
+    assert "without gaps" in str(done.outcome.failed["episode_000000"])
+    if place == "copy":
+        rewards = column(done.target, "next.reward", 0)
+        assert np.isnan(rewards).all() and column(done.target, "frame_index", 0).tolist() == numbers
+        assert column(done.target, "next.done", 0).tolist() == [False] * 22 + [True]
+        assert np.isfinite(column(done.target, "next.reward", 1)).all()
+
+
+def test_rows_beside_have_the_numbers_of_the_set(tmp_path, annotated):
+    """Also where an episode was removed before."""
+    root = write_lerobot_v21(tmp_path / "set", [episode(DISTANCES[1])] * 3, kind="image")
+    listed = (root / "meta/episodes.jsonl").read_text().splitlines()
+    (root / "meta/episodes.jsonl").write_text(f"{listed[0]}\n{listed[2]}\n")
+    (root / "data/chunk-000/episode_000001.parquet").unlink()
+    table = pq.read_table(annotated(root, "beside").target).to_pydict()
+    assert table["index"] == [*range(10), *range(20, 30)] and set(table["episode_index"]) == {0, 2}

@@ -170,3 +170,35 @@ def test_rewards_are_not_written_twice(file, annotated):
     first = annotated(file)
     with pytest.raises(SourceError, match="already has rewards of ours"):
         annotated(first.target)
+
+
+def with_actions(path, demo, number):
+    with h5py.File(path, "r+") as content:
+        group = content[f"data/{demo}"]
+        del group["actions"]
+        group.create_dataset("actions", data=np.zeros((number, 7)))
+
+
+@pytest.mark.parametrize("more", [-2, 2])
+@pytest.mark.parametrize("place", ["copy", "beside"])
+def test_an_episode_whose_pictures_are_not_those_of_its_actions_is_left_out(tmp_path, annotated, place, more):
+    path = write_robomimic(tmp_path / "demo.hdf5", [episode(DISTANCES), episode(DISTANCES)], next_obs=False)
+    with h5py.File(path) as content:
+        rows = len(content["data/demo_0/obs/agentview_image"])
+    with_actions(path, "demo_1", rows - more)
+    done = annotated(path, place)
+    assert list(done.outcome.failed) == ["demo_1"] and done.outcome.episodes == 1
+    assert "actions" in str(done.outcome.failed["demo_1"]) and done.model.looked == rows
+    with h5py.File(done.target) as content:
+        rewards = [content[f"data/{name}/spatialvlm/rewards"][()] for name in ("demo_0", "demo_1")]
+    assert np.isfinite(rewards[0]).all() and np.isnan(rewards[1]).all() and len(rewards[1]) == rows - more
+
+
+@pytest.mark.parametrize("place", ["copy", "beside"])
+def test_an_empty_episode_among_others(tmp_path, annotated, place):
+    path = write_robomimic(tmp_path / "demo.hdf5", [episode(DISTANCES), [], episode(DISTANCES)])
+    done = annotated(path, place)
+    assert done.outcome.empty == ["demo_1"] and done.outcome.valid == 46
+    with h5py.File(done.target) as content:
+        assert np.isfinite(content["data/demo_2/spatialvlm/rewards"][()]).all()
+        assert place == "copy" or len(content["data/demo_1/rewards"]) == 0
