@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -56,12 +58,15 @@ class Runner:
         batch_size: prompts in one forward pass.
         packed: whether `behind` gives `Prompts` that read all branches of a prompt in one row.
         pass_tokens: tokens of padding that cost as much as a forward pass of their own.
+        counting: held while a model counts positions by itself. With M-RoPE it keeps how far they are from counting
+            tokens in an attribute of its own, where another thread's picture would change it.
     """
 
     template: PromptTemplate
     batch_size: int = 32
     packed: bool = False
     pass_tokens: int = PASS_TOKENS
+    counting: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
     @property
     def model(self) -> Any:
@@ -87,9 +92,10 @@ class Runner:
     def _whole(self, picture: Image.Image, question: str) -> PromptBatch:
         torch = require("torch", EXTRA)
         inputs = self.tensors(self.template.inputs(picture, question))
-        out = self.model(**inputs, use_cache=True, return_dict=True, **self._keep(1))
+        with self._alone():
+            out = self.model(**inputs, use_cache=True, return_dict=True, **self._keep(1))
+            offset = self._offset(out)
         length = inputs["input_ids"].shape[1]
-        offset = self._offset(out)
         # Without an offset the model's own count is used: some count from 1.
         positions = None if offset is None else torch.tensor([length + offset], device=inputs["input_ids"].device)
         mask = torch.ones_like(inputs["input_ids"])
@@ -115,11 +121,13 @@ class Runner:
             name: value[:, :length] if value.ndim == 2 and value.shape[1] == len(ids) else value
             for name, value in inputs.items()
         }
-        out = self.model(**self.tensors(cut), use_cache=True, return_dict=True, **self._keep(1))
+        with self._alone():
+            out = self.model(**self.tensors(cut), use_cache=True, return_dict=True, **self._keep(1))
+            offset = self._offset(out) or 0
         return Prefix(
             out.past_key_values,
             length,
-            length + (self._offset(out) or 0),
+            length + offset,
             lead,
             shared,
             tuple(ids[start + len(tail) :]),
@@ -176,6 +184,10 @@ class Runner:
     def _keep(self, which: Any) -> dict[str, Any]:
         """Logits are computed where they are read, as far as the model can."""
         return {"logits_to_keep": which} if self._keeps_logits else {}
+
+    def _alone(self) -> AbstractContextManager[Any]:
+        """While this thread alone lets the model count positions, where it keeps something of them."""
+        return self.counting if hasattr(self.model.base_model, "rope_deltas") else nullcontext()
 
     def _offset(self, out: Any) -> int | None:
         """How far positions are from counting tokens (M-RoPE); None for models that count."""
