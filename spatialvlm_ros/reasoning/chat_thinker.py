@@ -127,7 +127,7 @@ def _check_numbers(task: Task, move: Move) -> None:
     invented = unsupported_numbers(move.answer, task) if move.answer else []
     if invented:
         raise UnsupportedError(
-            "the answer has a number that neither the question nor your friend's lines hold",
+            "the answer has a number that neither the question nor a tool told",
             plain(", ".join(invented), 80),
             "Measure or calculate it, or leave it out.",
         )
