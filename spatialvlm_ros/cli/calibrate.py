@@ -19,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--views", type=int, default=300, help="number of views")
     parser.add_argument("--out", type=Path, default=None, help="file; beside the weights or in the cache by default")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the model, as it is loaded later"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the choice of questions")
     parser.add_argument("--width", type=int, default=640, help="width of simulated pictures")
     parser.add_argument("--pack", default="installed", help='of simulated views: "installed", "primitives" or a folder')
@@ -27,22 +30,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Collect readings, fit, and write the file."""
+    from spatialvlm_ros.cli.train import setting
     from spatialvlm_ros.errors import ConfigError
     from spatialvlm_ros.models.calibration_examples import collect_readings
     from spatialvlm_ros.models.calibration_fit import fit_calibration
+    from spatialvlm_ros.models.calibration_place import calibration_path
     from spatialvlm_ros.models.calibration_views import calibration_views
-    from spatialvlm_ros.models.loading import calibration_path, fingerprint_of, load_backend
+    from spatialvlm_ros.models.loading import fingerprint_of, load_backend
     from spatialvlm_ros.models.spatial_vlm import SpatialVLM
     from spatialvlm_ros.optional import require
 
     if args.views < 1 or args.width < 64:
         raise ConfigError("views and width must be at least 1 and 64", (args.views, args.width), "Change them.")
-    model = SpatialVLM(load_backend(args.model))
+    model = SpatialVLM(load_backend(args.model, **dict(setting(text) for text in args.set)))
     size = {"width": args.width, "height": args.width * 3 // 4}
     views = calibration_views(args.split, args.views, size, args.pack)
     bar = require("tqdm", "data").tqdm(views, total=args.views, unit="view", disable=args.no_progress)
     calibration = fit_calibration(collect_readings(model, bar, args.seed), model.name, fingerprint_of(model.backend))
-    path = calibration.save(args.out or calibration_path(args.model))
+    path = calibration.save(args.out or calibration_path(args.model, model.backend))
     location = calibration.location
     _log.info(
         "%s: %d views; scale off by %+.0f%%, shared error %.0f%%, stated errors times %.2f",

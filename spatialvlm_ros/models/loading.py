@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from typing import Any
 
 from spatialvlm_ros.errors import MissingDependencyError, ModelError
 from spatialvlm_ros.models.backend import Backend
-from spatialvlm_ros.models.calibration import FILE_NAME
 from spatialvlm_ros.models.collector import collector_paused
 
 EMBEDDED = "embedded"
@@ -103,20 +101,6 @@ def weights_fingerprint(folder: Path) -> str:
             while block := stream.read(_BLOCK):
                 digest.update(block)
     return digest.hexdigest() if files else ""
-
-
-def calibration_path(spec: str) -> Path:
-    """Where the calibration of a model lies: beside its weights, else in the user's cache.
-
-    The cache is ``$SPATIALVLM_CACHE``, else ``$XDG_CACHE_HOME/spatialvlm_ros``, else ``~/.cache/spatialvlm_ros``.
-    """
-    folder = find_loader(spec).folder(spec)
-    if folder is not None:
-        return folder / FILE_NAME
-    cache = os.environ.get("SPATIALVLM_CACHE")
-    root = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "spatialvlm_ros"
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", spec).strip("-")[:60]
-    return root / "calibrations" / f"{readable}-{hashlib.sha256(spec.encode()).hexdigest()[:8]}.json"
 
 
 def fingerprint_of(backend: Backend) -> str:

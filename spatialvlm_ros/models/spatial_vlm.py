@@ -22,8 +22,9 @@ from numpy.typing import ArrayLike
 from spatialvlm_ros.errors import ModelError, ObservationError, SpatialVLMError
 from spatialvlm_ros.models.backend import Backend
 from spatialvlm_ros.models.calibration import Calibration
+from spatialvlm_ros.models.calibration_place import calibration_path
 from spatialvlm_ros.models.gathering import RobotKnowledge
-from spatialvlm_ros.models.loading import calibration_path, fingerprint_of, load_backend
+from spatialvlm_ros.models.loading import fingerprint_of, load_backend
 from spatialvlm_ros.models.view import View
 from spatialvlm_ros.scenes.observation import Observation
 
@@ -56,7 +57,7 @@ class SpatialVLM:
         Args:
             spec: "embedded" (the one that comes with this package), a folder, a hub id, or "openai:URL#model".
             calibration: one, or the path of its file; None takes the one beside the weights, or in the user's cache
-                for hub and remote models, where there is one.
+                for hub and remote models, where there is one for these weights and options.
             options: for the backend.
 
         Raises:
@@ -66,7 +67,7 @@ class SpatialVLM:
         """
         backend = load_backend(spec, **options)
         if not isinstance(calibration, Calibration):
-            path = calibration_path(spec) if calibration is None else Path(calibration)
+            path = calibration_path(spec, backend) if calibration is None else Path(calibration)
             if calibration is None and not path.exists():
                 _log.warning("%s is not calibrated: its intervals are rough (`spatialvlm calibrate`)", spec)
                 calibration = None

@@ -8,6 +8,7 @@ from spatialvlm_ros.errors import CalibrationError
 from spatialvlm_ros.models import loading
 from spatialvlm_ros.models.backend import Locations, Readings
 from spatialvlm_ros.models.calibration import Calibration
+from spatialvlm_ros.models.calibration_place import calibration_path
 from spatialvlm_ros.models.calibration_views import calibration_views
 from spatialvlm_ros.models.quantities import N_BINS, bin_index
 from spatialvlm_ros.scenes.relations import RELATIONS
@@ -75,7 +76,7 @@ def test_a_view_store_gives_pictures_with_their_truth(store):
 
 def test_the_command_writes_what_the_model_loads(store, model, caplog):
     assert main(["calibrate", model, str(store), "--views", "8", "--no-progress"]) == 0
-    path = loading.calibration_path(model)
+    path = calibration_path(model, HalfMetre())
     calibration = Calibration.load(path)
     assert calibration.views >= 5 and calibration.fingerprint == "half"
     calibration.check("half a metre", "half")

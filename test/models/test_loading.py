@@ -1,6 +1,7 @@
 """Which backend a specification means, and where its calibration lies."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from spatialvlm_ros.cli.main import main
 from spatialvlm_ros.errors import CalibrationError, ModelError, QueryError, RelationError
 from spatialvlm_ros.models import loading
 from spatialvlm_ros.models.calibration import Calibration
+from spatialvlm_ros.models.calibration_place import calibration_path
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 
@@ -43,11 +45,19 @@ def test_other_specifications_are_refused(spec):
 
 def test_calibrations_lie_beside_the_weights_or_in_the_cache(folders, monkeypatch):
     monkeypatch.setenv("SPATIALVLM_CACHE", str(folders / "cache"))
-    assert loading.calibration_path(str(folders / "ours")) == folders / "ours" / "calibration.json"
-    hub, other = (loading.calibration_path(s) for s in ("org/name", "org-name"))
-    assert hub.parent == folders / "cache" / "calibrations" and hub != other
-    remote = loading.calibration_path("openai:http://host:1/v1#a/b?c")
-    assert remote.parent == hub.parent and "/" not in remote.name
+
+    def path(spec, **of_the_backend):
+        return calibration_path(spec, SimpleNamespace(name=spec, **of_the_backend))
+
+    ours = str(folders / "ours")
+    assert path(ours, fingerprint="1") == folders / "ours" / "calibration.json"
+    assert path(ours, fingerprint="1", way_of_asking="0f") == folders / "ours" / "calibration-0f.json"
+    hub, other = (path("org/name", fingerprint=f) for f in ("org/name@1", "org/name@2"))
+    assert hub.parent == folders / "cache" / "calibrations" and hub != other and hub.name.startswith("org-name-")
+    assert path("org/a-name") != path("org/a_name")  # by the name where there is no fingerprint
+    remote = path("openai:http://host:1/v1#a/b?c", fingerprint="f")
+    assert remote.parent == hub.parent and "/" not in remote.name and "host" not in remote.name
+    assert remote == path("openai:https://elsewhere/v1#a/b?c", fingerprint="f")
 
 
 def test_a_part_that_is_not_installed_is_named():
@@ -80,9 +90,9 @@ def test_options_reach_the_backend_and_a_calibration_is_found(registered, folder
     model = SpatialVLM.from_pretrained(registered, dtype="bf16")
     assert model.backend.options == {"dtype": "bf16"} and model.name == "fixed"
     assert "not calibrated" in caplog.text
-    Calibration(model="fixed", fingerprint="abc", views=7).save(loading.calibration_path(registered))
+    Calibration(model="fixed", fingerprint="abc", views=7).save(calibration_path(registered, Fixed()))
     assert SpatialVLM.from_pretrained(registered).calibration.views == 7
-    Calibration(model="else", fingerprint="xyz", views=7).save(loading.calibration_path(registered))
+    Calibration(model="else", fingerprint="xyz", views=7).save(calibration_path(registered, Fixed()))
     with pytest.raises(CalibrationError, match="else"):
         SpatialVLM.from_pretrained(registered)
     with pytest.raises(CalibrationError, match="no calibration"):

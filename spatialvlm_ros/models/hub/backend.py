@@ -18,6 +18,7 @@ from spatialvlm_ros.models.backend import FrameReading, Locations, Readings
 from spatialvlm_ros.models.hub.boxes import BoxDialect, box_dialect, seen_size
 from spatialvlm_ros.models.hub.continuation import Prompts
 from spatialvlm_ros.models.hub.faults import loading, running
+from spatialvlm_ros.models.hub.fingerprint import hub_fingerprint, way_of_asking
 from spatialvlm_ros.models.hub.grounding import fill_answer, given_locations, names_in, presence_questions
 from spatialvlm_ros.models.hub.loading import HubSource, LoadedModel, load
 from spatialvlm_ros.models.hub.numbers import NumberGrammar
@@ -124,6 +125,16 @@ class HubBackend:
     def name(self) -> str:
         """What it was loaded from."""
         return self.loaded.name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What a calibration is bound to: the weights (an adapter's base included) and how they are asked."""
+        return hub_fingerprint(self.loaded.places, self.options)
+
+    @property
+    def way_of_asking(self) -> str:
+        """Digest of the options that shape answers, "" for the usual ones."""
+        return way_of_asking(self.options)
 
     @property
     def cached(self) -> bool:

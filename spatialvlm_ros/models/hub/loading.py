@@ -12,6 +12,7 @@ from typing import Any
 from spatialvlm_ros.errors import ModelError
 from spatialvlm_ros.models.devices import EXTRA, pick_device, pick_dtype
 from spatialvlm_ros.models.hub.faults import loading
+from spatialvlm_ros.models.hub.fingerprint import weights_place
 from spatialvlm_ros.models.hub.processors import load_processor
 from spatialvlm_ros.models.lean_import import lean_transformers
 from spatialvlm_ros.optional import require
@@ -69,6 +70,7 @@ class LoadedModel:
         tokenizer: the processor's tokenizer.
         image_token_id: the token that stands for the picture.
         device: where it is.
+        places: of its weights, an adapter's base first: folders, or ``id@commit`` (see `fingerprint.weights_place`).
     """
 
     name: str
@@ -77,6 +79,7 @@ class LoadedModel:
     tokenizer: Any
     image_token_id: int
     device: str
+    places: tuple[str, ...]
 
 
 def load(source: HubSource) -> LoadedModel:
@@ -97,12 +100,14 @@ def load(source: HubSource) -> LoadedModel:
         with loading(source.model, "adapter"):
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)  # the adapter holds the new rows
     image_token_id = check_tokenizer(source.model, model, processor)
+    places = [weights_place(base.model, getattr(model.config, "_commit_hash", None), base.revision)]
     if adapter is not None:
         model = _with_adapter(model, source)
+        places.append(weights_place(source.model, _commit_of(source), source.revision))
     device = pick_device(source.device)
     with loading(source.model, "model"):
         model = model.to(device).eval()
-    return LoadedModel(source.model, model, processor, tokenizer, image_token_id, device)
+    return LoadedModel(source.model, model, processor, tokenizer, image_token_id, device, tuple(places))
 
 
 def load_model(source: HubSource) -> Any:
@@ -157,6 +162,15 @@ def _hub_file(source: HubSource, name: str) -> str | None:
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
     )
+
+
+def _commit_of(source: HubSource) -> str | None:
+    """The commit of an adapter on the hub; None for a folder."""
+    if Path(source.model).is_dir():
+        return None
+    hub = require("transformers.utils.hub", EXTRA)
+    commit: str | None = hub.extract_commit_hash(_hub_file(source, ADAPTER_FILE), None)
+    return commit
 
 
 def _hub_has(source: HubSource, name: str) -> bool:

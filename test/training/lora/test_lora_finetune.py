@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,6 +164,23 @@ def test_another_revision_or_other_records_of_equal_number_are_refused(lora_base
     with pytest.raises(TrainingError, match="other settings.*revision"):
         finetune(base, colour_records, out, changed(steps=2), revision="v2")
     assert finetune(base, colour_records, out, changed(steps=2), revision="main").step == 2
+
+
+def test_an_adapter_on_another_base_has_another_fingerprint(lora_base, colour_records, tmp_path):
+    """A calibration of the one says nothing of the other."""
+    from safetensors.torch import load_file, save_file
+
+    base, out = lora_base("llava"), tmp_path / "adapter"
+    finetune(str(base), colour_records, out, changed(steps=1))
+    other = Path(shutil.copytree(base, tmp_path / "other"))
+    path = next(other.glob("*.safetensors"))
+    save_file({name: 0.9 * w for name, w in load_file(path).items()}, path, {"format": "pt"})
+
+    def fingerprint(folder, **options):
+        return HubBackend.from_pretrained(str(folder), dtype="float32", device="cpu", decimals=1, **options).fingerprint
+
+    prints = [fingerprint(out), fingerprint(out, base_model=str(other)), fingerprint(base)]
+    assert len(set(prints)) == 3 and fingerprint(out, base_model=str(base)) == prints[0]
 
 
 def test_a_run_from_before_contents_were_kept_goes_on(lora_base, colour_records, tmp_path):
