@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 from spatialvlm_ros.errors import ObservationError, QueryError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from spatialvlm_ros.models.estimate import Answer, Estimate
     from spatialvlm_ros.models.query import Query
     from spatialvlm_ros.scenes.observation import Observation
 
+_ORIENTATION = 0x0112  # the EXIF tag
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("picture", type=Path, help="PNG or JPEG")
+    parser.add_argument("picture", type=Path, help="PNG or JPEG; turned as its EXIF tag says")
     parser.add_argument("questions", nargs="*", help='questions in words, e.g. "How far is the mug from the bowl?"')
     parser.add_argument("--model", default="embedded", help='"embedded", a folder, a hub id, or "openai:URL#model"')
     parser.add_argument(
@@ -85,26 +90,21 @@ def read_observation(args: argparse.Namespace) -> Observation:
         ObservationError: the picture or its depth cannot be read, or the camera is not given.
     """
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     from spatialvlm_ros.geometry.cameras import Camera
-    from spatialvlm_ros.geometry.depth import depth_to_metres
     from spatialvlm_ros.scenes.observation import Observation
 
     try:
         with Image.open(args.picture) as image:
-            rgb = np.asarray(image.convert("RGB"))
-        depth = None
-        if args.depth is not None:
-            if args.depth.suffix == ".npy":
-                raw = np.load(args.depth, allow_pickle=False)
-            else:
-                with Image.open(args.depth) as image:
-                    raw = np.asarray(image)
-                raw = raw.astype(np.uint16) if raw.dtype == np.int32 else raw
-            depth = depth_to_metres(raw)
+            turned = image.getexif().get(_ORIENTATION, 1) != 1
+            rgb = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        depth = None if args.depth is None else _read_depth(args.depth)
     except (OSError, ValueError) as error:
         raise ObservationError("a picture cannot be read", str(error), "Pass a PNG or JPEG.") from error
+    if turned and depth is not None:
+        fault = "the picture is to be turned by its EXIF tag, its depth is not"
+        raise ObservationError(fault, str(args.picture), "Save the picture as it lies, without the tag.")
     height, width = rgb.shape[:2]
     if args.focal is not None:
         camera = Camera(width, height, args.focal, args.focal, (width - 1) / 2, (height - 1) / 2)
@@ -114,6 +114,22 @@ def read_observation(args: argparse.Namespace) -> Observation:
         raise ObservationError("the camera of the picture is not known", str(args.picture), "Pass --hfov or --focal.")
     up = None if args.up is None else np.array(args.up)
     return Observation(rgb, camera, depth, up, args.camera_height)
+
+
+def _read_depth(path: Path) -> NDArray[np.float32]:
+    """(H, W) metres, NaN invalid: of .npy in metres, else of a picture in millimetres, of 16 bits or more."""
+    import numpy as np
+    from PIL import Image
+
+    from spatialvlm_ros.geometry.depth import depth_to_metres
+
+    if path.suffix == ".npy":
+        return depth_to_metres(np.load(path, allow_pickle=False))
+    with Image.open(path) as image:
+        raw = np.asarray(image)
+    if raw.dtype == np.int32:  # Pillow's type for some 16-bit files, and for those of 32 bits
+        raw = raw / 1000.0
+    return depth_to_metres(raw)
 
 
 def _print(as_json: bool, record: dict[str, Any], words: str) -> None:
