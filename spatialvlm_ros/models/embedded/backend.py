@@ -20,6 +20,7 @@ from spatialvlm_ros.models.collector import collector_paused
 from spatialvlm_ros.models.devices import pick_device, pick_dtype
 from spatialvlm_ros.models.embedded import vocabulary as v
 from spatialvlm_ros.models.embedded.folder import ModelCardData, read_marker
+from spatialvlm_ros.models.embedded.known_names import KnownNames
 from spatialvlm_ros.models.embedded.picture import Canvas, pixel_values, place, relative_focal
 from spatialvlm_ros.models.embedded.position_code import add_position_code
 from spatialvlm_ros.models.embedded.prompts import PromptWriter, Row, read_directly
@@ -29,7 +30,6 @@ from spatialvlm_ros.models.gathering import concatenated
 from spatialvlm_ros.models.lean_import import lean_transformers
 from spatialvlm_ros.models.quantities import N_BINS, OVERFLOW_BIN, ZERO_BIN, bin_position
 from spatialvlm_ros.models.query import ObjectRef, Query, is_camera
-from spatialvlm_ros.questions.grammar import clean_label
 from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.relations import RELATIONS
 
@@ -70,7 +70,7 @@ class EmbeddedBackend:
     def __init__(self, vlm: Any, tokenizer: Any, data: ModelCardData, name: str) -> None:
         check_tokenizer(tokenizer, vlm.get_input_embeddings().weight.shape[0], data.tokenizer)
         self._vlm, self._tokenizer, self.data, self._name = vlm.eval(), tokenizer, data, name
-        self._writer = PromptWriter(tokenizer)
+        self._writer, self._names = PromptWriter(tokenizer), KnownNames(data.nouns)
         self.vocabulary = self._writer.vocabulary
         first = next(vlm.parameters())
         self.device, self.dtype = first.device, first.dtype
@@ -128,10 +128,9 @@ class EmbeddedBackend:
         return self.data.ranges_m
 
     def knows(self, name: str) -> bool:
-        """Whether a name means a kind of object the model was trained on, whatever stands before or behind it
-        ("the red mug on the left"): it then says whether the object is there, and otherwise that it cannot."""
-        words = f" {clean_label(name).lower()} "
-        return any(f" {noun} " in words for noun in self.data.nouns)
+        """Whether a name means a kind of object the model was trained on, with whatever attributes and clauses ("the
+        red mug on the left"): it then says whether the object is there, and otherwise that it cannot."""
+        return self._names.known(name)
 
     # ---- the picture ----
 

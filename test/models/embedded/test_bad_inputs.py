@@ -125,7 +125,7 @@ def test_no_words_are_no_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_name_that_cannot_be_written_is_answered_with_a_reason(view: View) -> None:
-    estimate = view.measure("mug \ud800", "plate")
+    estimate = view.measure("\ud800 mug", "plate")
     assert not estimate.valid and estimate.reason is Reason.MODEL_ERROR and estimate.detail
 
 
