@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +14,17 @@ from spatialvlm_ros.models.calibration import Calibration, Thresholds
 from spatialvlm_ros.models.distributions import RELATION_ORDER, quantile_at
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.models.fusion import ReadOuts, length_constants
-from spatialvlm_ros.models.query import ObjectRef, Region
-from spatialvlm_ros.models.readings import NAMED, ViewReadings
-from spatialvlm_ros.scenes.relations import RELATIONS
+from spatialvlm_ros.models.query import SIZES, ObjectRef, Region
+from spatialvlm_ros.models.readings import FIXED, NAMED, ViewReadings
+from spatialvlm_ros.scenes.relations import RELATIONS, Relation
 
 Float = NDArray[np.float64]
 Knows = Callable[[str], bool]
 
 
 RANGE_MARGIN = 1.6  # a range is uncertain by about that factor at the ends of the trained ones
+_LEAST_SIDE_PX = 2.0
+_LEAST_OVERLAP = 0.25  # of a box with the picture
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ def object_refusals(
     thresholds: Thresholds,
     knows: Knows,
     ranges_m: tuple[float, float] | None = None,
+    measured: Sequence[bool] | NDArray[np.bool_] = (),
 ) -> list[Refusal | None]:
     """Per object: why nothing can be said of it, or None.
 
@@ -48,6 +51,8 @@ def object_refusals(
         thresholds: of the calibration.
         knows: whether the model knows a name.
         ranges_m: least and largest range of the objects that the model was trained on, metres; None for no limit.
+        measured: (K,) whether an object's place is measured in depth or known, so that the model's range does not
+            count; () for none.
     """
     refusals: list[Refusal | None] = []
     for k, given in enumerate(objects):
@@ -59,7 +64,7 @@ def object_refusals(
             refusals.append(Refusal(Reason.UNKNOWN_NAME, f"The model does not know the name {given!r}."))
         else:
             refusals.append(_presence_refusal(given, readings.locations.presence[k], thresholds))
-        if refusals[-1] is None and ranges_m is not None:
+        if refusals[-1] is None and ranges_m is not None and not (len(measured) and measured[k]):
             refusals[-1] = _range_refusal(given, float(readings.locations.log_ranges[k]), ranges_m)
     return refusals
 
@@ -74,11 +79,23 @@ def _range_refusal(given: ObjectRef, log_range: float, ranges_m: tuple[float, fl
 
 
 def region_refusal(region: Region, camera: Camera) -> Refusal | None:
-    """A region whose middle lies outside the picture cannot be seen."""
+    """Why a region shows nothing: its middle or most of it is outside the picture, or it is smaller than a thing can
+    be seen (boxes in shares of the picture instead of pixels are)."""
     pixels = np.asarray(region.pixels, dtype=np.float64).reshape(-1, 2)
-    if camera.contains(pixels.mean(axis=0)[None])[0]:
+    picture = f"the {camera.width} x {camera.height} picture"
+    if not camera.contains(pixels.mean(axis=0)[None])[0]:
+        return Refusal(Reason.OUT_OF_VIEW, f"The {region} is outside {picture}.")
+    if region.is_point:
         return None
-    return Refusal(Reason.OUT_OF_VIEW, f"The {region} is outside the {camera.width} x {camera.height} picture.")
+    sides = pixels[1] - pixels[0]
+    if sides.min() < _LEAST_SIDE_PX:
+        numbers = ", ".join(f"{p:.3g}" for p in region.pixels)
+        detail = f"The box ({numbers}) is less than {_LEAST_SIDE_PX:g} pixels wide or high: is it in pixels?"
+        return Refusal(Reason.NOT_VISIBLE, detail)
+    inside = np.minimum(pixels[1], [camera.width, camera.height]) - np.maximum(pixels[0], 0.0)
+    if float(np.prod(inside / sides)) < _LEAST_OVERLAP:
+        return Refusal(Reason.OUT_OF_VIEW, f"Most of the {region} is outside {picture}.")
+    return None
 
 
 def _presence_refusal(name: str, presence: Float, thresholds: Thresholds) -> Refusal | None:
@@ -101,15 +118,23 @@ def query_refusals(
     overflow = (readings.overflow * readouts.direct_weight > calibration.thresholds.overflow) | (
         (readings.overflow > calibration.thresholds.overflow) & ~readouts.raw.metric
     )
+    kinds = np.append(readings.kinds, NAMED)  # the last one is that of no reference
+    composed = np.isfinite(readouts.raw.composed).all(axis=1) | np.isfinite(readouts.raw.p_composed)
     refusals: list[Refusal | None] = []
     for n, (subject, reference) in enumerate(
         zip(readings.subjects.tolist(), readings.references.tolist(), strict=True)
     ):
         relation = RELATION_ORDER[int(readings.relations[n])]
         found = next(_of_pair(of_objects, subject, reference), None)
+        found = found or _point_refusal(readings, relation, subject, reference)
         if found is None and levels[subject] < RELATIONS[relation].min_level:
             needed = "the vertical" if levels[subject] == 0 else "the camera's height over the support plane"
             found = Refusal(Reason.NO_FRAME, f"{relation} needs {needed}, which is not known.")
+        if found is None and not composed[n] and FIXED in (kinds[subject], kinds[reference]):
+            # What the model says directly would be of what it takes for a gripper, not of the point.
+            found = Refusal(
+                Reason.MODEL_ERROR, "The model does not say how far away this is, so nothing ties it to the gripper."
+            )
         if found is None and overflow[n]:
             found = Refusal(Reason.OUT_OF_RANGE, "The model says that this is outside the range it was trained for.")
         if found is None and not np.isfinite(values[n]):
@@ -119,6 +144,13 @@ def query_refusals(
             found = Refusal(Reason.OUT_OF_RANGE, f"{medians[n]:.3g} is outside the trained range {span}.")
         refusals.append(found)
     return refusals
+
+
+def _point_refusal(readings: ViewReadings, relation: Relation, subject: int, reference: int) -> Refusal | None:
+    """A tool centre point that the robot states has no size."""
+    if relation not in SIZES or FIXED not in readings.kinds[[k for k in (subject, reference) if k >= 0]]:
+        return None
+    return Refusal(Reason.MODEL_ERROR, f"The gripper is known as a point: {relation} asks for a size.")
 
 
 def _of_pair(of_objects: list[Refusal | None], subject: int, reference: int) -> Iterator[Refusal]:

@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.models.abstention import Refusal
 from spatialvlm_ros.models.backend import PRESENT
-from spatialvlm_ros.models.calibration import Calibration
 from spatialvlm_ros.models.composing import draw
 from spatialvlm_ros.models.distributions import LEVELS, RELATION_ORDER, quantile_at
 from spatialvlm_ros.models.estimate import QUANTILE_LEVELS, Estimate, LocatedObject, Reason, Source
 from spatialvlm_ros.models.fusion import ReadOuts
-from spatialvlm_ros.models.located import Located, locate_objects
-from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.models.located import Located
+from spatialvlm_ros.models.query import SIZES, Query
 from spatialvlm_ros.models.readings import CAMERA, FIXED, ViewReadings
 from spatialvlm_ros.scenes.relations import RELATIONS
 
@@ -36,6 +35,7 @@ def estimates_of(
     written = _quantiles(lengths)
     sources = query_sources(readings, readouts)
     probabilities = readouts.p_combined
+    detail = " ".join(readouts.raw.located.left_out)
     estimates = []
     for n, query in enumerate(queries):
         relation, subject = query.kind, str(query.subject)
@@ -54,6 +54,7 @@ def estimates_of(
             valid=True,
             reason=Reason.OK,
             support_id=_support(readings, n),
+            detail=detail,
         )
         if RELATIONS[relation].predicate:
             p = float(probabilities[n])
@@ -90,7 +91,6 @@ def shared_stds(readings: ViewReadings, readouts: ReadOuts, stds: Float) -> Floa
 def object_sources(readings: ViewReadings, located: Located) -> list[frozenset[Source]]:
     """Per object: where its metres come from."""
     sized = bool(located.known_sized.any())
-    high = bool(np.isfinite(located.view.camera_height) and np.isfinite(located.view.log_height))
     prior = _prior_stds(readings)
     with np.errstate(invalid="ignore"):
         weight = np.nan_to_num(located.scale.range_stds() ** 2 / prior**2)
@@ -108,7 +108,7 @@ def object_sources(readings: ViewReadings, located: Located) -> list[frozenset[S
             sources.add(Source.KNOWN_SIZE)
         if np.isfinite(readings.locations.log_ranges[k]) and (not located.metric[k] or weight[k] > _NOTICEABLE):
             sources.add(Source.MONOCULAR)
-            sources |= {Source.CAMERA_HEIGHT} if high else set()
+            sources |= {Source.CAMERA_HEIGHT} if located.scaled_by_height else set()
             sources |= {Source.KNOWN_SIZE} if sized else set()
         result.append(frozenset(sources))
     return result
@@ -124,18 +124,19 @@ def query_sources(readings: ViewReadings, readouts: ReadOuts) -> list[frozenset[
     of_objects = object_sources(readings, located)
     said = {Source.MONOCULAR}
     if readouts.raw.scale_gain.any():
-        high = np.isfinite(located.view.camera_height) and np.isfinite(located.view.log_height)
-        said |= {Source.CAMERA_HEIGHT} if high else set()
+        said |= {Source.CAMERA_HEIGHT} if located.scaled_by_height else set()
         said |= {Source.KNOWN_SIZE} if located.known_sized.any() else set()
         said |= {Source.DEPTH_SENSOR} if (located.metric & ~located.exact).any() else set()
     result = []
     for n in range(len(readings)):
         weight = float(readouts.direct_weight[n])
         sources: set[Source] = set(said) if weight > _NOTICEABLE else set()
+        relation = RELATION_ORDER[int(readings.relations[n])]
         if weight < 1 - _NOTICEABLE:
             for k in (int(readings.subjects[n]), int(readings.references[n])):
                 sources |= of_objects[k] if k >= 0 else frozenset()
-            if RELATIONS[RELATION_ORDER[int(readings.relations[n])]].min_level == 2:
+                sources |= {Source.KNOWN_SIZE} if k >= 0 and relation in SIZES and located.sized[k] else set()
+            if RELATIONS[relation].min_level == 2:
                 sources |= _height_sources(readings, located, int(readings.subjects[n]))
         result.append(frozenset(sources))
     return result
@@ -162,11 +163,8 @@ def _quantiles(quantiles: Float) -> Float:
     return quantiles[:, below] * (1 - part) + quantiles[:, below + 1] * part
 
 
-def located_of(
-    readings: ViewReadings, calibration: Calibration, refusals: Sequence[Refusal | None]
-) -> list[LocatedObject]:
+def located_of(readings: ViewReadings, located: Located, refusals: Sequence[Refusal | None]) -> list[LocatedObject]:
     """One `LocatedObject` per object."""
-    located = locate_objects(readings, calibration.location, calibration.depth)
     draws = draw(located)
     frame = located.view.frame
     axes = np.stack([frame.left, frame.forward, frame.up], axis=1)
@@ -200,6 +198,7 @@ def located_of(
                 size=np.median(extents[k], axis=0),
                 size_std=extents[k].std(axis=0),
                 sources=sources[k],
+                detail=" ".join(located.left_out),
             )
         )
     return result

@@ -15,9 +15,9 @@ from spatialvlm_ros.models.backend import Backend, FrameReading, Locations, Read
 from spatialvlm_ros.models.depth_reading import read_depth
 from spatialvlm_ros.models.distributions import N_LEVELS, RELATION_INDEX, quantiles_of_bins
 from spatialvlm_ros.models.estimate import Reason
-from spatialvlm_ros.models.known_sizes import known_size_table
+from spatialvlm_ros.models.known_sizes import checked_sizes, known_size_table
 from spatialvlm_ros.models.quantities import N_BINS
-from spatialvlm_ros.models.query import GRIPPER_NAME, ObjectRef, Query, Region, is_camera
+from spatialvlm_ros.models.query import ObjectRef, Query, Region, is_camera, is_gripper
 from spatialvlm_ros.models.readings import CAMERA, FIXED, NAMED, REGION, DepthReadings, ViewReadings
 from spatialvlm_ros.scenes.observation import Observation
 
@@ -34,26 +34,26 @@ class RobotKnowledge:
     """What the caller of `SpatialVLM.look` knows beside the observation.
 
     Attributes:
-        known_sizes: name -> width, depth, height in metres.
+        known_sizes: plain name (see `query.plain_name`) -> (3,) width, depth, height in metres.
         gripper: (3,) tool centre point in the optical frame, metres, or None.
     """
 
-    known_sizes: Mapping[str, Sequence[float]] | None = None
+    known_sizes: Mapping[str, Float] | None = None
     gripper: Float | None = None
 
     @staticmethod
     def of(known_sizes: Mapping[str, Sequence[float]] | None, gripper: object) -> RobotKnowledge:
         """Checked; `QueryError` names what is wrong."""
-        known_size_table(known_sizes, ())
+        sizes = checked_sizes(known_sizes)
         if gripper is None:
-            return RobotKnowledge(known_sizes)
+            return RobotKnowledge(sizes)
         try:
             point = np.asarray(gripper, dtype=np.float64)
         except (TypeError, ValueError):
             point = np.zeros(0)
         if point.shape != (3,) or not np.isfinite(point).all():
             raise QueryError("the gripper is not a point in the optical frame", gripper, "Pass x, y, z in metres.")
-        return RobotKnowledge(known_sizes, point)
+        return RobotKnowledge(sizes, point)
 
     def position(self, given: ObjectRef) -> tuple[int, Float]:
         """How an object is known: its kind, and (3,) metres where that is exact."""
@@ -61,7 +61,7 @@ class RobotKnowledge:
             return REGION, np.full(3, np.nan)
         if is_camera(given):
             return CAMERA, np.zeros(3)
-        if given.lower() == GRIPPER_NAME and self.gripper is not None:
+        if is_gripper(given) and self.gripper is not None:
             return FIXED, self.gripper
         return NAMED, np.full(3, np.nan)
 

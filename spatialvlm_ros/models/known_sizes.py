@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from spatialvlm_ros.errors import QueryError
 from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.geometry.cameras import Camera
-from spatialvlm_ros.models.query import ObjectRef, Region
+from spatialvlm_ros.models.query import ObjectRef, Region, plain_name
 
 Float = NDArray[np.float64]
 
+MOST_M = 50.0  # of a known size; more is hardly in metres
 _RANGE_STD = 0.08  # log: a box that is a little off, a part that is hidden
 _YAWS = np.radians(np.arange(0.0, 180.0, 22.5))
 _ALIKE = 0.1  # log ratios of the two extents of a box that agree
@@ -23,30 +24,50 @@ _ROUNDS = 4
 _BORDER_PX = 1.5
 
 
-def known_size_table(sizes: Mapping[str, Sequence[float]] | None, objects: Sequence[ObjectRef]) -> Float:
+def known_size_table(sizes: Mapping[str, Float] | None, objects: Sequence[ObjectRef]) -> Float:
     """(K, 3) width, depth, height in metres of the objects whose size is given by name; NaN for the others.
 
-    Raises:
-        QueryError: a size is not three positive numbers.
+    Args:
+        sizes: as `checked_sizes` makes them.
+        objects: K.
     """
     table = np.full((len(objects), 3), np.nan)
     if not sizes:
         return table
-    by_name = {name.strip().lower(): checked_size(name, size) for name, size in sizes.items()}
     for k, given in enumerate(objects):
-        name = given.name if isinstance(given, Region) else given
-        table[k] = by_name.get(name.lower(), np.nan)
+        table[k] = sizes.get(plain_name(given.name if isinstance(given, Region) else given), np.nan)
     return table
 
 
+def checked_sizes(sizes: object) -> dict[str, Float] | None:
+    """Plain name -> (3,) width, depth, height in metres; a copy.
+
+    Raises:
+        QueryError: not a mapping of names to three positive numbers of metres.
+    """
+    if sizes is None:
+        return None
+    if not isinstance(sizes, Mapping):
+        raise QueryError("known sizes are not a mapping", type(sizes).__name__, "Pass {name: (width, depth, height)}.")
+    return {_checked_name(name): checked_size(name, size) for name, size in sizes.items()}
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise QueryError("a known size is of an object with a name", name, "Pass {name: (width, depth, height)}.")
+    return plain_name(name)
+
+
 def checked_size(name: str, size: object) -> Float:
-    """(3,) metres; `QueryError` for anything but three positive finite numbers."""
+    """(3,) metres; `QueryError` for anything but three positive numbers that may be metres."""
     try:
         values = np.asarray(size, dtype=np.float64)
     except (TypeError, ValueError):
         values = np.full(1, np.nan)
     if values.shape != (3,) or not np.isfinite(values).all() or (values <= 0).any():
         raise QueryError(f"the known size of {name!r} is not width, depth and height", size, "Pass positive metres.")
+    if values.max() > MOST_M:
+        raise QueryError(f"the known size of {name!r} is beyond {MOST_M:g} m", size, "Is it in metres?")
     return values
 
 

@@ -4,6 +4,7 @@ robot's knowledge put together."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from spatialvlm_ros.models.calibration import DepthCalibration, LocationCalibrat
 from spatialvlm_ros.models.known_sizes import log_sizes_of, ranges_from_sizes
 from spatialvlm_ros.models.readings import CAMERA, CLEAN, FIXED, NAMED, THIN, DepthReadings, ViewReadings
 from spatialvlm_ros.models.shared_scale import ScalePosterior, scale_posterior
+from spatialvlm_ros.models.stated_facts import credible, credible_sizes
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -66,10 +68,12 @@ class Located:
         rotations: (K, 3, 3) columns forward, left, up of the box; of the frame where ``turned`` is False.
         turned: (K,) whether the box has axes of its own.
         metric: (K,) whether it was measured in depth, or is exact.
-        known_sized: (K,) whether a known size was used for it.
+        known_sized: (K,) whether a known size tells its range; sized: (K,) whether it tells its extents.
         camera_heights: (K,) metres over its support as depth tells, NaN elsewhere.
         scale: joint posterior of the ranges.
         view: frame of the view.
+        scaled_by_height: whether the camera's height that the robot states corrected the scale.
+        left_out: sentences on what the robot stated and was not believed.
     """
 
     placed: Bool
@@ -88,9 +92,12 @@ class Located:
     turned: Bool
     metric: Bool
     known_sized: Bool
+    sized: Bool
     camera_heights: Float
     scale: ScalePosterior
     view: ViewFrame
+    scaled_by_height: bool
+    left_out: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.placed)
@@ -125,14 +132,30 @@ def locate_objects(readings: ViewReadings, location: LocationCalibration, depth:
         sight = centers / depth_range[:, None]
         range_std = np.sqrt(np.einsum("ki,kij,kj->k", sight, covariances, sight)) / depth_range
         robot_height = np.log(readings.camera_height) if readings.camera_height > 0 else np.nan
-    posterior = scale_posterior(
+    update = partial(
+        scale_posterior,
         np.where(np.isfinite(said_range), said.log_range_stds * location.range_factor, np.nan),
         readings.frame.log_height_std * location.height_factor if readings.frame is not None else float("nan"),
         location.shared_std,
         (np.log(depth_range) - start, range_std),
-        (sized_range - start, sized_std),
-        (robot_height - frame.log_height, _HEIGHT_STD_M / max(readings.camera_height, 1e-3)),
     )
+    stated_height = (float(robot_height - frame.log_height), _HEIGHT_STD_M / max(readings.camera_height, 1e-3))
+    use_size, use_height = credible(update, (sized_range - start, sized_std), stated_height)
+    use_size &= _sizes_agree(readings, location)
+    if readings.camera_height == 0:  # what programs pass that do not know it
+        use_height = False
+    left_out: tuple[str, ...] = ()
+    if not (use_height and use_size.all()):
+        left_out = _left_out_words(readings, use_size, use_height)
+        sized_range = np.where(use_size, sized_range, np.nan)
+        height = readings.camera_height if use_height else float("nan")
+        sizes = np.where(use_size[:, None], readings.known_sizes, np.nan)
+        readings, frame = (
+            replace(readings, known_sizes=sizes, camera_height=height),
+            replace(frame, camera_height=height),
+        )
+        stated_height = stated_height if use_height else (float("nan"), float("nan"))
+    posterior = update((sized_range - start, sized_std), stated_height)
     exact = (readings.kinds == CAMERA) | (readings.kinds == FIXED)
     ranged = np.isfinite(said_range) | known | np.isfinite(sized_range)
     said_std = np.where(np.isfinite(said_range), said.log_range_stds * location.range_factor, np.nan)
@@ -157,10 +180,34 @@ def locate_objects(readings: ViewReadings, location: LocationCalibration, depth:
         turned=known,
         metric=known | exact,
         known_sized=np.isfinite(sized_range),
+        sized=np.asarray(np.isfinite(readings.known_sizes).all(axis=1)),
         camera_heights=measured.camera_heights,
         scale=posterior,
         view=frame,
+        scaled_by_height=bool(np.isfinite(stated_height[0])),
+        left_out=left_out,
     )
+
+
+def _sizes_agree(readings: ViewReadings, location: LocationCalibration) -> Bool:
+    """(K,) whether each known size agrees with what depth, else the model, says of that object's size."""
+    if not np.isfinite(readings.known_sizes).any():
+        return np.ones(len(readings.objects), bool)
+    measured = readings.depth.known[:, None]
+    said = readings.locations.log_sizes - np.asarray(location.size_bias)
+    stds = readings.locations.log_size_stds * np.asarray(location.size_factor)
+    said = np.where(measured, np.log(readings.depth.sizes[:, [1, 0, 2]]), said)
+    return credible_sizes(log_sizes_of(readings.known_sizes)[0], said, np.where(measured, 0.0, stds))
+
+
+def _left_out_words(readings: ViewReadings, use_size: Bool, use_height: bool) -> tuple[str, ...]:
+    why = "was left out: it contradicts everything else (is it in metres?)."
+    words = [f"The known size of the {readings.objects[k]} {why}" for k in np.flatnonzero(~use_size)]
+    if not use_height and readings.camera_height == 0:
+        words.append("The camera's height of 0 was left out: it would lie in the plane that it sees from above.")
+    elif not use_height:
+        words.append(f"The camera's height of {readings.camera_height:.3g} m {why}")
+    return tuple(words)
 
 
 def believable(readings: ViewReadings, location: LocationCalibration) -> DepthReadings:

@@ -13,6 +13,17 @@ MOST_WORDS = 12
 MOST_LETTERS = 200
 CAMERA_NAME = "camera"
 GRIPPER_NAME = "gripper"
+_GRIPPER_NAMES = frozenset(
+    f"{before}{GRIPPER_NAME}" for before in ("", "the ", "robot ", "the robot ", "robot's ", "the robot's ")
+)
+# Quantities of an object's extent: a point (the camera, a tool centre point that the robot states) has none.
+SIZES = frozenset(
+    (
+        *(Relation.HEIGHT, Relation.WIDTH, Relation.VOLUME),
+        *(Relation.TALL, Relation.SHORT, Relation.WIDE, Relation.THIN, Relation.BIG, Relation.SMALL),
+    )
+)
+_ARTICLES = ("the ", "a ", "an ")
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,8 @@ class Query:
         relation: a `Relation` or its name.
 
     Raises:
-        QueryError: a name is empty or longer than 12 words or 200 letters, or a reference is missing or too many.
+        QueryError: a name is empty or longer than 12 words or 200 letters, a reference is missing or too many, both
+            objects are the same one, or the size of the camera is asked for.
         RelationError: an unknown relation.
     """
 
@@ -77,6 +89,10 @@ class Query:
             raise QueryError(f"{self.relation} is a quantity of {wanted}", self.reference, "Change the reference.")
         if self.reference is not None:
             object.__setattr__(self, "reference", checked_object(self.reference))
+        if self.reference is not None and _same(self.subject, self.reference):
+            raise QueryError("an object is compared with itself", str(self.subject), "Name two different objects.")
+        if self.kind in SIZES and (is_camera(self.subject) or is_camera(self.reference)):
+            raise QueryError("the camera is a point, it has no size", str(self.kind), "Ask for its distances.")
 
     @property
     def kind(self) -> Relation:
@@ -94,6 +110,24 @@ class Query:
 def is_camera(thing: ObjectRef | None) -> bool:
     """Whether the camera itself is meant."""
     return isinstance(thing, str) and thing.lower() in (CAMERA_NAME, f"the {CAMERA_NAME}")
+
+
+def is_gripper(thing: ObjectRef | None) -> bool:
+    """Whether the robot's gripper is meant: its tool centre point, where the robot states that."""
+    return isinstance(thing, str) and thing.lower() in _GRIPPER_NAMES
+
+
+def plain_name(name: str) -> str:
+    """A name in small letters without its article, to compare it with others."""
+    plain = " ".join(name.lower().split())
+    article = next((a for a in _ARTICLES if plain.startswith(a)), "")
+    return plain[len(article) :]
+
+
+def _same(one: ObjectRef, other: ObjectRef) -> bool:
+    if isinstance(one, Region) or isinstance(other, Region):
+        return one == other
+    return plain_name(one) == plain_name(other) or (is_gripper(one) and is_gripper(other))
 
 
 def checked_object(given: object) -> ObjectRef:

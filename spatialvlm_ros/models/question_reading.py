@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from spatialvlm_ros.errors import QueryError
-from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.models.query import Query, checked_object
 from spatialvlm_ros.questions.families import FAMILIES, Family
 from spatialvlm_ros.questions.grammar import PLURAL_OF_VERB, NameForm, clean_label
 from spatialvlm_ros.questions.templates import Template, load_templates
@@ -15,6 +15,9 @@ from spatialvlm_ros.questions.templates import Template, load_templates
 _ENDS = " .?!"
 # A name neither starts nor ends with a word that joins two names or parts of one.
 _JOINING = "of|with|and|than|from|to"
+_IN_UNITS = re.compile(
+    r",? in (?:m|cm|mm|(?:centi|milli)?met(?:re|er)s?|inches|feet|yards)$", re.IGNORECASE
+)  # answers name their unit whichever is asked for
 _NAME = rf"(?!(?:{_JOINING}) )[^.?!]+?(?<! of)"
 
 
@@ -53,34 +56,58 @@ class ReadQuestion:
 
 def read_question(text: str) -> Query | None:
     """The measurement that a question asks for, or None where it is none of the 43 families."""
-    read = read_family_question(text)
+    try:
+        read = read_family_question(text)
+    except QueryError:
+        return None
     return None if read is None else read.query
 
 
 def read_family_question(text: str) -> ReadQuestion | None:
-    """What a question asks for, or None where it is none of the 43 families."""
+    """What a question asks for, or None where it is none of the 43 families. The unit that it asks for is not read.
+
+    Raises:
+        QueryError: it is one of them, but cannot be asked of these objects (the size of the camera).
+    """
     plain = " ".join(text.split()).strip(_ENDS)
+    without_unit = _IN_UNITS.sub("", plain)
+    read = _read(without_unit)
+    return _read(plain) if read is None and without_unit != plain else read
+
+
+def _read(plain: str) -> ReadQuestion | None:
     lowered = plain.lower()
     best: tuple[int, int, ReadQuestion] | None = None
+    fault: QueryError | None = None
     for wording in _wordings():
         if best is not None and wording.letters < best[0] or not all(part in lowered for part in wording.literals):
             continue
         match = wording.pattern.fullmatch(plain)
-        query = None if match is None else _query(wording.family, match)
-        if query is None or match is None:
+        names = None if match is None else _names(match)
+        if match is None or names is None:
+            continue
+        try:
+            query = Query(names["a"], names.get("b"), wording.family.relation)
+        except QueryError as error:
+            fault = fault or error
             continue
         fewest = -sum(len(name) for name in match.groups())  # where letters are equal, the shorter names
         if best is None or (wording.letters, fewest) > best[:2]:
             best = (wording.letters, fewest, ReadQuestion(wording.family, query))
+    if best is None and fault is not None:
+        raise fault
     return None if best is None else best[2]
 
 
-def _query(family: Family, match: re.Match[str]) -> Query | None:
+def _names(match: re.Match[str]) -> dict[str, str] | None:
+    """Role -> name, or None where a text is too long for a name."""
     names = {role: clean_label(name) for role, name in match.groupdict().items()}
     try:
-        return Query(names["a"], names.get("b"), family.relation)
+        for name in names.values():
+            checked_object(name)
     except QueryError:
         return None
+    return names
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.errors import SpatialVLMError
+from spatialvlm_ros.errors import QueryError, SpatialVLMError
 from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.models.abstention import Refusal, object_refusals, query_refusals
 from spatialvlm_ros.models.answering import estimates_of, located_of
@@ -28,11 +28,13 @@ from spatialvlm_ros.models.gathering import (
     read_queries,
     with_regions,
 )
-from spatialvlm_ros.models.located import view_frame
+from spatialvlm_ros.models.known_sizes import known_size_table
+from spatialvlm_ros.models.located import Located, locate_objects, view_frame
 from spatialvlm_ros.models.query import ObjectRef, Query, checked_object
 from spatialvlm_ros.models.question_reading import ReadQuestion, read_family_question
 from spatialvlm_ros.models.readings import ViewReadings
 from spatialvlm_ros.models.telling import told
+from spatialvlm_ros.models.unit_checks import check_units
 from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.relations import Relation
 
@@ -46,6 +48,9 @@ class View:
 
     Attributes:
         observation: as it was given.
+
+    Raises:
+        ObservationError: its depth or camera height cannot be metres, or no lens sees what its camera says.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class View:
         knowledge: RobotKnowledge,
         encoded: Any,
     ) -> None:
+        check_units(observation)
         self.observation = observation
         self._backend = backend
         self._calibration = calibration
@@ -97,9 +103,7 @@ class View:
             return []
         readings, failures = self._read(queries)
         readouts = interpret(readings, self._calibration)
-        of_objects = object_refusals(
-            readings.objects, readings, self._calibration.thresholds, self._knows, self._ranges_m()
-        )
+        of_objects = self._object_refusals(readings, readouts.raw.located)
         refusals = query_refusals(readings, readouts, self._calibration, of_objects)
         for n, failure in failures.items():
             refusals[n] = refusals[n] if _stronger(refusals[n]) else Refusal(failure.reason, failure.detail)
@@ -137,8 +141,9 @@ class View:
                 LocatedObject(str(checked_object(s)), reason=failure.reason, detail=failure.detail) for s in subjects
             ]
         readings = self._gathered(objects, locations)
-        refusals = object_refusals(objects, readings, self._calibration.thresholds, self._knows, self._ranges_m())
-        located = dict(zip(objects, located_of(readings, self._calibration, refusals), strict=True))
+        put = locate_objects(readings, self._calibration.location, self._calibration.depth)
+        refusals = self._object_refusals(readings, put)
+        located = dict(zip(objects, located_of(readings, put, refusals), strict=True))
         return [located[checked_object(s)] for s in subjects]
 
     # ---- words ----
@@ -157,6 +162,9 @@ class View:
         Returns:
             An invalid `Answer` with the reason of the measurement; with `Reason.MODEL_ERROR` (or TIMEOUT) if the
             model fails or says nothing.
+
+        Raises:
+            QueryError: the question is no text.
         """
         return _last(self.ask_steps(question, own_words))
 
@@ -165,10 +173,15 @@ class View:
 
         Whoever owns the model does other things in between (standing queries of newer pictures). Returns the answer.
         """
-        text = " ".join(str(question).split())
+        if not isinstance(question, str):
+            raise QueryError("a question is text", question, "Pass a string.")
+        text = " ".join(question.split())
         if not text:
-            return Answer(str(question), reason=Reason.MODEL_ERROR, detail="The question is empty.")
-        read, estimate = read_family_question(text), None
+            return Answer(question, reason=Reason.MODEL_ERROR, detail="The question is empty.")
+        try:
+            read, estimate = read_family_question(text), None
+        except QueryError as error:
+            return Answer(text, reason=Reason.MODEL_ERROR, detail=str(error))
         if read is not None:
             try:
                 estimate = self.measure_many([read.query])[0]
@@ -201,21 +214,22 @@ class View:
         read, failures = read_queries(self._backend, self._encoded, queries)
         objects, subjects, references = distinct_objects(queries)
         locations = grounded(read, subjects, references, len(objects))
-        if self.observation.depth is not None:
-            locations = self._located_for_depth(objects, locations)
+        locations = self._located_besides(objects, locations)
         readings = self._gathered(objects, locations, queries, subjects, references, read)
         return readings, failures
 
-    def _located_for_depth(self, objects: tuple[ObjectRef, ...], locations: Locations) -> Locations:
-        """Models that answer without locating are asked where things are, because depth needs to know it."""
-        unseen = np.isnan(locations.boxes).any(axis=1)
+    def _located_besides(self, objects: tuple[ObjectRef, ...], locations: Locations) -> Locations:
+        """Models that answer without locating are asked where things are, where depth or a known size makes metres of
+        it."""
+        tells = np.isfinite(known_size_table(self._knowledge.known_sizes, objects)).all(axis=1)
+        unseen = np.isnan(locations.boxes).any(axis=1) & (tells | (self.observation.depth is not None))
         wanted = [k for k in np.flatnonzero(unseen) if isinstance(objects[k], str) and self._is_named(objects[k])]
         if not wanted:
             return locations
         try:
             found = self._backend.locate(self._encoded, [objects[k] for k in wanted])
         except Exception as error:  # noqa: BLE001
-            _log.warning("locating %d objects for depth failed: %s", len(wanted), error)
+            _log.warning("locating %d objects for depth or their size failed: %s", len(wanted), error)
             return locations
         names = Locations.__dataclass_fields__
         arrays = {name: np.array(getattr(locations, name)) for name in names}
@@ -246,11 +260,11 @@ class View:
             self._frame_read = True
         return self._frame
 
-    def _ranges_m(self) -> tuple[float, float] | None:
-        """Trained ranges of the model, where metres come from it: a depth sensor sees as far as it sees."""
-        if self.observation.depth is not None:
-            return None
-        return getattr(self._backend, "ranges_m", None)
+    def _object_refusals(self, readings: ViewReadings, located: Located) -> list[Refusal | None]:
+        """Of the trained ranges only where the metres come from the model: a depth sensor sees as far as it sees."""
+        ranges_m = getattr(self._backend, "ranges_m", None)
+        thresholds = self._calibration.thresholds
+        return object_refusals(readings.objects, readings, thresholds, self._knows, ranges_m, located.metric)
 
     def _knows(self, name: str) -> bool:
         knows = getattr(self._backend, "knows", None)

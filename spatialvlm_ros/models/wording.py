@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from spatialvlm_ros.geometry.cameras import Camera
-from spatialvlm_ros.models.query import GRIPPER_NAME, Query, is_camera
+from spatialvlm_ros.models.query import Query, is_camera, is_gripper
 from spatialvlm_ros.scenes.relations import Relation
 
 _ARTICLES = frozenset({"the", "a", "an", "my", "your"})
@@ -74,7 +74,7 @@ def name_words(name: str) -> str:
     """A name with its article; what the camera and the gripper are, where those are meant."""
     if is_camera(name):
         return "the camera that took this picture"
-    if name.lower() == GRIPPER_NAME:
+    if is_gripper(name):
         return "the point between the finger pads of the robot's gripper"
     return name if name.split()[0].lower() in _ARTICLES else f"the {name}"
 

@@ -20,7 +20,7 @@ class Observation:
         camera: model of the camera that took it; its size is (W, H).
         depth: (H, W) float32 metres along the optical axis, NaN where invalid; None without a depth sensor.
         up: (3,) unit vector against gravity in the optical frame, or None if unknown.
-        camera_height: metres of the camera above the support plane, or None if unknown.
+        camera_height: metres of the camera above the support plane, or None if unknown; negative below it.
         stamp_ns: time of the exposure in nanoseconds.
         frame_id: name of the optical frame.
     """
@@ -72,8 +72,13 @@ class Observation:
                     "the up vector is not a direction", self.up, "Pass (3,) finite numbers, or None."
                 )
             object.__setattr__(self, "up", up / norm)
-        if self.camera_height is not None and not np.isfinite(_as_numbers(self.camera_height)).all():
-            raise ObservationError("the camera height is not finite", self.camera_height, "Pass metres, or None.")
+        if self.camera_height is not None:
+            height = _as_numbers(self.camera_height)
+            if height.ndim or not np.isfinite(height):
+                raise ObservationError(
+                    "the camera height is not one finite number", self.camera_height, "Pass metres, or None."
+                )
+            object.__setattr__(self, "camera_height", float(height))
 
 
 def _as_numbers(value: object) -> NDArray[np.float64]:

@@ -1,10 +1,13 @@
 """A tool centre point that the robot knows: geometry alone, whatever the model reads from the picture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from oracle import Noise, Oracle, make_scene
 
-from spatialvlm_ros.models.estimate import Source
+from spatialvlm_ros.models.backend import Locations
+from spatialvlm_ros.models.estimate import Reason, Source
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 
@@ -39,3 +42,79 @@ def test_objects_without_the_gripper_are_read_both_ways_as_before():
     for gripper in (None, np.array([0.0, 0.0, 0.5])):
         readouts = SpatialVLM(Oracle({3: scene})).look(scene.observation, gripper=gripper).readouts([Query(*names)])
         assert 0.05 < readouts.direct_weight[0] < 0.95
+
+
+@pytest.mark.parametrize("name", ["the gripper", "Gripper", "robot gripper", "the robot's gripper"])
+def test_it_is_meant_with_its_article_and_as_the_robots(name):
+    scene = make_scene(3)
+    view = SpatialVLM(Oracle({3: scene}, SURE)).look(scene.observation, gripper=(0.1, 0.0, 0.5))
+    plain, found = view.measure("mug", "gripper"), view.measure("mug", name)
+    assert found.value == plain.value and Source.TF in found.sources
+    np.testing.assert_allclose(view.locate(name).position, (0.1, 0.0, 0.5))
+    assert view.ask(f"How far is the mug from {name}?").estimate.value == plain.value
+
+
+@pytest.mark.parametrize("relation", ["height", "width", "volume"])
+def test_a_point_has_no_size(relation):
+    scene = make_scene(3)
+    view = SpatialVLM(Oracle({3: scene}, SURE)).look(scene.observation, gripper=(0.1, 0.0, 0.5))
+    found, other = view.measure_many([Query("gripper", None, relation), Query("mug", None, relation)])
+    assert not found.valid and found.reason is Reason.MODEL_ERROR and "point" in found.detail
+    assert other.valid
+    assert not view.measure("mug", "gripper", "big").valid
+
+
+class BoxesOnly(Oracle):
+    """As hub and remote models: numbers from the picture, boxes when asked for them, no ranges."""
+
+    located = 0
+
+    def locate(self, observation, objects):
+        self.located += len(objects)
+        found = super().locate(observation, objects)
+        nothing = Locations.unknown(len(objects))
+        return replace(nothing, presence=found.presence, boxes=found.boxes, box_stds=found.box_stds)
+
+
+def boxes_only(scene):
+    return SpatialVLM(BoxesOnly({scene.observation.stamp_ns: scene}, SURE, grounds=False))
+
+
+def inside(scene):
+    return (scene.objects[0].box2d > 3).all() and (scene.objects[0].box2d < 117).all()
+
+
+def test_a_model_that_does_not_say_where_things_are_measures_nothing_from_it():
+    scene = make_scene(3)
+    for point in ((0.0, 0.0, 0.3), (0.0, 0.0, 5.0)):
+        view = boxes_only(scene).look(scene.observation, gripper=point)
+        found = view.measure_many(
+            [Query("mug", "gripper", r) for r in ("distance", "gap", "left", "vertical_distance")]
+        )
+        assert [f.valid for f in found] == [False] * 4
+        assert all("gripper" in f.detail for f in found)
+        assert view.measure("mug", "bowl").valid  # what has nothing to do with it
+
+
+def test_with_a_known_size_it_does_from_boxes_alone():
+    errors = []
+    for scene in (make_scene(k) for k in range(25)):
+        if not inside(scene):
+            continue
+        center = scene.objects[0].box3d.centers[0]
+        size = scene.objects[0].box3d.sizes[0][[1, 0, 2]]
+        point = center + 0.3 * scene.frame.left
+        model = boxes_only(scene)
+        view = model.look(scene.observation, known_sizes={"the mug": size}, gripper=point)
+        near, far = view.measure("mug", "gripper"), view.measure("mug", "camera")
+        assert model.backend.located == 2  # of each query the object whose size is known, and no other
+        assert {Source.TF, Source.KNOWN_SIZE} <= near.sources and Source.KNOWN_SIZE in far.sources
+        errors.append(np.log(near.value / 0.3))
+    assert len(errors) > 5 and np.sqrt(np.mean(np.square(errors))) < 0.35
+
+
+def test_the_size_of_an_object_that_is_known_says_so():
+    scene = make_scene(3)
+    size = scene.objects[0].box3d.sizes[0][[1, 0, 2]]
+    found = boxes_only(scene).look(scene.observation, known_sizes={"mug": size}).measure("mug", None, "width")
+    assert found.valid and Source.KNOWN_SIZE in found.sources

@@ -38,3 +38,9 @@ def test_other_questions_are_left_alone(text):
 
 def test_a_name_of_500_words_is_no_query():
     assert read_question(f"How far is the {'very ' * 500}red mug from the bowl?") is None
+
+
+@pytest.mark.parametrize("unit", ["in inches", "in cm", ", in metres", "in centimeters", "in feet"])
+def test_the_unit_that_a_question_asks_for_is_no_part_of_a_name(unit):
+    assert read_question(f"How far is the mug from the bowl {unit}?") == Query("mug", "bowl")
+    assert read_question(f"How tall is the mug {unit}?") == Query("mug", None, "height")

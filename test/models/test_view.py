@@ -270,3 +270,66 @@ def test_asking_tells_the_measurement():
     assert absent.reason is absent.estimate.reason and absent.detail
     assert view.ask("What colour is the mug?").estimate is None
     assert not view.ask("  ").valid
+
+
+SIZE_RELATIONS = ("height", "width", "volume")
+
+
+def test_the_camera_has_no_size():
+    view = model_of(make_scene(0)).look(make_scene(0).observation)
+    for name in ("camera", "the Camera"):
+        for relation in SIZE_RELATIONS:
+            with pytest.raises(QueryError, match="camera is a point"):
+                view.measure(name, None, relation)
+        for relation in ("tall", "thin", "big"):
+            for pair in ((name, "mug"), ("mug", name)):
+                with pytest.raises(QueryError, match="camera is a point"):
+                    view.measure(*pair, relation)
+    assert view.measure("mug", "camera").valid
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("mug", "mug"), ("mug", "The  mug"), ("camera", "the camera"), ((1, 2, 30, 40), (1.0, 2.0, 30.0, 40.0))],
+)
+def test_an_object_is_not_compared_with_itself(one, other):
+    for relation in ("distance", "left", "gap"):
+        with pytest.raises(QueryError, match="with itself"):
+            Query(one, other, relation)
+
+
+@pytest.mark.parametrize("question", ["How tall is the camera?", "How far is the mug from the mug?"])
+def test_a_question_that_cannot_be_asked_is_not_answered_in_words(question):
+    scene = make_scene(0)
+    answer = model_of(scene).look(scene.observation).ask(question)
+    assert not answer.valid and not answer.text and ("point" in answer.detail or "itself" in answer.detail)
+
+
+@pytest.mark.parametrize("question", [None, 3, ["How", "far?"]])
+def test_a_question_is_text(question):
+    scene = make_scene(0)
+    with pytest.raises(QueryError, match="is text"):
+        model_of(scene).look(scene.observation).ask(question)
+
+
+@pytest.mark.parametrize(
+    ("box", "reason"),
+    [
+        ((0.1, 0.2, 0.4, 0.5), Reason.NOT_VISIBLE),  # shares of the picture
+        ((80.0, 60.0, 80.5, 90.0), Reason.NOT_VISIBLE),
+        ((-1e6, -1e6, 1e6, 1e6), Reason.OUT_OF_VIEW),
+        ((0.0, -400.0, 160.0, 500.0), Reason.OUT_OF_VIEW),
+    ],
+)
+def test_a_box_that_shows_nothing_is_refused(box, reason):
+    scene = make_scene(5)
+    view = model_of(scene).look(scene.observation)
+    for found in (view.measure(Region(box, "mug"), "camera"), view.locate(Region(box, "mug"))):
+        assert not found.valid and found.reason is reason and found.detail
+
+
+def test_boxes_at_the_border_and_of_all_the_picture_are_taken():
+    scene = make_scene(5)
+    view = model_of(scene).look(scene.observation)
+    for box in ((0, 0, 160, 120), (-20.0, -10.0, 60.0, 70.0), (80, 60, 82, 62)):
+        assert view.measure(Region(box, "mug"), "camera").valid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.hub.numbers import NumberGrammar
-from spatialvlm_ros.models.query import GRIPPER_NAME, ObjectRef, Query, Region
+from spatialvlm_ros.models.query import ObjectRef, Query, Region, is_gripper
 from spatialvlm_ros.models.wording import PREDICATES, bare_name, camera_words, name_words, question_words
 
 __all__ = ["camera_words", "object_words", "presence_words", "query_words", "several_words"]
@@ -59,4 +59,4 @@ def several_words(name: str) -> str:
 
 
 def _bare(name: str) -> str:
-    return "robot gripper" if name.lower() == GRIPPER_NAME else bare_name(name)
+    return "robot gripper" if is_gripper(name) else bare_name(name)

@@ -12,6 +12,7 @@ from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.abstention import RANGE_MARGIN
 from spatialvlm_ros.models.embedded.backend import EmbeddedBackend
 from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 
 
@@ -54,6 +55,29 @@ def test_the_camera_is_meant_with_and_without_its_article(model: SpatialVLM) -> 
     for name in ("the camera", "Camera"):
         assert view.locate(name).reason is view.locate("camera").reason
         assert view.measure("mug", name).reason is view.measure("mug", "camera").reason is not Reason.UNKNOWN_NAME
+
+
+def test_a_depth_without_a_valid_pixel_decides_nothing() -> None:
+    shipped = SpatialVLM.from_pretrained("embedded")
+    far = replace(picture(640, 480), camera=Camera(640, 480, 40_000.0, 40_000.0, 320.0, 240.0))
+    box, queries = (100, 100, 200, 200), [Query((100, 100, 200, 200), "camera"), Query((100, 100, 200, 200), "mug")]
+    blind = shipped.look(replace(far, depth=np.full((480, 640), np.nan, np.float32)))
+    for with_depth, without in zip(blind.measure_many(queries), shipped.look(far).measure_many(queries), strict=True):
+        assert not with_depth.valid and with_depth.reason is without.reason
+    assert blind.locate(box).reason is shipped.look(far).locate(box).reason is Reason.OUT_OF_RANGE
+
+
+def test_each_object_is_measured_or_not_by_itself() -> None:
+    shipped = SpatialVLM.from_pretrained("embedded")
+    depth = np.full((480, 640), np.nan, np.float32)
+    depth[:, 320:] = 4.0
+    far = replace(picture(640, 480), camera=Camera(640, 480, 40_000.0, 40_000.0, 320.0, 240.0), depth=depth)
+    view = shipped.look(far)
+    unmeasured, measured = view.measure_many(
+        [Query((50, 100, 200, 200), "camera"), Query((400, 100, 600, 300), "camera")]
+    )
+    assert unmeasured.reason is Reason.OUT_OF_RANGE
+    assert measured.reason is not Reason.OUT_OF_RANGE
 
 
 def test_with_depth_the_sensor_decides(model: SpatialVLM) -> None:
