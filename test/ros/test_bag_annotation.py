@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ import pytest
 
 for package in ("torch", "transformers", "rosbags"):
     pytest.importorskip(package)
+
+sys.path.append(str(Path(__file__).parents[1] / "models" / "remote"))
+
+from scripted_server import Reply, ScriptedServer, completion  # noqa: E402
 
 from spatialvlm_ros.bags.reader import open_bag  # noqa: E402
 from spatialvlm_ros.ros.bag_annotation import AnnotationError, AnnotationOrder, annotate_in_a_process  # noqa: E402
@@ -25,14 +30,53 @@ def order(bag: Path, **changes: object) -> AnnotationOrder:
     return AnnotationOrder(bag=str(bag), **{**values, **changes})  # type: ignore[arg-type]
 
 
-def test_a_recording_gets_its_rewards_in_a_copy(small_bag: Any, tmp_path: Path) -> None:
+@pytest.fixture
+def near() -> Iterator[ScriptedServer]:
+    """A server whose model says that everything is 20 cm from everything."""
+    server = ScriptedServer()
+    server.answer = lambda request: Reply(completion(*["0.2 m"] * int(request.body.get("n") or 1)))
+    yield server
+    server.close()
+
+
+def test_a_recording_gets_its_rewards_in_a_copy(small_bag: Any, tmp_path: Path, near: ScriptedServer) -> None:
     told: list[tuple[int, int]] = []
-    out = tmp_path / "annotated"
-    result = annotate_in_a_process(order(small_bag.path, out=str(out)), lambda *p: told.append(p), lambda: False)
-    assert result is not None and result.frames == small_bag.pictures and 0 <= result.valid <= small_bag.pictures
+    wanted = order(small_bag.path, out=str(tmp_path / "out"), model=f"openai:{near.url}#near", task="reach the apple")
+    result = annotate_in_a_process(wanted, lambda *p: told.append(p), lambda: False)
+    assert result is not None and result.frames == result.valid == small_bag.pictures and not result.problems
     assert told and all(total == small_bag.pictures for _, total in told) and told == sorted(told)
-    topics = open_bag(result.out).topics
-    assert "spatialvlm_ros/msg/Reward" in topics.values() and "/camera/image_raw" in topics
+    recorded = open_bag(result.out)
+    assert recorded.topics["/camera/image_raw"] and recorded.topics["/spatialvlm/reward"] == "spatialvlm_ros/msg/Reward"
+    rewards = [item.message for item in recorded.messages(["/spatialvlm/reward"])]
+    assert len(rewards) == small_bag.pictures and all(m.valid and 0 < m.potential < 1 for m in rewards)
+    assert all(m.reward == pytest.approx((0.9 - 1) * m.potential, abs=1e-6) for m in rewards[1:])  # nothing moves
+
+
+def test_a_recording_without_one_valid_reward_is_told_of(small_bag: Any, tmp_path: Path) -> None:
+    """Noise shows neither an apple nor a gripper."""
+    result = annotate_in_a_process(order(small_bag.path, out=str(tmp_path / "out")), lambda *_: None, lambda: False)
+    assert result is not None and result.valid == 0 and "not one picture with a valid reward" in result.problems
+
+
+def test_a_server_that_fails_for_a_while_costs_nothing(small_bag: Any, tmp_path: Path, near: ScriptedServer) -> None:
+    answer, model = near.answer, f"openai:{near.url}#near"
+    wanted = order(small_bag.path, out=str(tmp_path / "out"), model=model, task="reach the apple")
+    near.answer = lambda request: answer(request) if len(near.requests) < 9 else Reply(b"no such model", 404)
+    with pytest.raises(AnnotationError, match="do the same again to go on"):
+        annotate_in_a_process(wanted, lambda *_: None, lambda: False)
+    near.answer = answer
+    result = annotate_in_a_process(wanted, lambda *_: None, lambda: False)
+    assert result is not None and result.valid == small_bag.pictures
+
+
+def test_another_model_does_not_go_on(small_bag: Any, tmp_path: Path, near: ScriptedServer) -> None:
+    def run(model: str) -> None:
+        wanted = order(small_bag.path, out=str(tmp_path / "out"), model=model, task="reach the apple")
+        annotate_in_a_process(wanted, lambda *_: None, lambda: False)
+
+    run(f"openai:{near.url}#near")
+    with pytest.raises(AnnotationError, match="other settings: model"):
+        run(f"openai:{near.url}#other")
 
 
 def test_why_there_is_none_is_said(small_bag: Any, tmp_path: Path) -> None:

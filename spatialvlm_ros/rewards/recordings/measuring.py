@@ -40,6 +40,18 @@ def may_pass(error: BaseException | None) -> bool:
     return short or isinstance(error, RemoteError) or may_pass(error.__cause__)
 
 
+# How an answer begins whose model failed in this way (`models.gathering.failure_of`).
+_MAY_PASS = ("RemoteError:", "OutOfMemoryError:", "MemoryError:")
+
+
+def _check_answers(answers: Sequence[Estimate | LocatedObject]) -> None:
+    """Complain of answers that are none because the model fails just now: they say so, and raise nothing."""
+    for answer in answers:
+        late = answer.reason is Reason.TIMEOUT
+        if late or (answer.reason is Reason.MODEL_ERROR and answer.detail.startswith(_MAY_PASS)):
+            raise RemoteError("the model fails, which may pass", answer.detail, "See to its server or its memory.")
+
+
 class EpisodeMeasurer:
     """Measures the pictures of one episode in their order.
 
@@ -69,6 +81,7 @@ class EpisodeMeasurer:
         noted = _Noted(view) if self._follows(frame) else None
         try:
             estimates = view.measure_many(self._queries) if noted is None else self._follow(frame, noted)
+            _check_answers(estimates)
         except _FAILURES as error:
             if may_pass(error):
                 raise
@@ -120,7 +133,9 @@ class _Noted:
         return self.view.measure_many(queries)
 
     def locate_many(self, subjects: Sequence[str]) -> list[LocatedObject]:
-        found = [_as_kept(name, spot) for name, spot in zip(subjects, self.view.locate_many(subjects), strict=True)]
+        located = self.view.locate_many(subjects)
+        _check_answers(located)
+        found = [_as_kept(name, spot) for name, spot in zip(subjects, located, strict=True)]
         self.told.update(zip(subjects, found, strict=True))
         return found
 
