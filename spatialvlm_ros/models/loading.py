@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spatialvlm_ros.errors import MissingDependencyError, ModelError
+from spatialvlm_ros.errors import ConfigError, MissingDependencyError, ModelError
 from spatialvlm_ros.models.backend import Backend
 from spatialvlm_ros.models.collector import collector_paused
 
@@ -23,7 +24,7 @@ _HUB_BACKEND = "spatialvlm_ros.models.hub.backend:HubBackend.from_pretrained"
 _REMOTE_BACKEND = "spatialvlm_ros.models.remote.backend:RemoteBackend.from_spec"
 _SHIPPED_FOLDER = "spatialvlm_ros.models.embedded.weights:shipped_folder"
 _BLOCK = 1 << 22
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")  # with an owner: one word is a name mistyped, or a folder that is not there
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,27 @@ def load_backend(spec: str, **options: Any) -> Backend:
 
     Raises:
         ModelError: it cannot be loaded; other errors of this package as they are.
+        ConfigError: an option that this kind of model does not have.
     """
     loader = find_loader(spec)
-    backend: Backend = resolve(loader.target)(loader.argument(spec), **{**loader.defaults, **options})
+    make = resolve(loader.target)
+    _check_options(loader.kind, make, options)
+    backend: Backend = make(loader.argument(spec), **{**loader.defaults, **options})
     folder = loader.folder(spec)
     if folder is not None and not getattr(backend, "fingerprint", ""):
         with contextlib.suppress(AttributeError):  # a backend that takes no attributes goes by its name
             backend.fingerprint = weights_fingerprint(folder)  # type: ignore[attr-defined]
     return backend
+
+
+def _check_options(kind: str, make: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    parameters = list(inspect.signature(make).parameters.values())[1:]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return  # it checks them itself
+    known = [p.name for p in parameters]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ConfigError(f"unknown option of this kind of model ({kind})", unknown[0], f"Known: {', '.join(known)}.")
 
 
 def weights_fingerprint(folder: Path) -> str:

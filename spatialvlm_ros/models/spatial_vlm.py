@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from spatialvlm_ros.errors import ModelError, ObservationError, SpatialVLMError
@@ -62,6 +61,7 @@ class SpatialVLM:
 
         Raises:
             ModelError: it cannot be loaded.
+            ConfigError: an option that this kind of model does not have.
             MissingDependencyError: a package it needs is not installed.
             CalibrationError: the calibration is damaged or belongs to another model.
         """
@@ -90,15 +90,16 @@ class SpatialVLM:
 
         Args:
             observation: picture and camera; its depth, vertical and camera height are used where they are known.
-            known_sizes: name -> (width, depth, height) in metres of objects whose size is known.
+            known_sizes: name -> (width, depth, height) in metres of objects whose size is known. One that contradicts
+                everything else is left out, and the answers say so; so is a camera height.
             gripper: (3,) tool centre point in the optical frame, metres; makes "gripper" exact.
 
         Raises:
-            ObservationError: not an observation, or one whose picture is empty.
+            ObservationError: not an observation, or one whose depth or camera height cannot be metres.
             QueryError: a malformed size or gripper.
             ModelError: the model cannot encode the picture.
         """
-        knowledge = RobotKnowledge.of(known_sizes, None if gripper is None else np.asarray(gripper))
+        knowledge = RobotKnowledge.of(known_sizes, gripper)
         return self._views([observation], knowledge)[0]
 
     def look_many(

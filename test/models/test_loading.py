@@ -9,7 +9,7 @@ from PIL import Image
 
 from spatialvlm_ros.cli.ask import parsed_query
 from spatialvlm_ros.cli.main import main
-from spatialvlm_ros.errors import CalibrationError, ModelError, QueryError, RelationError
+from spatialvlm_ros.errors import CalibrationError, ConfigError, ModelError, QueryError, RelationError
 from spatialvlm_ros.models import loading
 from spatialvlm_ros.models.calibration import Calibration
 from spatialvlm_ros.models.calibration_place import calibration_path
@@ -37,7 +37,7 @@ def test_the_kinds(folders):
         assert loading.find_loader(spec).kind == kind
 
 
-@pytest.mark.parametrize("spec", ["", "  ", "no such/folder/at all", "a b", 3, None])
+@pytest.mark.parametrize("spec", ["", "  ", "no such/folder/at all", "a b", 3, None, "embeded", "llava"])
 def test_other_specifications_are_refused(spec):
     with pytest.raises(ModelError):
         SpatialVLM.from_pretrained(spec)
@@ -97,6 +97,11 @@ def test_options_reach_the_backend_and_a_calibration_is_found(registered, folder
         SpatialVLM.from_pretrained(registered)
     with pytest.raises(CalibrationError, match="no calibration"):
         SpatialVLM.from_pretrained(registered, calibration=folders / "none.json")
+
+
+def test_an_option_of_another_kind_of_model_is_named():
+    with pytest.raises(ConfigError, match="samples.*Known: .*dtype"):
+        SpatialVLM.from_pretrained("embedded", samples=8)
 
 
 def test_other_weights_have_another_fingerprint(tmp_path):
