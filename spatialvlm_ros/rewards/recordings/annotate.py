@@ -334,6 +334,7 @@ def _as_arrays(stamps: Sequence[int], judged: Sequence[RewardFrame]) -> EpisodeA
         stamp_ns=np.array(stamps, dtype=np.int64),
         reward=numbers("reward"),
         reward_std=numbers("reward_std"),
+        base=numbers("base"),
         potential=numbers("progress"),
         potential_std=numbers("potential_std"),
         potential_low=interval[:, 0],

@@ -125,6 +125,7 @@ class Recording(Protocol):
 _NUMBERS = (
     "reward",
     "reward_std",
+    "base",
     "potential",
     "potential_std",
     "potential_low",
@@ -145,6 +146,7 @@ class EpisodeAnnotations:
         reward: (T,) of the step that ends in this picture. Finite also where it is not valid, so that discounted sums
             stay what they have to be (see `rewards.shaping`); NaN only where an episode could not be read at all.
         reward_std: (T,) its standard deviation from measuring.
+        base: (T,) the sparse reward in it; what is left is shaping.
         potential: (T,) 0 (nothing done) .. 1 (done) as measured in the picture; NaN where it is not known.
         potential_std, potential_low, potential_high: (T,) its deviation and 90% interval; NaN likewise.
         success: (T,) the task is done in this picture.
@@ -159,6 +161,7 @@ class EpisodeAnnotations:
     stamp_ns: Int
     reward: Float
     reward_std: Float
+    base: Float
     potential: Float
     potential_std: Float
     potential_low: Float

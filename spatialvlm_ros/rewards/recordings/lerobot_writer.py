@@ -55,6 +55,7 @@ _COLUMNS = (
     _Column("next.success", "bool", "next_success"),
     _Column("next.done", "bool", "last"),
     _Column("next.reward_std", "float32", "reward_std"),
+    _Column("next.reward_base", "float32", "base"),
     _Column("next.reward_valid", "bool", "next_valid"),
     _Column("next.reward_reason", "string", "next_reason"),
     _Column("spatialvlm.potential", "float32", "potential"),

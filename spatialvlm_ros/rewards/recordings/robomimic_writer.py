@@ -77,6 +77,7 @@ def _write_rows(group: Any, episode: EpisodeInfo, annotations_of: AnnotationsOf)
     numbers = {
         "rewards": rows.reward,
         "rewards_std": rows.reward_std,
+        "base": rows.base,
         "potential": rows.potential,
         "potential_std": rows.potential_std,
         "success_probability": rows.success_probability,

@@ -15,7 +15,7 @@ class Rows:
     """The annotations of N rows (observation, action, reward, next observation).
 
     Attributes:
-        reward, reward_std: (N,) of the step from this row's picture to the next one.
+        reward, reward_std, base: (N,) of the step from this row's picture to the next one; base is its sparse part.
         next_success: (N,) the task is done in the next picture.
         next_valid: (N,) the next picture's potential is known.
         next_reason: N codes.
@@ -25,6 +25,7 @@ class Rows:
 
     reward: Float
     reward_std: Float
+    base: Float
     next_success: Bool
     next_valid: Bool
     next_reason: tuple[str, ...]
@@ -51,6 +52,7 @@ def rows_of(annotations: EpisodeAnnotations, episode: EpisodeInfo) -> Rows:
     return Rows(
         reward=annotations.reward[1:],
         reward_std=annotations.reward_std[1:],
+        base=annotations.base[1:],
         next_success=annotations.success[1:],
         next_valid=annotations.valid[1:],
         next_reason=annotations.reason[1:],
