@@ -176,8 +176,9 @@ class Calibration:
         CalibrationError: it belongs to another model.
         """
         if self.fingerprint and self.fingerprint != fingerprint:
+            now = f"{name} with these weights and options" if name == self.model else name
             raise CalibrationError(
-                f"this calibration was fitted for {self.model or 'another model'}, not for {name}",
+                f"this calibration was fitted for {self.model or 'another model'}, not for {now}",
                 self.fingerprint[:16],
                 "Fit one with `spatialvlm calibrate`.",
             )
