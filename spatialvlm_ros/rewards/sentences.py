@@ -180,9 +180,9 @@ def _is_name(name: str, role: str) -> bool:
     words = name.split()
     if role == "target" and name in _PRONOUNS:
         return True
-    strange = _NO_NAME.intersection(words) or words[0] in _DETERMINERS.split("|") or words[0].isdigit()
+    strange = bool(_NO_NAME.intersection(words)) or words[0] in _DETERMINERS.split("|") or words[0].isdigit()
     heads = {words[-1], name.partition(" of ")[0].split()[-1]}
-    strange = strange or heads & _NO_HEAD or any(map(_is_adverb, heads))
+    strange = strange or bool(heads & _NO_HEAD) or any(map(_is_adverb, heads))
     return not strange and name not in ALWAYS_THERE and len(words) <= MOST_WORDS and words[-1] != "of"
 
 

@@ -55,7 +55,7 @@ def test_what_the_gripper_alone_touches_is_lifted():
     [
         (Query("lamp", "cup"), {}, Reason.UNKNOWN_NAME),
         (Query("cup", "box"), {"hidden": ["box"]}, Reason.NOT_VISIBLE),
-        (Query("cup", "Cup"), {"things": {"cup": CUP, "CUP": BOX}}, Reason.AMBIGUOUS),
+        (Query("cup", "gripper"), {"things": {"cup": CUP, "CUP": BOX}}, Reason.AMBIGUOUS),
         (Query("cup", None, "elevation"), {"frame": CanonicalFrame.unknown()}, Reason.NO_FRAME),
         (Query(Region((1, 1)), "cup"), {}, Reason.UNKNOWN_NAME),
     ],
