@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.geometry.frames import CanonicalFrame
+from spatialvlm_ros.models.backend import PRESENT
 from spatialvlm_ros.models.calibration import DepthCalibration, LocationCalibration
 from spatialvlm_ros.models.known_sizes import log_sizes_of, ranges_from_sizes
 from spatialvlm_ros.models.readings import CAMERA, CLEAN, FIXED, NAMED, THIN, DepthReadings, ViewReadings
 from spatialvlm_ros.models.shared_scale import ScalePosterior, scale_posterior
-from spatialvlm_ros.models.stated_facts import credible, credible_sizes
+from spatialvlm_ros.models.stated_facts import contradicts, credible
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -140,14 +141,14 @@ def locate_objects(readings: ViewReadings, location: LocationCalibration, depth:
         (np.log(depth_range) - start, range_std),
     )
     stated_height = (float(robot_height - frame.log_height), _HEIGHT_STD_M / max(readings.camera_height, 1e-3))
-    use_size, use_height = credible(update, (sized_range - start, sized_std), stated_height)
-    use_size &= _sizes_agree(readings, location)
+    use_range, use_height = credible(update, (sized_range - start, sized_std), stated_height)
+    use_size = _sizes_agree(readings, location, use_range)
+    sized_range = np.where(use_range & use_size, sized_range, np.nan)
     if readings.camera_height == 0:  # what programs pass that do not know it
         use_height = False
     left_out: tuple[str, ...] = ()
-    if not (use_height and use_size.all()):
-        left_out = _left_out_words(readings, use_size, use_height)
-        sized_range = np.where(use_size, sized_range, np.nan)
+    if not (use_height and use_size.all() and use_range.all()):
+        left_out = _left_out_words(readings, use_range, use_size, use_height)
         height = readings.camera_height if use_height else float("nan")
         sizes = np.where(use_size[:, None], readings.known_sizes, np.nan)
         readings, frame = (
@@ -189,20 +190,30 @@ def locate_objects(readings: ViewReadings, location: LocationCalibration, depth:
     )
 
 
-def _sizes_agree(readings: ViewReadings, location: LocationCalibration) -> Bool:
-    """(K,) whether each known size agrees with what depth, else the model, says of that object's size."""
+def _sizes_agree(readings: ViewReadings, location: LocationCalibration, in_range: Bool) -> Bool:
+    """(K,) whether each known size agrees with what the model or depth says of that object's size.
+
+    Where neither says anything, whether its range agrees (``in_range``). Where one does, a range that does not agree
+    comes of a wrong box, and the size may be right.
+    """
     if not np.isfinite(readings.known_sizes).any():
         return np.ones(len(readings.objects), bool)
-    measured = readings.depth.known[:, None]
+    given, _ = log_sizes_of(readings.known_sizes)
     said = readings.locations.log_sizes - np.asarray(location.size_bias)
     stds = readings.locations.log_size_stds * np.asarray(location.size_factor)
-    said = np.where(measured, np.log(readings.depth.sizes[:, [1, 0, 2]]), said)
-    return credible_sizes(log_sizes_of(readings.known_sizes)[0], said, np.where(measured, 0.0, stds))
+    with np.errstate(divide="ignore"):
+        measured = np.log(readings.depth.sizes[:, [1, 0, 2]])
+    with_model, with_depth = (np.isfinite(known).all(axis=1) for known in (said - stds, measured))
+    agrees = with_model & ~contradicts(given, said, stds) | with_depth & ~contradicts(given, measured, 0.0 * measured)
+    return np.where(with_model | with_depth, agrees, in_range) | ~np.isfinite(given).all(axis=1)
 
 
-def _left_out_words(readings: ViewReadings, use_size: Bool, use_height: bool) -> tuple[str, ...]:
+def _left_out_words(readings: ViewReadings, use_range: Bool, use_size: Bool, use_height: bool) -> tuple[str, ...]:
     why = "was left out: it contradicts everything else (is it in metres?)."
     words = [f"The known size of the {readings.objects[k]} {why}" for k in np.flatnonzero(~use_size)]
+    there = ~(readings.locations.presence[:, PRESENT] < 0.5)  # what is not there has a box of something else
+    for k in np.flatnonzero(use_size & ~use_range & there):
+        words.append(f"The known size of the {readings.objects[k]} was left out of its distance: its box does not fit.")
     if not use_height and readings.camera_height == 0:
         words.append("The camera's height of 0 was left out: it would lie in the plane that it sees from above.")
     elif not use_height:

@@ -59,13 +59,14 @@ def _surprises(update: Update, values: Float, stds: Float, use: Bool) -> Float:
     return np.abs(values - expected) / np.maximum(np.sqrt(np.maximum(variance + stds**2, 0.0)), _LEAST_STD)
 
 
-def credible_sizes(given: Float, said: Float, stds: Float) -> Bool:
-    """(K,) whether known sizes agree with the size that the model or depth gives, whatever is known of the range.
+def contradicts(given: Float, said: Float, stds: Float) -> Bool:
+    """(K,) whether known sizes contradict others in all three extents alike, as in another unit; False where there are
+    none. One extent that does not fit is more often seen wrongly than stated wrongly.
 
     Args:
         given, said: (K, 3) log metres along the same axes, NaN where unknown.
         stds: (K, 3) of what is said.
     """
     with np.errstate(invalid="ignore"):
-        off = np.abs(np.mean(given - said, axis=1)) / np.maximum(np.mean(stds, axis=1), _LEAST_STD)
-        return ~(off > _MOST_SURPRISE)
+        off = (given - said) / np.maximum(stds, _LEAST_STD)
+        return np.asarray((off > _MOST_SURPRISE).all(axis=1) | (off < -_MOST_SURPRISE).all(axis=1))
