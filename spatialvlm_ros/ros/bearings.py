@@ -114,9 +114,19 @@ class Bearings:
         return up
 
     def _pose(self, frame: str, stamp_ns: int) -> tuple[str, Transform | None]:
-        for fixed in self._fixed:
+        """In the first frame that stands still; where there is none, in the one that an arm is bolted to: the root."""
+        for fixed in (*self._fixed, self._root(frame)):
             try:
-                return fixed, self._transforms.lookup(fixed, frame, stamp_ns)
+                if fixed:
+                    return fixed, self._transforms.lookup(fixed, frame, stamp_ns)
             except TransformError:
                 continue
         return "", None
+
+    def _root(self, frame: str) -> str:
+        """Of the tree of a camera's frame; "" where nothing is above it."""
+        try:
+            root = self._transforms.root(frame)
+        except TransformError:  # a loop
+            return ""
+        return "" if root == frame.lstrip("/") else root

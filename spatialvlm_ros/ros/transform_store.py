@@ -59,6 +59,11 @@ class TransformStore:
         with self._lock:
             return self._buffer.frames()
 
+    def root(self, frame: str) -> str:
+        """The frame at the top of its tree, itself where nothing is above it; `TransformError` where frames loop."""
+        with self._lock:
+            return self._buffer.root(frame)
+
     def lookup(self, target: str, source: str, stamp_ns: int) -> Transform:
         """Takes points of ``source`` into ``target``; raises `TransformError` with the missing link."""
         with self._lock:

@@ -176,6 +176,15 @@ def test_a_support_plane_that_drives_along_is_not_where_tracks_are_kept() -> Non
     assert builder(alone, support_frame="base_footprint").build(CameraMessages(picture(), info())).fixed_frame
 
 
+def test_without_a_map_the_root_of_the_frames_stands_still() -> None:
+    """What an arm is bolted to: the camera on its hand has a pose there."""
+    arm = store(link("base_link", "hand", [0.3, 0, 0.5]), link("hand", "cam", [0, 0, 0.1], LEVEL))
+    seen = builder(arm).build(CameraMessages(picture(), info()))
+    assert seen.fixed_frame == "base_link" and seen.camera_pose is not None
+    np.testing.assert_allclose(seen.camera_pose.translation, [0.3, 0, 0.6])
+    assert builder(store(link("cam", "tool", [0, 0, 1]))).build(CameraMessages(picture(), info())).camera_pose is None
+
+
 def test_a_frame_that_is_not_there_leaves_things_unknown() -> None:
     frames = store(link("base", "arm", [0, 0, 1]))
     seen = builder(frames, support_frame="floor", gripper_frame="tool").build(CameraMessages(picture(), info()))

@@ -23,6 +23,7 @@ from spatialvlm_ros.rewards.following.answers import Known, answer
 from spatialvlm_ros.rewards.following.hand import MovingHand
 from spatialvlm_ros.rewards.following.naming import SURE, Votes
 from spatialvlm_ros.rewards.following.pictured import Pictured
+from spatialvlm_ros.rewards.following.standing_still import moved_apart
 from spatialvlm_ros.rewards.following.tabletop import Ground
 from spatialvlm_ros.rewards.following.things import Thing, Things
 from spatialvlm_ros.scenes.observation import Observation
@@ -115,6 +116,7 @@ class Follower:
         """The next picture is the first of another episode."""
         self._things = Things()
         self._hand, self._pictured = MovingHand(), Pictured()
+        self._hand_seen_from = Transform.identity()
         self._votes: dict[str, Votes] = {}
 
     def measure(
@@ -145,8 +147,8 @@ class Follower:
         named = {name: self._thing(self._votes[name].chosen) for name in names}
         ground = self._things.ground
         tcp = _Point(gripper, 0.0, Source.TF)
-        if gripper is None and fixed_from_optical is None:
-            tcp = _Point(self._tip(view.observation), _TIP_STD_M, Source.DEPTH_SENSOR)
+        if gripper is None:
+            tcp = _Point(self._tip(view.observation, pose), _TIP_STD_M, Source.DEPTH_SENSOR)
         return self._answers(view, queries, _Known(named, tcp, pose, ground, Source.DEPTH_SENSOR))
 
     def _measure_pictured(
@@ -172,12 +174,16 @@ class Follower:
             found[k] = estimate
         return [estimate for estimate in found if estimate is not None]
 
-    def _tip(self, observation: Observation) -> Float | None:
-        """(3,) the tip of the hand in depth, optical frame, for a robot that does not state it."""
+    def _tip(self, observation: Observation, pose: Transform) -> Float | None:
+        """(3,) the tip of the hand in depth, optical frame, for a robot that does not state it. While the camera moves
+        there is none: everything in its pictures moves."""
+        if moved_apart(self._hand_seen_from, pose):
+            self._hand, self._hand_seen_from = MovingHand(), pose
         if self._things.ground is None:
             return None
         points = [t.body.points + t.place.shift for t in self._things.all if not t.place.lost]
-        return self._hand.tip(observation, self._things.ground, np.concatenate([np.zeros((0, 3)), *points]))
+        things = pose.inverse().apply(np.concatenate([np.zeros((0, 3)), *points]))
+        return self._hand.tip(observation, self._things.ground, things)
 
     def where(self, name: str) -> Float | None:
         """(3,) centre of the thing that has a name, in the fixed frame, metres; None while no thing has it."""

@@ -11,10 +11,7 @@ import numpy as np
 from spatialvlm_ros.datasets.sources.bag_index import BagFrame
 from spatialvlm_ros.errors import TransformError
 from spatialvlm_ros.geometry.transforms import Transform, TransformBuffer
-
-# Up to here a camera stands still: localisation and calibration are not better, and depth is not either.
-_STILL_M = 0.001
-_STILL_RAD = np.radians(0.1)
+from spatialvlm_ros.rewards.following.standing_still import moved_apart
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class CameraPath:
     def moves(self) -> bool:
         """Whether it is known to move; a camera of which nothing is known is taken to stand still."""
         known = [pose for pose in self.poses if pose is not None]
-        return any(_apart(known[0], pose) for pose in known[1:])
+        return any(moved_apart(known[0], pose) for pose in known[1:])
 
     def pose(self, number: int) -> Transform | None:
         """That of a picture of a camera that moves; None of one that stands still, or where it is not known."""
@@ -40,11 +37,6 @@ class CameraPath:
     def placed(self, number: int) -> bool:
         """Whether it is known from where a picture was taken, or does not matter, as the camera stands still."""
         return not self.moves or self.poses[number] is not None
-
-
-def _apart(a: Transform, b: Transform) -> bool:
-    turned = float(np.linalg.norm(a.rotation - b.rotation)) / np.sqrt(2.0)  # of small angles
-    return bool(np.linalg.norm(a.translation - b.translation) > _STILL_M or turned > _STILL_RAD)
 
 
 def camera_path(transforms: TransformBuffer, pictures: Sequence[BagFrame], still_frames: Sequence[str]) -> CameraPath:

@@ -10,6 +10,7 @@ from table_scenes import BOOK, MUG, box_distance, moved, picture
 
 from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.geometry.frames import CanonicalFrame
+from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.models.estimate import Reason, Source
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
@@ -162,6 +163,28 @@ def test_the_tip_of_a_moving_hand_stands_for_a_tool_centre_point_that_nobody_sta
     tip = (0.0, 0.0, 0.1 + 0.05)
     assert found.sources == {Source.DEPTH_SENSOR} and found.value == pytest.approx(box_distance(MUG, tip), abs=0.015)
     assert found.std >= 0.01
+
+
+POSE = Transform.from_quaternion([0.1, -0.3, 0.2, 0.9], [1.2, -0.4, 0.7])
+
+
+def test_the_tip_is_found_where_tf_tells_the_pose_of_a_camera_that_stands_still():
+    episode, alone = Episode(), Episode()
+    for height in np.linspace(0.5, 0.1, 11):
+        episode.look(MUG, (0.0, 0.0, float(height)))
+        alone.look(MUG, (0.0, 0.0, float(height)))
+        found = episode.follower.measure(episode.view, [GAP], None, POSE)[0]
+        expected = alone.follower.measure(alone.view, [GAP], None)[0]
+    assert found.sources == {Source.DEPTH_SENSOR} and found.value == pytest.approx(expected.value, abs=1e-3)
+
+
+def test_while_the_camera_moves_there_is_no_tip():
+    episode = Episode()
+    for step, height in enumerate(np.linspace(0.5, 0.1, 11)):
+        episode.look(MUG, (0.0, 0.0, float(height)))
+        moving = Transform(POSE.rotation, POSE.translation + [0.01 * step, 0, 0])
+        found = episode.follower.measure(episode.view, [GAP], None, moving)[0]
+    assert found.sources != {Source.DEPTH_SENSOR}
 
 
 def test_a_carried_thing_is_followed_without_a_stated_hand():
