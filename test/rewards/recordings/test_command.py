@@ -109,7 +109,7 @@ def test_what_is_wrong_is_said_before_any_work(tmp_path, capsys, options, messag
 
 def test_a_recording_that_does_not_say_its_task_needs_one(tmp_path, capsys):
     assert call(write_bag(tmp_path / "bag", SHORT), "--gamma", 0.99) == 1
-    assert "Give --task" in capsys.readouterr().err
+    assert "Give a task" in capsys.readouterr().err
 
 
 def test_a_path_without_a_recording_is_named(tmp_path, capsys):
