@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.models.backend import ABSENT, AMBIGUOUS, PRESENT
-from spatialvlm_ros.models.query import CAMERA_NAME, Query
+from spatialvlm_ros.models.query import CAMERA_NAME, Query, is_camera
 from spatialvlm_ros.models.readings import ViewReadings
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.scenes.observation import Observation
@@ -87,12 +87,14 @@ def collect_readings(
 def _questions(
     scene: Scene, observation: Observation, seen: Sequence[str], pairs: int, rng: np.random.Generator
 ) -> list[tuple[Query, float]]:
-    labels = [o.label for o in scene.objects]
+    # A thing that is called "camera" cannot be asked for by that name: it means the one that took the picture.
+    labels = ["" if is_camera(o.label) else o.label for o in scene.objects]
     least = LEAST_SIDE_SHARE * observation.camera.width
     clear = [
         k
         for k, o in enumerate(scene.objects)
-        if labels.count(o.label) == 1
+        if labels[k]
+        and labels.count(o.label) == 1
         and o.visible_fraction >= LEAST_VISIBLE
         and min(o.box2d[2] - o.box2d[0], o.box2d[3] - o.box2d[1]) >= least
         and o.box3d is not None
@@ -102,8 +104,9 @@ def _questions(
         found += _single(scene, labels, clear, pairs, rng)
     if len(clear) > 1:
         found += _paired(scene, labels, clear, pairs, rng)
-    elsewhere = [name for name in seen if not any(_alike(name, label) for label in labels)]
-    twice = sorted({label for label in labels if labels.count(label) > 1})
+    there = [label for label in labels if label]
+    elsewhere = [name for name in seen if not is_camera(name) and not any(_alike(name, label) for label in there)]
+    twice = sorted({label for label in there if there.count(label) > 1})
     for names in (elsewhere, twice):
         if names:
             found.append((Query(str(rng.choice(names)), None, Relation.WIDTH), float("nan")))

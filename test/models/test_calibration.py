@@ -33,6 +33,22 @@ def fitted(examples):
     return fit_calibration(examples[:FITTED], "oracle", "0123abcd")
 
 
+def test_a_thing_that_is_called_camera_is_not_asked_for_by_that_name():
+    """The name means the camera that took the picture, which has no size."""
+    world = {
+        k: replace(s, objects=tuple(replace(o, label="camera") if n == 0 else o for n, o in enumerate(s.objects)))
+        for k, s in scenes(4).items()
+    }
+    model = SpatialVLM(Oracle(world, WRONG))
+    found = list(collect_readings(model, [(s.observation, s) for s in world.values()], pairs=2))
+    sizes = [RELATION_INDEX[r] for r in (Relation.WIDTH, Relation.HEIGHT)]
+    assert found
+    for example in found:
+        asked = np.isin(example.readings.relations, sizes)
+        assert asked.any()
+        assert "camera" not in {example.readings.objects[k] for k in example.readings.subjects[asked]}
+
+
 def errors_and_coverage(examples, calibration, relation=None):
     """Errors of the direct, composed and combined medians in coordinates; whether the interval holds the truth; the
     range of the subject."""

@@ -32,7 +32,7 @@ from spatialvlm_ros.geometry.cameras import Camera  # noqa: E402
 from spatialvlm_ros.models.calibration import Calibration  # noqa: E402
 from spatialvlm_ros.models.embedded.weights import shipped_folder  # noqa: E402
 from spatialvlm_ros.models.loading import weights_fingerprint  # noqa: E402
-from spatialvlm_ros.models.query import Query  # noqa: E402
+from spatialvlm_ros.models.query import Query, is_camera  # noqa: E402
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM  # noqa: E402
 from spatialvlm_ros.scenes.lifting.detection import tight_box  # noqa: E402
 from spatialvlm_ros.scenes.observation import Observation  # noqa: E402
@@ -165,7 +165,7 @@ def asked_of(scene: Scene, names: Sequence[str] = ()) -> Asked | None:
     observation = scene.observation
     assert observation is not None
     here = {label.split()[-1] for label in labels}
-    absent = [name for name in names if name.split()[-1] not in here]
+    absent = [name for name in names if name.split()[-1] not in here and not is_camera(name)]
     chosen = np.random.default_rng(len(labels)).permutation(absent)[:6].tolist()
     return Asked(Observation(observation.rgb, observation.camera), queries, np.array(truth), chosen)
 
