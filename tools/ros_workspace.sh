@@ -14,8 +14,8 @@ rm -rf "$workspace/src"
 mkdir -p "$workspace/src/spatialvlm_ros"
 parts=(CMakeLists.txt package.xml setup.py setup.cfg pyproject.toml)
 parts+=(scripts msg srv action config launch spatialvlm_ros test/ros_graph)
-# What one of the tests runs: a page with its picture, and a server.
-parts+=(docs/reasoning.md docs/images/reasoning.jpg test/models/remote)
+# What the tests run: a page with its picture, servers, a recording.
+parts+=(docs/reasoning.md docs/images/reasoning.jpg test/models/remote test/conftest.py)
 tar --create --exclude=__pycache__ "${parts[@]}" | tar --extract --directory "$workspace/src/spatialvlm_ros"
 
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE PYTHONPATH
