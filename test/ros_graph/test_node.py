@@ -307,10 +307,13 @@ def test_a_recording_that_is_not_there_ends_the_goal_with_its_reason(annotated):
 
 
 @pytest.mark.slow
-def test_a_recording_is_annotated_and_says_how_far_it_is(annotated, small_bag, tmp_path):
+def test_a_recording_in_which_nothing_is_seen_says_how_far_it_is_and_why_there_is_nothing(
+    annotated, small_bag, tmp_path
+):
     ended, told = annotated(bag=str(small_bag.path), out=str(tmp_path / "annotated"), task="pick up the apple")
-    assert ended.status == GoalStatus.STATUS_SUCCEEDED and ended.result.success, ended.result.message
-    assert ended.result.frames == small_bag.pictures and 0 <= ended.result.valid_frames <= small_bag.pictures
+    assert ended.status == GoalStatus.STATUS_ABORTED and not ended.result.success, ended.result.message
+    assert f"{small_bag.pictures} pictures without a valid reward" in ended.result.message
+    assert ended.result.frames == small_bag.pictures and ended.result.valid_frames == 0
     assert ended.result.out in ended.result.message
     assert "spatialvlm_ros/msg/Reward" in open_bag(ended.result.out).topics.values()
     parts = [(f.frames_done, f.frames_total, f.progress) for f in told]
