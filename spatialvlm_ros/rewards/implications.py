@@ -11,21 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatialvlm_ros.rewards.task import Condition, Goal, Quantity
-from spatialvlm_ros.scenes.relations import LIFT_TOLERANCE, TOUCH_TOLERANCE, Relation
+from spatialvlm_ros.scenes.relations import LIFT_TOLERANCE, SYMMETRIC, TOUCH_TOLERANCE, Relation
 
 # Metres between the centres of two things one of which holds the other: larger ones are no robot's task.
 LARGEST_M = 3.0
 
-_SYMMETRIC = frozenset(
-    {
-        Relation.DISTANCE,
-        Relation.GAP,
-        Relation.VERTICAL_DISTANCE,
-        Relation.HORIZONTAL_DISTANCE,
-        Relation.FREE_WIDTH,
-        Relation.TOUCHING,
-    }
-)
 # The same with the objects exchanged.
 _MIRRORED = {
     Relation.RIGHT: Relation.LEFT,
@@ -123,7 +113,7 @@ def _named(relation: Relation, objects: Sequence[str], range_: Range) -> Fact:
         relation, objects = _MIRRORED[relation], objects[::-1]
     relation = _MARGINS.get(relation, relation)
     if list(objects) != sorted(objects):
-        if relation in _SYMMETRIC:
+        if relation in SYMMETRIC:
             objects = objects[::-1]
         elif relation in _ANTISYMMETRIC:
             objects, range_ = objects[::-1], range_.mirrored

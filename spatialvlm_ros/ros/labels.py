@@ -8,19 +8,8 @@ from dataclasses import dataclass, field
 
 from spatialvlm_ros.models.estimate import PROBABILITY, Estimate, LocatedObject
 from spatialvlm_ros.models.query import is_camera
-from spatialvlm_ros.scenes.relations import Relation
+from spatialvlm_ros.scenes.relations import SYMMETRIC, Relation
 
-# Of these it does not matter which object is the subject, so the label need not name it.
-_SYMMETRIC = frozenset(
-    {
-        Relation.DISTANCE,
-        Relation.GAP,
-        Relation.VERTICAL_DISTANCE,
-        Relation.HORIZONTAL_DISTANCE,
-        Relation.FREE_WIDTH,
-        Relation.TOUCHING,
-    }
-)
 _WORDS = {
     Relation.DISTANCE: "",  # a bare length is a distance
     Relation.VERTICAL_DISTANCE: "vertical",
@@ -82,7 +71,7 @@ def relation_text(estimate: Estimate) -> str:
 def estimate_text(estimate: Estimate) -> str:
     """A label beside the objects it is about: relation and value, the subject where the order matters, the camera."""
     to_camera = "to camera" if is_camera(estimate.reference) or is_camera(estimate.subject) else ""
-    ordered = estimate.reference and estimate.relation not in _SYMMETRIC
+    ordered = estimate.reference and estimate.relation not in SYMMETRIC
     if ordered and not to_camera:
         return f"{estimate.subject}: {_joined(relation_text(estimate), value_text(estimate))}"
     if ordered:

@@ -93,6 +93,18 @@ class RelationSpec:
 
 RELATIONS: dict[Relation, RelationSpec] = {}
 
+# It does not matter which of the two objects is the subject.
+SYMMETRIC = frozenset(
+    {
+        Relation.DISTANCE,
+        Relation.GAP,
+        Relation.VERTICAL_DISTANCE,
+        Relation.HORIZONTAL_DISTANCE,
+        Relation.FREE_WIDTH,
+        Relation.TOUCHING,
+    }
+)
+
 
 def _define(
     relation: Relation,

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.scenes.gaps import box_gap, surface_gap
 from spatialvlm_ros.scenes.pairs import scene_pairs
-from spatialvlm_ros.scenes.relations import RELATIONS, Relation, relation_values
+from spatialvlm_ros.scenes.relations import RELATIONS, SYMMETRIC, Relation, relation_values
 
 ANYWHERE = {r for r in Relation if r not in ("left", "right", "behind", "front", "wide", "thin", "width")} - {
     Relation.LEFT_DIFF,
@@ -101,6 +101,14 @@ def test_swapping_subject_and_reference(seed, pitch, level):
         other = relation_values(relation, scene_pairs(scene, [2, 3], [0, 1]))
         sign = -1 if relation.value in SWAP_FLIPS else 1
         np.testing.assert_allclose(other, sign * one, atol=2e-5, err_msg=str(relation))
+
+
+def test_symmetric_are_those_that_do_not_mind_an_exchange():
+    scene = scene_of(random_boxes(5))
+    there, back = scene_pairs(scene, [0, 1, 2], [1, 2, 3]), scene_pairs(scene, [1, 2, 3], [0, 1, 2])
+    for relation in (r for r in Relation if RELATIONS[r].arity == 2):
+        same = np.allclose(relation_values(relation, there), relation_values(relation, back), atol=1e-6)
+        assert same == (relation in SYMMETRIC), relation
 
 
 @given(seeds)

@@ -15,21 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.models.estimate import PROBABILITY, QUANTILE_LEVELS, Estimate, LocatedObject
-from spatialvlm_ros.scenes.relations import RELATIONS, Relation
+from spatialvlm_ros.scenes.relations import RELATIONS, SYMMETRIC
 
 Float = NDArray[np.float64]
 
 DRAWS = 4001
-_SYMMETRIC = frozenset(
-    {
-        Relation.DISTANCE,
-        Relation.GAP,
-        Relation.VERTICAL_DISTANCE,
-        Relation.HORIZONTAL_DISTANCE,
-        Relation.FREE_WIDTH,
-        Relation.TOUCHING,
-    }
-)
 _POWERS = {"m": 1.0, "m3": 3.0}
 
 
@@ -100,7 +90,7 @@ def positions_of(thing: LocatedObject) -> Float:
 
 def _key(estimate: Estimate) -> str:
     names = [estimate.subject, estimate.reference]
-    if estimate.relation in _SYMMETRIC:
+    if estimate.relation in SYMMETRIC:
         names.sort()
     return f"{estimate.relation.value}|{'|'.join(names)}"
 

@@ -27,25 +27,15 @@ from spatialvlm_ros.rewards.following.standing_still import moved_apart
 from spatialvlm_ros.rewards.following.tabletop import Ground
 from spatialvlm_ros.rewards.following.things import Thing, Things
 from spatialvlm_ros.scenes.observation import Observation
-from spatialvlm_ros.scenes.relations import RELATIONS, Relation
+from spatialvlm_ros.scenes.relations import RELATIONS, SYMMETRIC, Relation
 
 Float = NDArray[np.float64]
 
 _TIP_STD_M = 0.01  # of the tip of a hand in depth
 _MOST_VOTES = 12  # pictures in which the model is asked where a name is
 
-# What depends on the order of its two objects not at all, and what does. Sizes are left to the model, as a body is only
-# what was seen of a thing, and so are left, right, front and behind.
-_SYMMETRIC = frozenset(
-    {
-        Relation.GAP,
-        Relation.TOUCHING,
-        Relation.DISTANCE,
-        Relation.VERTICAL_DISTANCE,
-        Relation.HORIZONTAL_DISTANCE,
-        Relation.FREE_WIDTH,
-    }
-)
+# Followed beside the symmetric relations. Sizes are left to the model, as a body is only what was seen of a thing, and
+# so are left, right, front and behind.
 _ORDERED = frozenset(
     {
         Relation.ELEVATION,
@@ -228,9 +218,9 @@ class _Known:
 def _answer(query: Query, known: _Known) -> Estimate | None:
     """The estimate of a query, or None where the model has to answer it."""
     subject, reference = query.subject, query.reference
-    if query.kind not in _SYMMETRIC | _ORDERED:
+    if query.kind not in SYMMETRIC | _ORDERED:
         return None
-    if _is_gripper(subject) and query.kind in _SYMMETRIC and reference is not None:
+    if _is_gripper(subject) and query.kind in SYMMETRIC and reference is not None:
         subject, reference = reference, subject
     first, second = known.named.get(_name(subject)), known.named.get(_name(reference))
     point = known.tcp.at if _is_gripper(reference) else None
