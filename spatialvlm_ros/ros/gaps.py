@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
-from spatialvlm_ros.models.query import GRIPPER_NAME, ObjectRef, Query
+from spatialvlm_ros.models.query import ObjectRef, Query, is_gripper
 from spatialvlm_ros.models.view import View
 
 DEPTH_FAULTS = ("depth_not_registered", "depth_unreadable")
@@ -58,12 +58,12 @@ class _ViewWithGaps:
         return replace(answer, estimate=estimate, detail=estimate.detail if not own_words else answer.detail)
 
     def _estimate(self, estimate: Estimate) -> Estimate:
-        if self.gripper and GRIPPER_NAME in (estimate.subject.lower(), estimate.reference.lower()):
+        if self.gripper and (is_gripper(estimate.subject) or is_gripper(estimate.reference)):
             return estimate.refused(Reason.NO_FRAME, self.gripper)
         return estimate if not self.depth else estimate.with_(detail=self._without_depth(estimate.detail))
 
     def _located(self, thing: LocatedObject) -> LocatedObject:
-        if self.gripper and thing.name.lower() == GRIPPER_NAME:
+        if self.gripper and is_gripper(thing.name):
             return LocatedObject(thing.name, reason=Reason.NO_FRAME, detail=self.gripper)
         return thing if not self.depth else replace(thing, detail=self._without_depth(thing.detail))
 

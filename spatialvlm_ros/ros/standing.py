@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from spatialvlm_ros.models.query import CAMERA_NAME, GRIPPER_NAME, ObjectRef, Query
+from spatialvlm_ros.models.query import ObjectRef, Query, is_camera, is_gripper
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.query_text import read_known_sizes, read_query
 from spatialvlm_ros.ros.reward_work import RewardRequest
@@ -67,5 +67,4 @@ class Standing:
         named = [o for q in (*self.queries, *self.reward_queries()) for o in (q.subject, q.reference) if o is not None]
         if self.target:
             named.append(self.target)
-        robot = (CAMERA_NAME, GRIPPER_NAME)
-        return tuple(dict.fromkeys(o for o in named if not (isinstance(o, str) and o.lower() in robot)))
+        return tuple(dict.fromkeys(o for o in named if not (is_camera(o) or is_gripper(o))))

@@ -57,8 +57,9 @@ def test_a_gripper_whose_frame_is_missing_is_not_looked_for_by_its_name() -> Non
     mug, gripper = view.measure_many(QUERIES)
     assert mug.valid and mug.detail == ""
     assert not gripper.valid and gripper.reason is Reason.NO_FRAME and "tooool" in gripper.detail
-    found = {thing.name: thing for thing in view.locate_many(["mug", "gripper"])}
+    found = {thing.name: thing for thing in view.locate_many(["mug", "gripper", "The robot gripper"])}
     assert found["mug"].valid and found["gripper"].reason is Reason.NO_FRAME
+    assert found["The robot gripper"].reason is Reason.NO_FRAME
     assert said(view, "How far is the mug?").valid
     refused = said(view, "How far is the hand?")
     assert not refused.valid and refused.reason is Reason.NO_FRAME and not refused.text and "tooool" in refused.detail

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from spatialvlm_ros.errors import QueryError
 from spatialvlm_ros.models.estimate import LocatedObject, Reason
-from spatialvlm_ros.models.query import GRIPPER_NAME, is_camera
+from spatialvlm_ros.models.query import is_camera, is_gripper
 from spatialvlm_ros.reasoning.faults import ExpressionError, Stopped
 from spatialvlm_ros.reasoning.planner import forms
 from spatialvlm_ros.reasoning.planner.plan import FORMS, Evidence, Form, Plan
@@ -119,4 +119,4 @@ def _with_presence(conclusion: Conclusion, places: dict[str, LocatedObject]) -> 
 
 def _is_exact(name: str) -> bool:
     """Whether it is no object that has to be seen."""
-    return is_camera(name) or name.lower() == GRIPPER_NAME
+    return is_camera(name) or is_gripper(name)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Source
-from spatialvlm_ros.models.query import GRIPPER_NAME, ObjectRef, Query, is_camera
+from spatialvlm_ros.models.query import ObjectRef, Query, is_camera, is_gripper
 from spatialvlm_ros.rewards.following.answers import Known, answer
 from spatialvlm_ros.rewards.following.hand import MovingHand
 from spatialvlm_ros.rewards.following.naming import SURE, Votes
@@ -220,10 +220,10 @@ def _answer(query: Query, known: _Known) -> Estimate | None:
     subject, reference = query.subject, query.reference
     if query.kind not in SYMMETRIC | _ORDERED:
         return None
-    if _is_gripper(subject) and query.kind in SYMMETRIC and reference is not None:
+    if is_gripper(subject) and query.kind in SYMMETRIC and reference is not None:
         subject, reference = reference, subject
     first, second = known.named.get(_name(subject)), known.named.get(_name(reference))
-    point = known.tcp.at if _is_gripper(reference) else None
+    point = known.tcp.at if is_gripper(reference) else None
     if first is None or (RELATIONS[query.kind].arity == 2 and second is None and point is None):
         return None
     assert known.ground is not None  # there are no things without it
@@ -241,13 +241,9 @@ def _names(queries: Sequence[Query]) -> list[str]:
 
 def _name(thing: ObjectRef | None) -> str:
     """The name of an object in lower case; "" for what is not followed."""
-    if not isinstance(thing, str) or is_camera(thing) or _is_gripper(thing):
+    if not isinstance(thing, str) or is_camera(thing) or is_gripper(thing):
         return ""
     return thing.lower()
-
-
-def _is_gripper(thing: ObjectRef | None) -> bool:
-    return isinstance(thing, str) and thing.lower() == GRIPPER_NAME
 
 
 def _picture_boxes(things: Sequence[Thing], observation: Observation, pose: Transform) -> Float:

@@ -178,6 +178,12 @@ def test_the_tip_is_found_where_tf_tells_the_pose_of_a_camera_that_stands_still(
     assert found.sources == {Source.DEPTH_SENSOR} and found.value == pytest.approx(expected.value, abs=1e-3)
 
 
+def test_the_gripper_has_several_names():
+    episode = Episode()
+    found = episode.measure([GAP, Query("the gripper", "mug", "gap")], MUG, (0.0, 0.0, 0.4))
+    assert found[1].value == found[0].value and Source.TF in found[1].sources
+
+
 def test_while_the_camera_moves_there_is_no_tip():
     episode = Episode()
     for step, height in enumerate(np.linspace(0.5, 0.1, 11)):
