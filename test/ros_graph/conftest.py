@@ -65,9 +65,9 @@ def node(ros_domain: int) -> Iterator[Any]:
 
 @pytest.fixture
 def wait_until() -> Callable[..., None]:
-    """``wait_until(condition, seconds=20, what="...")`` returns when the condition holds, else fails."""
+    """``wait_until(condition, seconds=60, what="...")`` returns when the condition holds, else fails."""
 
-    def wait(condition: Callable[[], object], seconds: float = 20.0, what: str = "the condition") -> None:
+    def wait(condition: Callable[[], object], seconds: float = 60.0, what: str = "the condition") -> None:
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
@@ -82,7 +82,7 @@ def spawn(ros_domain: int, tmp_path: Path) -> Iterator[Callable[..., GraphProces
     """``spawn("spatialvlm_node", "-p", "model:=embedded")`` starts a real process of ours.
 
     The first argument is an installed executable, a module with dots, or the path of a script; the others follow
-    ``--ros-args``. Each process gets SIGINT at the end of the test and must end by itself within 10 s, with exit
+    ``--ros-args``. Each process gets SIGINT at the end of the test and must end by itself within 30 s, with exit
     status 0: else the test fails and shows what it printed.
     """
     started: list[GraphProcess] = []

@@ -22,8 +22,8 @@ from rclpy.parameter import Parameter
 
 from spatialvlm_ros.msg import EstimateArray
 
-# Nothing may take longer than ten seconds: so many times that as processes want each processor.
-HANG_S = 10.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+# Nothing may take longer than thirty seconds on an idle machine: so many times that as processes want each processor.
+HANG_S = 30.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 TRANSITIONS = {"configure": 1, "cleanup": 2, "activate": 3, "deactivate": 4}
 
 

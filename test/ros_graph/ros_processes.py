@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
-_PATIENCE = 10.0  # seconds from SIGINT to the exit
+_PATIENCE = 30.0  # seconds from SIGINT to the exit
 
 
 def command_of(program: str | Path) -> list[str]:

@@ -53,7 +53,7 @@ def test_every_message_arrives_whole(node, echo, wait_until):
 def test_every_service_takes_its_request_and_gives_its_response(node, echo, wait_until):
     for name, service_class in interface_classes("srv").items():
         client = node.create_client(service_class, f"service/{name}")
-        assert client.wait_for_service(20.0), name
+        assert client.wait_for_service(60.0), name
         future = client.call_async(filled(service_class.Request))
         wait_until(future.done, what=f"the answer of {name}")
         assert future.result() == filled(service_class.Response), name
@@ -64,7 +64,7 @@ def test_every_action_carries_goal_feedback_and_result(node, echo, wait_until):
 
     for name, action_class in interface_classes("action").items():
         client = ActionClient(node, action_class, f"action/{name}")
-        assert client.wait_for_server(20.0), name
+        assert client.wait_for_server(60.0), name
         feedback = []
         accepted = client.send_goal_async(filled(action_class.Goal), feedback_callback=feedback.append)
         wait_until(accepted.done, what=f"the acceptance of {name}")
