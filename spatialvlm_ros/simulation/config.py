@@ -9,6 +9,7 @@ from typing import Any
 
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.shared_files import read_yaml, shared_file
+from spatialvlm_ros.simulation.variation import Variation
 
 DEPTH_NOISES = ("none", "realsense")
 
@@ -29,6 +30,8 @@ class SimulationConfig:
     room_share: float = 0.5
     robot_share: float = 0.4
     size_variation: float = 0.1
+    shape_variation: float = 0.0
+    color_variation: float = 0.0
     min_visible_pixels: int = 60
     min_objects: int = 2
     surface_samples: int = 256
@@ -40,14 +43,20 @@ class SimulationConfig:
     def __post_init__(self) -> None:
         for name in ("scenes", "views_per_layout", "layouts_per_compile", "width", "height"):
             _check(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
-        for name in ("room_share", "robot_share", "table_min_fraction"):
+        for name in ("room_share", "robot_share", "table_min_fraction", "color_variation"):
             _check(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "0 to 1")
         for name in ("min_visible_pixels", "min_objects", "surface_samples"):
             _check(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
         _check("size_variation", self.size_variation, 0 <= self.size_variation < 0.5, "0 to 0.5")
+        _check("shape_variation", self.shape_variation, 0 <= self.shape_variation <= 0.5, "0 to 0.5")
         _check("antialiasing", self.antialiasing, self.antialiasing in (0, 2, 4, 8), "0, 2, 4 or 8")
         _check("shadow_size", self.shadow_size, 0 <= self.shadow_size <= 8192, "0 to 8192")
         _check("depth_noise", self.depth_noise, self.depth_noise in DEPTH_NOISES, f"one of {DEPTH_NOISES}")
+
+    @property
+    def variation(self) -> Variation:
+        """Of shapes and colours."""
+        return Variation(self.shape_variation, self.color_variation)
 
     @staticmethod
     def load(path: str | Path | None = None, **changes: Any) -> SimulationConfig:

@@ -13,6 +13,7 @@ from spatialvlm_ros.simulation.assets.pack import AssetPack
 from spatialvlm_ros.simulation.assets.primitives import COLORS, primitive_item
 from spatialvlm_ros.simulation.layouts import Prop
 from spatialvlm_ros.simulation.solids import Solid
+from spatialvlm_ros.simulation.variation import UNCHANGED, Variation, varied
 
 _TABLE_LIMIT_M = 0.45  # longest side of what is put on a table
 _TABLE_POOL, _ROOM_SMALL, _ROOM_FURNITURE, _ROOM_MOUNTED = 22, 14, 12, 3
@@ -27,7 +28,9 @@ _PLAIN_FURNITURE = {
 }
 
 
-def choose_props(pack: AssetPack, kind: str, size_variation: float, rng: np.random.Generator) -> tuple[Prop, ...]:
+def choose_props(
+    pack: AssetPack, kind: str, size_variation: float, rng: np.random.Generator, variation: Variation = UNCHANGED
+) -> tuple[Prop, ...]:
     """The objects of one compiled set, each at a size of its own.
 
     Nouns are drawn evenly, then one of their meshes, so that a noun with many meshes is not more frequent. Some objects
@@ -38,6 +41,7 @@ def choose_props(pack: AssetPack, kind: str, size_variation: float, rng: np.rand
         kind: "table" or "room".
         size_variation: every object is scaled by 1 - this .. 1 + this.
         rng: random numbers.
+        variation: of their shapes and colours.
     """
     by_kind: dict[str, list[AssetItem]] = defaultdict(list)
     for item in pack.items:
@@ -54,6 +58,8 @@ def choose_props(pack: AssetPack, kind: str, size_variation: float, rng: np.rand
         if not carriers:
             furniture += _evenly([i for i in large if i.flat_top], 3, rng)
         items = furniture + _small_things(small, _ROOM_SMALL, rng) + _evenly(by_kind["mounted"], _ROOM_MOUNTED, rng)
+    if variation:
+        items = [varied(item, variation, rng) for item in items]
     numbers = count()
     return tuple(_prop(next(numbers), item, size_variation, rng) for item in items)
 

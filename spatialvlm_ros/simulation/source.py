@@ -130,7 +130,8 @@ class SimulatedViews:
         began = time.perf_counter()
         rng = np.random.default_rng(self.split.scene_seed(self.data_seed, number, "compiled set"))
         kind = "room" if rng.random() < self.config.room_share else "table"
-        props = choose_props(self._pack.for_split(self._split_of_pack()), kind, self.config.size_variation, rng)
+        pack, variation = self._pack.for_split(self._split_of_pack()), self.config.variation
+        props = choose_props(pack, kind, self.config.size_variation, rng, variation)
         with_arm = kind == "table" and self.config.robot_share > 0
         options = StageOptions(self.config.antialiasing, self.config.shadow_size)
         stage = Stage(kind, props, with_arm, self._pack, options, rng)

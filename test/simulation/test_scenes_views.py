@@ -47,8 +47,14 @@ def rooms() -> list[SceneView]:
 
 
 @pytest.fixture(scope="module")
-def views(tables, rooms) -> list[SceneView]:
-    return [*tables, *rooms]
+def variants() -> list[SceneView]:
+    """Views of objects whose shapes and colours differ from those of the pack."""
+    return _all_views(_source(room_share=0.0, shape_variation=0.3, color_variation=0.5), range(2))
+
+
+@pytest.fixture(scope="module")
+def views(tables, rooms, variants) -> list[SceneView]:
+    return [*tables, *rooms, *variants]
 
 
 def test_it_is_a_view_source_that_travels() -> None:
