@@ -18,6 +18,8 @@ Float = NDArray[np.float64]
 LEVEL_FRAMES = ("map", "odom", "world")
 
 STANDARD_GRAVITY = 9.80665
+# Nanoseconds: further from a picture a message of an IMU says nothing about how the camera was held.
+IMU_REACH_NS = 250_000_000
 # An IMU whose acceleration differs more from gravity (in m/s^2) is being shaken: it says nothing about up.
 _REST_TOLERANCE = 0.5
 # Of roll and pitch, in rad^2 (0.2 rad): what is known worse than gravity at rest is no vertical.

@@ -6,7 +6,9 @@ import threading
 from collections import deque
 from typing import Any
 
-REACH_NS = 250_000_000  # further from a picture a message says nothing about how the camera was held
+from spatialvlm_ros.bags.gravity import IMU_REACH_NS
+
+REACH_NS = IMU_REACH_NS  # one limit, live and in recordings
 _APART_NS = 20_000_000  # kept messages, of an IMU that is quicker
 _KEPT = 500  # ten seconds: as long as a picture may wait for a busy model
 

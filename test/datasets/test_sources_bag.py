@@ -164,6 +164,21 @@ def test_up_from_an_imu_and_height_over_the_ground(tmp_path: Path) -> None:
     assert capture.camera_height == pytest.approx(1.2)
 
 
+def test_an_imu_far_away_in_time_says_nothing(tmp_path: Path) -> None:
+    """A quarter of a second on either side, and no nanosecond more."""
+    reach = 250 * MS
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.transform("color", "imu", (0, 0, 0, 1), (0, 0, 0), START, static=True)
+        bag.camera_info("/color/camera_info", COLOUR, START, "color")
+        for index, offset in enumerate((-reach - 1, -reach, 0, reach, reach + 1)):
+            bag.image("/color/image_raw", rgb(index), "rgb8", START + offset, "color")
+        bag.imu("/imu", (0, 0, 9.8), START, "imu")
+    source = BagCaptures(tmp_path / "bag", need_depth=False)
+    ups = [source.capture(index).up for index in range(5)]
+    assert [up is not None for up in ups] == [False, True, True, True, False]
+    np.testing.assert_allclose(ups[2], [0, 0, 1])
+
+
 def test_stamps_that_jump_back_and_doubles(tmp_path: Path) -> None:
     stamps = [START + s * MS for s in (0, 300, 100, 100, 200)]
     with BagWriter(tmp_path / "bag") as bag:

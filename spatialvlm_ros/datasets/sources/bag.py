@@ -174,16 +174,21 @@ class BagCaptures:
             raise _NotRegistered from error
 
     def _up(self, frame: BagFrame) -> NDArray[np.float64] | None:
-        content = self._index
-        up = up_from_frames(content.transforms, frame.frame_id, frame.stamp_ns, self.level_frames)
-        if up is not None or not content.imu:
-            return up
-        nearest = content.nearest_imu(frame.stamp_ns)
+        up = up_from_frames(self._index.transforms, frame.frame_id, frame.stamp_ns, self.level_frames)
+        return self._up_by_imu(frame) if up is None else up
+
+    def _up_by_imu(self, frame: BagFrame) -> NDArray[np.float64] | None:
+        nearest = self._index.nearest_imu(frame.stamp_ns)
+        if nearest is None:
+            return None
         try:
-            rotation = content.transforms.lookup(frame.frame_id, nearest.header.frame_id).rotation
+            return up_from_imu(nearest, self._camera_from_imu(frame, nearest.header.frame_id))
         except TransformError:
             return None
-        return up_from_imu(nearest, rotation)
+
+    def _camera_from_imu(self, frame: BagFrame, imu_frame: str) -> NDArray[np.float64]:
+        """(3, 3) rotation; an IMU is screwed to its camera, so any time will do."""
+        return self._index.transforms.lookup(frame.frame_id, imu_frame).rotation
 
     def _height(self, frame: BagFrame) -> float | None:
         if self.ground_frame is None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from spatialvlm_ros.bags import messages as types
 from spatialvlm_ros.bags.camera_info import camera_from_info
+from spatialvlm_ros.bags.gravity import IMU_REACH_NS
 from spatialvlm_ros.bags.reader import BagMessage, BagReader
 from spatialvlm_ros.datasets.sources.stamps import nearest_pairs
 from spatialvlm_ros.errors import SourceError, TransformError
@@ -36,6 +37,7 @@ class BagTopics:
         color_info, depth_info: CameraInfo; None if there is none.
         imu: sensor_msgs/Imu, None to use /tf only.
         rectified: the colour pictures are rectified (P of the info holds); None: if the topic is called *rect*.
+        depth_rectified: likewise the depth.
     """
 
     color: str
@@ -44,6 +46,7 @@ class BagTopics:
     depth_info: str | None = None
     imu: str | None = None
     rectified: bool | None = None
+    depth_rectified: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -89,23 +92,29 @@ class BagIndex:
         """Camera of a picture topic, None without info; `CameraModelError` if it is not calibrated."""
         if info_topic is None or info_topic not in self.infos:
             return None
-        rectified = self.topics.rectified
-        if rectified is None or picture_topic != self.topics.color:
+        topics = self.topics
+        rectified = topics.rectified if picture_topic == topics.color else topics.depth_rectified
+        if rectified is None:
             rectified = "rect" in picture_topic.rsplit("/", 1)[-1]
         return camera_from_info(self.infos[info_topic], rectified)
 
     def nearest_imu(self, stamp_ns: int) -> Any:
-        """The Imu message nearest in time; there must be one."""
-        place = bisect_left([stamp for stamp, _ in self.imu], stamp_ns)
+        """The Imu message nearest in time; None where none is near enough to say anything (`IMU_REACH_NS`)."""
+        place = bisect_left(self.imu, stamp_ns, key=lambda item: item[0])
         around = self.imu[max(place - 1, 0) : place + 1]
-        return min(around, key=lambda item: abs(item[0] - stamp_ns))[1]
+        near = [item for item in around if abs(item[0] - stamp_ns) <= IMU_REACH_NS]
+        return min(near, key=lambda item: abs(item[0] - stamp_ns))[1] if near else None
 
 
-def discover_topics(topics: Mapping[str, str]) -> BagTopics:
+def discover_topics(topics: Mapping[str, str], with_depth: bool = True) -> BagTopics:
     """The colour, depth and info topics of a recording, where they can be told by their names.
 
+    Args:
+        topics: name -> type.
+        with_depth: whether depth is wanted; else there is no question which one.
+
     Raises:
-        SourceError: there is no colour topic, or more than one.
+        SourceError: there is no colour topic, or more than one; likewise more than one with depth.
     """
     pictures = sorted(name for name, kind in topics.items() if kind in _PICTURES)
     colour = [name for name in pictures if not _DEPTH_WORDS.search(name) and not _OTHER_WORDS.search(name)]
@@ -116,7 +125,7 @@ def discover_topics(topics: Mapping[str, str]) -> BagTopics:
             colour or sorted(topics),
             "Name it: topics: {color: ..., depth: ..., color_info: ..., depth_info: ...}.",
         )
-    depth = _without_compressed_twins([name for name in pictures if _DEPTH_WORDS.search(name)])
+    depth = _without_compressed_twins([name for name in pictures if with_depth and _DEPTH_WORDS.search(name)])
     aligned = [name for name in depth if "aligned" in name or "registered" in name]
     depth = aligned or depth
     if len(depth) > 1:
