@@ -13,6 +13,7 @@ from spatialvlm_ros.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
     from spatialvlm_ros.rewards.recordings.annotate import Outcome
+    from spatialvlm_ros.rewards.recordings.beliefs import Beliefs
     from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
     from spatialvlm_ros.rewards.recordings.episode import Provenance, Recording
     from spatialvlm_ros.rewards.recordings.plan import Plan
@@ -45,12 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     annotate.add_argument("--batch", type=int, default=16, help="pictures that the model looks at together")
     annotate.add_argument("--known-size", action="append", default=[], metavar="NAME=W,D,H", help="metres; repeatable")
     annotate.add_argument(
-        "--gripper-frame", default=None, metavar="FRAME", help="frame at the tool centre point, for bags with /tf"
-    )
-    annotate.add_argument(
-        "--support-frame", default=None, metavar="FRAME", help="frame whose z = 0 things stand on, for bags with /tf"
-    )
-    annotate.add_argument(
         "--follow",
         action=argparse.BooleanOptionalAction,
         default=True,  # that of the node's reward_follow
@@ -60,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--filter", action="store_true", help="filter lengths over time, as the node's parameter filter does"
     )
     _add_camera(annotate)
+    _add_beliefs(annotate)
     _add_learner(annotate)
     annotate.add_argument(
         "--pages", type=int, default=50, help="pages of at most so many episodes (they need matplotlib); 0 for none"
@@ -71,6 +67,33 @@ def _add_camera(parser: argparse.ArgumentParser) -> None:
     camera = parser.add_argument_group("camera, where the recording does not hold it (or a camera.yaml beside it)")
     camera.add_argument("--hfov", type=float, default=None, help="horizontal field of view in degrees")
     camera.add_argument("--camera", default=None, metavar="fx,fy,cx,cy", help="in pixels")
+
+
+def _add_beliefs(parser: argparse.ArgumentParser) -> None:
+    beliefs = parser.add_argument_group("what is believed besides the pictures, in bags (depth in robomimic files too)")
+    beliefs.add_argument(
+        "--gripper-frame", default=None, metavar="FRAME", help="frame at the tool centre point, for bags with /tf"
+    )
+    beliefs.add_argument(
+        "--support-frame", default=None, metavar="FRAME", help="frame whose z = 0 things stand on, for bags with /tf"
+    )
+    beliefs.add_argument(
+        "--level-frame",
+        action="append",
+        default=[],
+        metavar="FRAME",
+        help="frame whose z axis points up; repeatable, the first one known wins; map, odom and world by default",
+    )
+    beliefs.add_argument("--no-depth", action="store_true", help="look at the pictures alone")
+    beliefs.add_argument(
+        "--no-tf", action="store_true", help="take neither the vertical nor the place of the camera from /tf"
+    )
+    beliefs.add_argument(
+        "--no-imu", action="store_true", help="do not take the vertical from an IMU where /tf tells none"
+    )
+    beliefs.add_argument(
+        "--slop-s", type=float, default=None, help="most seconds between a picture and its depth, 0.03 by default"
+    )
 
 
 def _add_learner(parser: argparse.ArgumentParser) -> None:
@@ -106,10 +129,10 @@ def _annotate(args: argparse.Namespace) -> int:
     from spatialvlm_ros.rewards.recordings.plan import report_folder, tasks_of
     from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
 
-    recording = open_recording(
-        args.recording, args.view, args.hfov, args.camera, args.gripper_frame, args.support_frame
-    )
     plan = _plan(args)
+    recording = open_recording(
+        args.recording, args.view, args.hfov, args.camera, plan.gripper_frame, plan.support_frame, plan.beliefs
+    )
     plan.check(recording)
     tasks = tasks_of(recording, args.task or "")
     target = args.out or output_path(recording, args.into)
@@ -141,7 +164,21 @@ def _plan(args: argparse.Namespace) -> Plan:
         known_sizes=dict(_known_size(text) for text in args.known_size),
         gripper_frame=args.gripper_frame,
         support_frame=args.support_frame,
+        beliefs=_beliefs(args),
         model=args.model,
+    )
+
+
+def _beliefs(args: argparse.Namespace) -> Beliefs:
+    from spatialvlm_ros.rewards.recordings.beliefs import Beliefs
+
+    usual = Beliefs()
+    return Beliefs(
+        use_depth=not args.no_depth,
+        use_tf=not args.no_tf,
+        use_imu=not args.no_imu,
+        level_frames=tuple(args.level_frame) or usual.level_frames,
+        slop_s=usual.slop_s if args.slop_s is None else args.slop_s,
     )
 
 

@@ -21,10 +21,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from spatialvlm_ros.bags.gravity import LEVEL_FRAMES
 from spatialvlm_ros.errors import ConfigError, SpatialVLMError
 
 if TYPE_CHECKING:
     from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+    from spatialvlm_ros.rewards.recordings.beliefs import Beliefs
+    from spatialvlm_ros.rewards.recordings.episode import Recording
     from spatialvlm_ros.rewards.recordings.plan import Plan
     from spatialvlm_ros.ros.parameters import Settings
 
@@ -51,7 +54,9 @@ class AnnotationOrder:
         model, device, dtype, calibration: as the node's parameters.
         follow: whether objects are followed from picture to picture, as the node's parameter reward_follow.
         step_s, filtered: as its parameters reward_step_s and filter.
-        gripper_frame, support_frame, known_sizes: as its parameters.
+        gripper_frame, support_frame, known_sizes: as its parameters. A frame that the recording does not have is left
+            out and told of, as the node does.
+        use_depth, use_tf, use_imu, level_frames, slop_s, rectified: as its parameters.
         topic: of its pictures; taken where the recording has it.
     """
 
@@ -67,6 +72,12 @@ class AnnotationOrder:
     gripper_frame: str = ""
     support_frame: str = ""
     known_sizes: Sequence[str] = ()
+    use_depth: bool = True
+    use_tf: bool = True
+    use_imu: bool = False
+    level_frames: Sequence[str] = LEVEL_FRAMES
+    slop_s: float = 0.02
+    rectified: str = "auto"
     topic: str = ""
     device: str = "auto"
     dtype: str = "auto"
@@ -87,20 +98,21 @@ class AnnotationOrder:
             bag,
             out,
             task,
-            settings.reward_gamma,
-            settings.reward_mode,
-            settings.model,
-            settings.reward_follow,
-            settings.reward_step_s,
-            settings.filter,
-            settings.gripper_frame if settings.use_tf else "",
-            settings.support_frame if settings.use_tf else "",
-            settings.known_sizes,
-            topic,
-            settings.device,
-            settings.dtype,
-            settings.calibration,
+            gamma=settings.reward_gamma,
+            mode=settings.reward_mode,
+            follow=settings.reward_follow,
+            step_s=settings.reward_step_s,
+            filtered=settings.filter,
+            topic=topic,
+            **{name: getattr(settings, name) for name in _SAME_NAME},
         )
+
+
+# Of an order and of the node's parameters.
+_SAME_NAME = (
+    *("model", "device", "dtype", "calibration", "gripper_frame", "support_frame", "known_sizes"),
+    *("use_depth", "use_tf", "use_imu", "level_frames", "slop_s", "rectified"),
+)
 
 
 @dataclass(frozen=True)
@@ -233,10 +245,9 @@ def _annotated(order: AnnotationOrder) -> AnnotationResult:
     from spatialvlm_ros.rewards.recordings.annotate import problems_of
     from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
     from spatialvlm_ros.rewards.recordings.plan import report_folder, tasks_of
-    from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
+    from spatialvlm_ros.rewards.recordings.registry import output_path
 
-    frames = order.gripper_frame or None, order.support_frame or None
-    recording = open_recording(order.bag, _camera_of(order), None, None, *frames)
+    recording = recording_of(order)
     plan, tasks = plan_of(order), tasks_of(recording, order.task)
     plan.check(recording)
     target = Path(order.out).absolute() if order.out else output_path(recording, "copy")
@@ -259,6 +270,34 @@ def _annotated(order: AnnotationOrder) -> AnnotationResult:
     return AnnotationResult(str(writer.finish()), outcome.frames, outcome.valid, problems)
 
 
+def recording_of(order: AnnotationOrder) -> Recording:
+    """The recording as the node would have seen it."""
+    from spatialvlm_ros.rewards.recordings.registry import open_recording
+
+    return open_recording(
+        order.bag,
+        _camera_of(order),
+        gripper_frame=order.gripper_frame or None,
+        support_frame=order.support_frame or None,
+        beliefs=_beliefs_of(order),
+        strict=False,
+    )
+
+
+def _beliefs_of(order: AnnotationOrder) -> Beliefs:
+    from spatialvlm_ros.rewards.recordings.beliefs import Beliefs
+
+    return Beliefs(
+        use_depth=order.use_depth,
+        use_tf=order.use_tf,
+        use_imu=order.use_imu,
+        imu_first=True,  # as `bearings.Bearings`
+        level_frames=tuple(order.level_frames),
+        slop_s=order.slop_s,
+        rectified=None if order.rectified == "auto" else order.rectified == "true",
+    )
+
+
 def plan_of(order: AnnotationOrder) -> Plan:
     """How its rewards are made."""
     from spatialvlm_ros.rewards.recordings.plan import Plan
@@ -273,6 +312,7 @@ def plan_of(order: AnnotationOrder) -> Plan:
         known_sizes=read_known_sizes(order.known_sizes),
         gripper_frame=order.gripper_frame or None,
         support_frame=order.support_frame or None,
+        beliefs=_beliefs_of(order),
         model=order.model,
         model_options={"device": order.device, "dtype": order.dtype, "calibration": order.calibration},
     )

@@ -21,6 +21,7 @@ from scripted_server import Reply, ScriptedServer, completion  # noqa: E402
 
 from spatialvlm_ros.bags.reader import open_bag  # noqa: E402
 from spatialvlm_ros.ros.bag_annotation import AnnotationError, AnnotationOrder, annotate_in_a_process  # noqa: E402
+from spatialvlm_ros.ros.parameters import Settings  # noqa: E402
 
 HANG_S = 120.0
 
@@ -77,6 +78,40 @@ def test_another_model_does_not_go_on(small_bag: Any, tmp_path: Path, near: Scri
     run(f"openai:{near.url}#near")
     with pytest.raises(AnnotationError, match="other settings: model"):
         run(f"openai:{near.url}#other")
+
+
+def test_a_frame_that_the_recording_does_not_have_is_told_of(
+    small_bag: Any, tmp_path: Path, near: ScriptedServer
+) -> None:
+    """The parameters of a node stand for all recordings: this one has no frames at all."""
+    served = {"model": f"openai:{near.url}#near", "task": "reach the apple", "out": str(tmp_path / "out")}
+    frames = {"gripper_frame": "tool0", "support_frame": "table"}
+    result = annotate_in_a_process(order(small_bag.path, **served, **frames), lambda *_: None, lambda: False)
+    assert result is not None and result.valid == small_bag.pictures
+    assert "gripper_frame 'tool0' is not used" in result.problems
+    assert "support_frame 'table' is not used" in result.problems
+
+
+def test_a_run_goes_on_only_with_what_the_node_believes(small_bag: Any, tmp_path: Path, near: ScriptedServer) -> None:
+    served = {"model": f"openai:{near.url}#near", "task": "reach the apple", "out": str(tmp_path / "out")}
+    for _ in range(2):
+        assert annotate_in_a_process(order(small_bag.path, **served), lambda *_: None, lambda: False) is not None
+    for name, value in {"use_depth": False, "slop_s": 0.5, "use_imu": True, "level_frames": ("hall",)}.items():
+        with pytest.raises(AnnotationError, match=f"other settings: {name}"):
+            annotate_in_a_process(order(small_bag.path, **served, **{name: value}), lambda *_: None, lambda: False)
+
+
+def test_an_order_says_what_the_parameters_say() -> None:
+    parameters = {
+        **{"use_depth": False, "use_tf": False, "use_imu": True, "level_frames": ("hall",), "slop_s": 0.5},
+        **{"rectified": "true", "gripper_frame": "tool0", "support_frame": "table", "device": "cpu"},
+    }
+    usual = AnnotationOrder.of("bag", "", "", Settings(reward_gamma=0.9))
+    made = AnnotationOrder.of("bag", "", "", Settings.of({"reward_gamma": 0.9, **parameters}))
+    for name, value in parameters.items():
+        assert getattr(usual, name) == getattr(Settings(), name) != value and getattr(made, name) == value
+    # Who makes an order without a node gets what a node does by default.
+    assert order(Path("bag"), task="", mode=Settings().reward_mode, filtered=True) == usual
 
 
 def test_why_there_is_none_is_said(small_bag: Any, tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ class Outcome:
         unreadable: pictures that could not be read, by episode.
         empty: names of episodes without pictures.
         lost: what of the recording could not be read at all -> how often.
+        notes: what was asked for and is not in the recording, in sentences.
         failed: name of an episode -> the error that kept it from being judged.
         unrewarded: names of episodes that were judged, and not one of their pictures has a valid reward.
     """
@@ -96,6 +97,7 @@ class Outcome:
     unreadable: dict[str, int] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     lost: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     failed: dict[str, SpatialVLMError] = field(default_factory=dict)
     unrewarded: list[str] = field(default_factory=list)
 
@@ -153,7 +155,7 @@ def annotate(
             writer.provenance.follow,
             f"Write Provenance(follow={follow}).",
         )
-    outcome = Outcome(lost=dict(recording.problems))
+    outcome = Outcome(lost=dict(recording.problems), notes=list(recording.notes))
     episodes = recording.episodes()
     run = _Run(recording, writer, model, batch, end, known_sizes, progress, follow, step_s)
     for episode in episodes:
@@ -206,6 +208,7 @@ def _count(outcome: Outcome, episode: EpisodeInfo, annotations: EpisodeAnnotatio
 def problems_of(outcome: Outcome) -> list[str]:
     """One sentence for each thing that went wrong."""
     lines = [f"The recording is damaged: {count} x {what}." for what, count in sorted(outcome.lost.items())]
+    lines += outcome.notes
     lines += [f"{name}: {count} pictures could not be read." for name, count in sorted(outcome.unreadable.items())]
     lines += [f"{name} is empty." for name in outcome.empty]
     lines += [f"{count} pictures without a valid reward: {why}" for why, count in outcome.refused.most_common(3)]

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.bags.reader import BagReader, IndexedBag
 from spatialvlm_ros.datasets.sources.bag import BagCaptures
-from spatialvlm_ros.datasets.sources.bag_index import BagIndex
-from spatialvlm_ros.errors import ConfigError, TransformError
+from spatialvlm_ros.datasets.sources.bag_index import BagFrame, BagIndex
+from spatialvlm_ros.errors import TransformError
 from spatialvlm_ros.rewards.recordings.camera_path import CameraPath, camera_path
 
 Float = NDArray[np.float64]
@@ -74,7 +74,15 @@ class _Kept:
 
 @dataclass(frozen=True)
 class SequentialPictures(BagCaptures):
-    """`BagCaptures` for reading a recording from its beginning to its end in one process."""
+    """`BagCaptures` for reading a recording from its beginning to its end in one process.
+
+    Attributes:
+        use_tf: whether /tf tells where the camera is; without it the camera is taken to stand still.
+        imu_first: whether an IMU tells the vertical before /tf, as in the node.
+    """
+
+    use_tf: bool = True
+    imu_first: bool = False
 
     @functools.cached_property
     def _index(self) -> BagIndex:
@@ -91,6 +99,8 @@ class SequentialPictures(BagCaptures):
 
         As in the node, a support plane comes last: it may drive along with the robot (base_footprint).
         """
+        if not self.use_tf:
+            return CameraPath((None,) * len(self))
         ground = self.ground_frame
         still = [frame for frame in self.level_frames if frame != ground]
         return camera_path(self._index.transforms, self._index.frames, [*still, *([ground] if ground else [])])
@@ -99,24 +109,29 @@ class SequentialPictures(BagCaptures):
         """Stamp and time of recording of each picture, nanoseconds."""
         return [(frame.stamp_ns, frame.log_ns) for frame in self._index.frames]
 
-    def check_frame(self, frame_name: str) -> None:
-        """Raise `ConfigError` for a frame that /tf does not have."""
-        frames = self._index.transforms.frames()
-        if frame_name not in frames:
-            raise ConfigError(f"/tf of {self.path} has no frame", frame_name, f"It has {frames}.")
+    def frames_known(self) -> tuple[str, ...]:
+        """The names of all frames of /tf."""
+        return self._index.transforms.frames()
+
+    def is_linked(self, frame_name: str) -> bool:
+        """Whether /tf tells where a frame is in any picture."""
+        return any(self.place_of(frame_name, number) is not None for number in range(len(self)))
 
     def place_of(self, frame_name: str | None, number: int) -> Float | None:
-        """(3,) origin of a frame in the optical frame of a picture, metres; None where /tf does not tell it then.
-
-        Raises:
-            ConfigError: there is no such frame.
-        """
+        """(3,) origin of a frame in the optical frame of a picture, metres; None where /tf does not tell it then."""
         if frame_name is None:
             return None
-        self.check_frame(frame_name)
         index = self._index
         picture = index.frames[number]
         try:
             return index.transforms.lookup(picture.frame_id, frame_name, picture.stamp_ns).translation.copy()
         except TransformError:
             return None
+
+    def _up(self, frame: BagFrame) -> Float | None:
+        up = self._up_by_imu(frame) if self.imu_first else None
+        return super()._up(frame) if up is None else up
+
+    def _camera_from_imu(self, frame: BagFrame, imu_frame: str) -> Float:
+        """As the node: at the time of the picture, for an IMU in the body of a robot that turns its head."""
+        return self._index.transforms.lookup(frame.frame_id, imu_frame, frame.stamp_ns).rotation

@@ -1,4 +1,4 @@
-"""How a recording is read: which of its cameras is meant, and what is known of it."""
+"""How a recording is read: which of its cameras is meant, what is known of it, and what of the rest is believed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spatialvlm_ros.errors import SourceError
+from spatialvlm_ros.rewards.recordings.beliefs import Beliefs
 from spatialvlm_ros.rewards.recordings.intrinsics import Intrinsics
 
 
@@ -19,12 +20,26 @@ class Reading:
         intrinsics: where the camera model comes from.
         gripper_frame: frame at the tool centre point, for recordings with /tf.
         support_frame: frame whose z = 0 is the plane that things stand on, likewise.
+        beliefs: what is believed besides the colour pictures.
+        strict: whether a frame that the recording does not have is an error; else it is left out, and noted.
     """
 
     camera_name: str | None = None
     intrinsics: Intrinsics = field(default_factory=Intrinsics)
     gripper_frame: str | None = None
     support_frame: str | None = None
+    beliefs: Beliefs = field(default_factory=Beliefs)
+    strict: bool = True
+
+    def frames(self) -> dict[str, str]:
+        """The frames that are named: gripper_frame, support_frame -> name."""
+        named = {"gripper_frame": self.gripper_frame, "support_frame": self.support_frame}
+        return {what: frame for what, frame in named.items() if frame is not None}
+
+
+def unused(what: str, frame: str, why: str) -> str:
+    """The note about a frame that is named and of no use."""
+    return f"The {what} {frame!r} is not used: {why}."
 
 
 def chosen_camera(cameras: Sequence[str], wanted: str | None, path: Path) -> str:

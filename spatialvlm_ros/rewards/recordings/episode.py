@@ -84,6 +84,7 @@ class Recording(Protocol):
         camera_name: the camera whose pictures are read.
         cameras: all that it holds.
         intrinsics: where the camera model comes from.
+        notes: what was asked for and is not there, in sentences; nothing of the recording is lost by it.
     """
 
     path: Path
@@ -91,6 +92,7 @@ class Recording(Protocol):
     camera_name: str
     cameras: tuple[str, ...]
     intrinsics: Intrinsics
+    notes: tuple[str, ...]
 
     @property
     def problems(self) -> Mapping[str, int]:

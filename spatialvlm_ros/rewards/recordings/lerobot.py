@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.optional import require
-from spatialvlm_ros.rewards.recordings.cameras import Reading, chosen_camera
+from spatialvlm_ros.rewards.recordings.cameras import Reading, chosen_camera, unused
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
 from spatialvlm_ros.rewards.recordings.lerobot_metadata import (
     EXTRA,
@@ -51,6 +51,7 @@ class LeRobotRecording:
         self.cameras = self.metadata.cameras()
         self.camera_name = chosen_camera(self.cameras, reading.camera_name, path)
         self.intrinsics = reading.intrinsics
+        self.notes = tuple(unused(*named, "the recording has no frames") for named in reading.frames().items())
         self._entries = {entry.number: entry for entry in self.metadata.entries}
 
     @property

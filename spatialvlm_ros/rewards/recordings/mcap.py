@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from spatialvlm_ros.bags import messages as types
-from spatialvlm_ros.bags.gravity import LEVEL_FRAMES
 from spatialvlm_ros.bags.reader import open_bag
 from spatialvlm_ros.datasets.sources import captures as faults
 from spatialvlm_ros.datasets.sources.bag_index import BagTopics, discover_topics
 from spatialvlm_ros.datasets.views import SkippedView
-from spatialvlm_ros.errors import ObservationError, SourceError
+from spatialvlm_ros.errors import ConfigError, ObservationError, SourceError
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.perception.capture import Capture
 from spatialvlm_ros.rewards.recordings.bag_pictures import SequentialPictures
-from spatialvlm_ros.rewards.recordings.cameras import Reading
+from spatialvlm_ros.rewards.recordings.beliefs import Beliefs
+from spatialvlm_ros.rewards.recordings.cameras import Reading, unused
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
 
 FORMAT = "mcap"
@@ -36,17 +36,18 @@ _PROBED = 20  # pictures that are tried for a camera model
 
 
 class BagRecording:
-    """A ROS recording (`Recording`), also one that was cut off. Depth, /tf and the IMU are used where they are there.
+    """A ROS recording (`Recording`), also one that was cut off. Depth, /tf and the IMU are used where they are there
+    and believed.
 
     Args:
         path: rosbag2 folder, .mcap, .db3 or ROS 1 .bag.
         reading: which colour topic, e.g. "/camera/color/image_raw"; its camera, where the recording has no CameraInfo;
-            the frames of the gripper and of the support, where /tf has them.
+            the frames of the gripper and of the support, where /tf has them; what of the rest is believed.
 
     Raises:
         SourceError: no recording, unreadable, or which topic is meant is not clear.
         CameraModelError: nothing says what the camera is.
-        ConfigError: /tf does not have a frame.
+        ConfigError: /tf does not have a frame, and the reading is strict.
     """
 
     format = FORMAT
@@ -56,15 +57,12 @@ class BagRecording:
         topics = open_bag(path).topics
         self.topics_recorded = tuple(topics)
         self.cameras = _pictures(topics)
-        self.topics = _topics(topics, reading.camera_name, path)
+        self.topics = _believed(_topics(topics, reading, path), reading.beliefs)
         self.camera_name = self.topics.color
         self.intrinsics = reading.intrinsics
-        self._gripper_frame = reading.gripper_frame
-        support = reading.support_frame
-        level = LEVEL_FRAMES if support is None else (support, *LEVEL_FRAMES)
-        pictures = SequentialPictures(path, self.topics, need_depth=False, level_frames=level, ground_frame=support)
-        if support is not None:
-            pictures.check_frame(support)
+        self._gripper_frame = reading.gripper_frame if reading.beliefs.use_tf else None
+        pictures = _captures_of(path, self.topics, reading)
+        self.notes = tuple(_notes(pictures, reading))
         self._captures = self._usable(pictures)
 
     def _usable(self, captures: SequentialPictures) -> SequentialPictures:
@@ -132,11 +130,63 @@ def _pictures(topics: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(name for name, kind in topics.items() if kind in (types.IMAGE, types.COMPRESSED_IMAGE)))
 
 
-def _topics(topics: Mapping[str, str], camera_name: str | None, path: Path) -> BagTopics:
+def _captures_of(path: Path, topics: BagTopics, reading: Reading) -> SequentialPictures:
+    """The pictures with what is believed of the rest."""
+    beliefs, support = reading.beliefs, reading.support_frame
+    level = beliefs.level_frames if support is None else (support, *beliefs.level_frames)
+    return SequentialPictures(
+        path,
+        topics,
+        max_time_difference=beliefs.slop_s,
+        need_depth=False,
+        level_frames=level if beliefs.use_tf else (),
+        ground_frame=support if beliefs.use_tf else None,
+        use_tf=beliefs.use_tf,
+        imu_first=beliefs.imu_first,
+    )
+
+
+def _notes(pictures: SequentialPictures, reading: Reading) -> Iterator[str]:
+    """One sentence for each frame that is named, and of which /tf tells nothing.
+
+    Raises:
+        ConfigError: there is no such frame, and the reading is strict.
+    """
+    for what, frame in reading.frames().items():
+        if not reading.beliefs.use_tf:
+            yield unused(what, frame, "use_tf is false")
+        elif frame.lstrip("/") not in (known := pictures.frames_known()):
+            if reading.strict:
+                raise ConfigError(f"/tf of {pictures.path} has no frame", frame, f"It has {known}.")
+            yield unused(what, frame, "/tf of the recording does not have it")
+        elif not pictures.is_linked(frame):
+            yield unused(what, frame, "/tf links it to the camera in no picture")
+
+
+def _believed(topics: BagTopics, beliefs: Beliefs) -> BagTopics:
+    """Without what is not believed, and with what the topics say of the lens."""
+    depth = topics.depth if beliefs.use_depth else None
+    return replace(
+        topics,
+        depth=depth,
+        depth_info=topics.depth_info if beliefs.use_depth else None,
+        imu=topics.imu if beliefs.use_imu else None,
+        rectified=_is_rectified(topics.color, beliefs),
+        depth_rectified=None if depth is None else _is_rectified(depth, beliefs),
+    )
+
+
+def _is_rectified(topic: str, beliefs: Beliefs) -> bool:
+    """As the node takes it: the transport is a part of the name ("image_rect/compressed")."""
+    return "rect" in topic.lower() if beliefs.rectified is None else beliefs.rectified
+
+
+def _topics(topics: Mapping[str, str], reading: Reading, path: Path) -> BagTopics:
     """The topics of the camera that is named, or of the only one."""
+    camera_name = reading.camera_name
     if camera_name is None:
         try:
-            return discover_topics(topics)
+            return discover_topics(topics, reading.beliefs.use_depth)
         except SourceError as error:
             raise SourceError(error.fault, error.value, "Name the topic of the pictures with --view.") from error
     if camera_name not in _pictures(topics):

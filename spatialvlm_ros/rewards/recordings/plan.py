@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.rewards.recordings.annotate import TRUNCATED, Outcome, annotate
+from spatialvlm_ros.rewards.recordings.beliefs import Beliefs
 from spatialvlm_ros.rewards.recordings.episode import FOLLOW, EpisodeInfo, Provenance, Recording
 from spatialvlm_ros.rewards.recordings.registry import check_step, check_unseen, unseen_in
 from spatialvlm_ros.rewards.reward import POTENTIAL, RewardEngine
@@ -40,7 +41,7 @@ class Plan:
         follow: whether objects are followed from picture to picture.
         batch: pictures that the model looks at together.
         known_sizes: name -> (width, depth, height) in metres.
-        gripper_frame, support_frame: with which the recording was opened.
+        gripper_frame, support_frame, beliefs: with which the recording was opened.
         model: its name. model_options: how it was loaded, as plain values.
     """
 
@@ -56,6 +57,7 @@ class Plan:
     known_sizes: Mapping[str, Size] = field(default_factory=dict)
     gripper_frame: str | None = None
     support_frame: str | None = None
+    beliefs: Beliefs = field(default_factory=Beliefs)
     model: str = "embedded"
     model_options: Mapping[str, str] = field(default_factory=dict)
 
@@ -101,6 +103,7 @@ class Plan:
             "intrinsics": recording.intrinsics.source,
             "gripper_frame": self.gripper_frame,
             "support_frame": self.support_frame,
+            **asdict(self.beliefs),
             "model_fingerprint": fingerprint,
             "model_options": dict(self.model_options),
             "known_sizes": {name: list(size) for name, size in sorted(self.known_sizes.items())},

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from spatialvlm_ros.errors import ConfigError, SourceError
+from spatialvlm_ros.rewards.recordings.beliefs import Beliefs
 from spatialvlm_ros.rewards.recordings.cameras import Reading
 from spatialvlm_ros.rewards.recordings.episode import Recording
 from spatialvlm_ros.rewards.recordings.intrinsics import find_intrinsics
@@ -21,6 +22,16 @@ _log = logging.getLogger(__name__)
 _ROOM = "spatialvlm_ros.rewards.recordings"
 BESIDE, COPY = "beside", "copy"
 PLACES = (BESIDE, COPY)
+# What people call them on the command line.
+_OPTIONS = {
+    "gripper_frame": "--gripper-frame",
+    "support_frame": "--support-frame",
+    "use_depth": "--no-depth",
+    "use_tf": "--no-tf",
+    "use_imu": "--no-imu",
+    "level_frames": "--level-frame",
+    "slop_s": "--slop-s",
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,7 @@ class Format:
         output: place -> ending of what is written, put behind the recording's name.
         copies: "module:function" that complains of a recording that cannot be copied with rewards in it.
         has_frames: it has a tree of frames, in which the gripper can be found.
+        beliefs: the `Beliefs` that mean something in it, by name.
         by_time: pictures come at a rate of their own; else each has its row, with an action.
         unseen: what its learners may do with pictures without a potential (see `shaping.Discount`), the usual first.
             Rows are learnt from, or filtered; a message without a valid reward holds no number, so it is left out.
@@ -47,6 +59,7 @@ class Format:
     output: dict[str, str]
     copies: str
     has_frames: bool = False
+    beliefs: tuple[str, ...] = ()
     by_time: bool = False
     unseen: tuple[str, ...] = (KEPT, DROPPED)
 
@@ -60,6 +73,7 @@ FORMATS: dict[str, Format] = {
         {BESIDE: "", COPY: ""},
         f"{_ROOM}.mcap_writer:check_copy",
         has_frames=True,
+        beliefs=tuple(f.name for f in fields(Beliefs)),
         by_time=True,
         unseen=(DROPPED,),
     ),
@@ -78,6 +92,7 @@ FORMATS: dict[str, Format] = {
         {BESIDE: f"{_ROOM}.robomimic_writer:compose_beside", COPY: f"{_ROOM}.robomimic_writer:compose_copy"},
         {BESIDE: ".hdf5", COPY: ".hdf5"},
         f"{_ROOM}.robomimic_writer:check_copy",
+        beliefs=("use_depth",),
     ),
 }
 
@@ -104,6 +119,8 @@ def open_recording(
     camera: str | None = None,
     gripper_frame: str | None = None,
     support_frame: str | None = None,
+    beliefs: Beliefs | None = None,
+    strict: bool = True,
 ) -> Recording:
     """Open a recording, whatever its format.
 
@@ -115,22 +132,42 @@ def open_recording(
         gripper_frame: frame at the tool centre point, for ROS recordings with /tf; the gripper is exact then.
         support_frame: frame that stands still and whose z = 0 is the plane that things stand on, likewise; the vertical
             and the height of the camera are exact then.
+        beliefs: what is believed besides the colour pictures; everything that is there by default.
+        strict: whether frames and beliefs are meant for this very recording: what it cannot have is an error then. Else
+            (standing parameters of a node) it is left out, and a frame is noted (`Recording.notes`).
 
     Raises:
         SourceError: it cannot be read, or which camera is meant is not clear.
         CameraModelError: the camera is not known, or of another picture size.
-        ConfigError: the options are malformed. MissingDependencyError: a package is not installed.
+        ConfigError: the options are malformed, or meant for another format or recording.
+        MissingDependencyError: a package is not installed.
     """
     path = Path(path).absolute()
     entry = FORMATS[format_of(path)]
     folder = path if path.is_dir() else path.parent
-    for option, frame in (("--gripper-frame", gripper_frame), ("--support-frame", support_frame)):
-        if frame is not None and not entry.has_frames:
-            raise ConfigError(f"{entry.summary} has no frames", frame, f"Leave {option} out.")
+    beliefs = beliefs or Beliefs()
     intrinsics = find_intrinsics(folder, camera_name or "", hfov, camera)
-    recording: Recording = loaded(entry.recording)(path, Reading(camera_name, intrinsics, gripper_frame, support_frame))
+    reading = Reading(camera_name, intrinsics, gripper_frame, support_frame, beliefs, strict)
+    if strict:
+        _check_fits(entry, reading)
+    recording: Recording = loaded(entry.recording)(path, reading)
     _check_camera(recording)
     return recording
+
+
+def _check_fits(entry: Format, reading: Reading) -> None:
+    """Complain of options that cannot be meant for a format, or contradict each other."""
+    for what, frame in reading.frames().items():
+        if not entry.has_frames:
+            raise ConfigError(f"{entry.summary} has no frames", frame, f"Leave {_OPTIONS[what]} out.")
+        if not reading.beliefs.use_tf:
+            raise ConfigError(
+                "a frame is named, and frames are not used", frame, f"Leave {_OPTIONS[what]} or --no-tf out."
+            )
+    for name, value in reading.beliefs.changed().items():
+        if name not in entry.beliefs:
+            option = _OPTIONS.get(name, name)
+            raise ConfigError(f"{option} means nothing in {entry.summary}", value, f"Leave {option} out.")
 
 
 def _check_camera(recording: Recording) -> None:

@@ -21,7 +21,7 @@ from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.optional import require
-from spatialvlm_ros.rewards.recordings.cameras import Reading, chosen_camera
+from spatialvlm_ros.rewards.recordings.cameras import Reading, chosen_camera, unused
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
 from spatialvlm_ros.rewards.recordings.robosuite_camera import (
     HAND,
@@ -48,7 +48,8 @@ class RobomimicRecording:
 
     Args:
         path: the HDF5 file.
-        reading: which camera, e.g. "agentview_image", and its model where the file does not hold it.
+        reading: which camera, e.g. "agentview_image", its model where the file does not hold it, and whether depth is
+            believed.
 
     Raises:
         SourceError: no robomimic data set, a damaged one, or one without pictures.
@@ -59,6 +60,8 @@ class RobomimicRecording:
     def __init__(self, path: Path, reading: Reading) -> None:
         self.path = path
         self.intrinsics = reading.intrinsics
+        self._use_depth = reading.beliefs.use_depth
+        self.notes = tuple(unused(*named, "the recording has no frames") for named in reading.frames().items())
         with opened(path) as file:
             self._demos = demos(file)
             self._hz = _control_rate(file)
@@ -111,7 +114,8 @@ class RobomimicRecording:
         height, width = rgb.shape[:2]
         known = None if recorded is None else Camera.from_K(recorded.matrix, width, height)
         camera = self.intrinsics.camera(width, height, known)
-        metres, up = _metres(depth, rgb.shape[:2]), None if recorded is None else recorded.up
+        metres = _metres(depth, rgb.shape[:2]) if self._use_depth else None
+        up = None if recorded is None else recorded.up
         observation = Observation(rgb, camera, metres, up, stamp_ns=stamp, frame_id=self.camera_name)
         gripper = None if recorded is None else recorded.gripper(hand)
         return Frame(index, stamp, observation, gripper, placed=not is_in_hand(self.camera_name))

@@ -11,8 +11,7 @@ from spatialvlm_ros.rewards.looking import not_measured
 from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
 from spatialvlm_ros.rewards.recordings.episode import BETWEEN
 from spatialvlm_ros.rewards.recordings.plan import tasks_of
-from spatialvlm_ros.rewards.recordings.registry import open_recording
-from spatialvlm_ros.ros.bag_annotation import AnnotationOrder, plan_of
+from spatialvlm_ros.ros.bag_annotation import AnnotationOrder, plan_of, recording_of
 from spatialvlm_ros.ros.observations import CameraMessages, ObservationBuilder
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.query_text import read_known_sizes
@@ -28,13 +27,15 @@ def live(path, settings):
     work, store = RewardWork(RewardRequest.of(TASK, settings)), TransformStore()
     builder, model = ObservationBuilder(settings, store), model_of([COURSE])
     frames, now = [], {}
+    last = DEPTH if settings.use_depth else COLOR  # of the messages of a picture
     for item in open_bag(path).messages(["/tf", "/tf_static", COLOR, INFO, DEPTH, DEPTH_INFO]):
         if item.topic.startswith("/tf"):
             store.take(item.message, item.topic == "/tf_static")
             continue
         now[item.topic] = item.message
-        if item.topic == DEPTH:
-            seen = builder.build(CameraMessages(now[COLOR], now[INFO], now[DEPTH], now[DEPTH_INFO]))
+        if item.topic == last:
+            depth = (now[DEPTH], now[DEPTH_INFO]) if settings.use_depth else ()
+            seen = builder.build(CameraMessages(now[COLOR], now[INFO], *depth))
             stamp = seen.observation.stamp_ns
             try:
                 view = model.look(seen.observation, read_known_sizes(settings.known_sizes), seen.gripper)
@@ -49,7 +50,7 @@ def live(path, settings):
 def annotated(path, settings, folder):
     """What is written of each picture."""
     order = AnnotationOrder.of(str(path), "", TASK, settings, COLOR)
-    recording = open_recording(path, COLOR, None, None, order.gripper_frame or None, order.support_frame or None)
+    recording = recording_of(order)
     plan, tasks = plan_of(order), tasks_of(recording, order.task)
     provenance = plan.provenance(recording, tasks, "table")
     writer = RecordingWriter(recording, folder / "report", folder / "out", "copy", provenance)
@@ -63,8 +64,18 @@ def annotated(path, settings, folder):
         {"gripper_frame": "tool", "reward_step_s": 0.2, "known_sizes": SIZES},
         {"gripper_frame": "tool", "filter": False, "reward_follow": False},
         {"gripper_frame": "tool", "support_frame": "map", "reward_mode": "absolute"},
+        {"gripper_frame": "tool", "support_frame": "map", "use_depth": False},
+        {"gripper_frame": "hand", "support_frame": "floor"},
+        {"gripper_frame": "tool", "use_tf": False},
     ],
-    ids=["tool frame, control steps, filter, known size", "tool frame, nothing over time", "support frame, absolute"],
+    ids=[
+        "tool frame, control steps, filter, known size",
+        "tool frame, nothing over time",
+        "support frame, absolute",
+        "without depth",
+        "frames that are not there",
+        "without frames",
+    ],
 )
 def test_rewards_are_those_of_the_node(tmp_path, parameters):
     path = write_table_bag(tmp_path / "bag", COURSE)
