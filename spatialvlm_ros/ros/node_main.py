@@ -6,12 +6,14 @@ import os
 import sys
 
 from spatialvlm_ros.errors import SpatialVLMError
+from spatialvlm_ros.ros.processor_share import leave_a_core
 
 _FREE_THREADS = 4  # beside those that wait for the model: pictures, parameters, timers, transitions
 
 
 def main(args: list[str] | None = None) -> int:
     """Runs the node until it is interrupted; the exit status is 0 then."""
+    leave_a_core()  # before torch and NumPy are imported
     from spatialvlm_ros.ros.running import run_until_signal
 
     try:
