@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.geometry.cameras import Camera
-from spatialvlm_ros.models.backend import ABSENT, AMBIGUOUS, PRESENT
 from spatialvlm_ros.models.calibration import Calibration, Thresholds
 from spatialvlm_ros.models.distributions import RELATION_ORDER, quantile_at
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.models.fusion import ReadOuts, length_constants
+from spatialvlm_ros.models.presence import refusal_odds
 from spatialvlm_ros.models.query import SIZES, ObjectRef, Region
 from spatialvlm_ros.models.readings import FIXED, NAMED, ViewReadings
 from spatialvlm_ros.scenes.relations import RELATIONS, Relation
@@ -99,9 +99,10 @@ def region_refusal(region: Region, camera: Camera) -> Refusal | None:
 
 
 def _presence_refusal(name: str, presence: Float, thresholds: Thresholds) -> Refusal | None:
-    if not np.isfinite(presence).all() or presence[PRESENT] >= thresholds.present:
+    absent, several = refusal_odds(presence[None], thresholds)[0]
+    if max(absent, several) <= 0:
         return None
-    if presence[AMBIGUOUS] > presence[ABSENT]:
+    if several > absent:
         return Refusal(Reason.AMBIGUOUS, f"There seem to be several things called {name!r}: say more about it.")
     return Refusal(Reason.NOT_VISIBLE, f"{name!r} is not seen in this picture.")
 

@@ -120,11 +120,15 @@ class Thresholds:
     """When to abstain.
 
     Attributes:
-        present: least probability that an object is there, once.
+        present: least probability that an object is there, once, where the next two are not known.
+        absent, several: weights of `presence.features`; a name whose sum is above 0 is refused as that of something
+            that is not there, or is there several times. () for not known.
         overflow: most probability of "out of range".
     """
 
     present: float = 0.5
+    absent: tuple[float, ...] = ()
+    several: tuple[float, ...] = ()
     overflow: float = 0.5
 
 

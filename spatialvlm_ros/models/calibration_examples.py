@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 LEAST_VISIBLE = 0.5
 LEAST_SIDE_SHARE = 0.03  # of the picture's width: shorter boxes are too small to be judged
+_UNANSWERABLE = 2  # names a view, of either kind
 _WORDS_KEPT = 400  # names of earlier views, to ask for what is not there
 _ONE = tuple(r for r in Relation if RELATIONS[r].arity == 1)
 _TWO = tuple(r for r in Relation if RELATIONS[r].arity == 2)
@@ -64,8 +65,8 @@ def collect_readings(
 ) -> Iterator[Example]:
     """Ask a model about views with known truth.
 
-    Every relation is asked of ``pairs`` random pairs of clearly visible objects of a view; besides, one name that is
-    not there and one that is there twice, where the view has such.
+    Every relation is asked of ``pairs`` random pairs of clearly visible objects of a view; besides, two names that are
+    not there and two that are there several times, where the view has such.
 
     Args:
         model: its calibration is not used.
@@ -108,8 +109,8 @@ def _questions(
     elsewhere = [name for name in seen if not is_camera(name) and not any(_alike(name, label) for label in there)]
     twice = sorted({label for label in there if there.count(label) > 1})
     for names in (elsewhere, twice):
-        if names:
-            found.append((Query(str(rng.choice(names)), None, Relation.WIDTH), float("nan")))
+        for name in rng.permutation(names)[:_UNANSWERABLE].tolist():
+            found.append((Query(name, None, Relation.WIDTH), float("nan")))
     return found
 
 

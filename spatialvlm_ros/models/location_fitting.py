@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.geometry.frames import CanonicalFrame
-from spatialvlm_ros.models.backend import PRESENT
+from spatialvlm_ros.models.backend import ABSENT, AMBIGUOUS, PRESENT
 from spatialvlm_ros.models.calibration import DepthCalibration, LocationCalibration, Thresholds, Triple
 from spatialvlm_ros.models.calibration_examples import Example
 from spatialvlm_ros.models.distributions import RELATION_ORDER, quantile_at
 from spatialvlm_ros.models.located import believable
+from spatialvlm_ros.models.presence import fit_weights
 from spatialvlm_ros.models.readings import N_BUCKETS
 from spatialvlm_ros.models.robust_fitting import bias, drawn, factor, shared_variance
 from spatialvlm_ros.scenes.relations import Relation
@@ -23,10 +24,10 @@ Float = NDArray[np.float64]
 _NEVER_ZERO = np.array([r in (Relation.DISTANCE, Relation.HEIGHT, Relation.WIDTH) for r in RELATION_ORDER])
 _LEAST_SHARED = 0.02
 _MEDIAN_OF_ANGLE = 1.1774  # of the length of a 2D normal vector
-# Of present objects of a calibration split. Its meshes were trained on; such as were not are refused several times as
-# often (docs/log.md), and with them questions about two objects are to stay below 5%.
+# Of present objects of a calibration split, for either reason. Its meshes were trained on; such as were not are refused
+# several times as often (docs/log.md), and with them questions about two objects are to stay below 5%.
 _MOST_REFUSED = 0.008
-_REFUSED = 0.93  # wanted, of absent and ambiguous ones
+_REFUSED = 0.93  # wanted, of absent ones and of ambiguous ones
 _FEWEST = 20
 _DEPTH_WEIGHT = 30.0
 
@@ -149,15 +150,14 @@ def _depth_errors(example: Example, location: LocationCalibration) -> Float:
 
 
 def fit_thresholds(examples: Sequence[Example]) -> Thresholds:
-    """The least probability of presence: most absent and ambiguous names are refused, hardly any present one."""
-    default = Thresholds()
-    said = np.concatenate([e.readings.locations.presence[:, PRESENT] for e in examples])
-    truth = np.concatenate([e.truth.presence for e in examples])
-    use = np.isfinite(said) & (truth >= 0)
-    there, gone = said[use & (truth == PRESENT)], said[use & (truth != PRESENT)]
-    if len(there) < _FEWEST or len(gone) < _FEWEST:
-        return default
-    most = float(np.quantile(there, _MOST_REFUSED))
-    least = float(np.quantile(gone, _REFUSED))
-    chosen = (most + least) / 2 if least < most else most
-    return Thresholds(present=float(np.clip(chosen, 0.02, 0.98)), overflow=default.overflow)
+    """When a name is refused: most absent and ambiguous ones are, hardly any of a thing that is there once."""
+    said = np.concatenate([np.zeros((0, 3)), *(e.readings.locations.presence for e in examples)])
+    truth = np.concatenate([np.zeros(0, np.int64), *(e.truth.presence for e in examples)])
+    use = np.isfinite(said).all(axis=1) & (truth >= 0)
+    there = said[use & (truth == PRESENT)]
+
+    def told(kind: int) -> tuple[float, ...]:
+        gone = said[use & (truth == kind)]
+        return fit_weights(there, gone, kind, _MOST_REFUSED, _REFUSED) if min(len(there), len(gone)) >= _FEWEST else ()
+
+    return Thresholds(absent=told(ABSENT), several=told(AMBIGUOUS))
