@@ -21,7 +21,7 @@ from spatialvlm_ros.reasoning.reasoner import Reasoner
 from spatialvlm_ros.reasoning.steps import ReasoningStep, Solution
 from spatialvlm_ros.reasoning.task import Thinker
 from spatialvlm_ros.ros.bag_annotation import AnnotationOrder, AnnotationResult, annotate_in_a_process
-from spatialvlm_ros.ros.camera_inputs import picture_topics
+from spatialvlm_ros.ros.camera_inputs import input_topics
 from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked, NoPictureError
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.services import Turnstile, reason_of, seconds_allowed
@@ -165,8 +165,8 @@ class CameraActions:
         unit, request = self._unit(), goal.request
         if unit is None:
             raise NoPictureError(Reason.NOT_CONFIGURED, "the node is not active", "Configure and activate it.")
-        topic, _ = picture_topics(self._node, unit.settings, self._camera)
-        order = AnnotationOrder.of(request.bag, request.out, request.task, unit.settings, topic)
+        topics = input_topics(self._node, unit.settings, self._camera)
+        order = AnnotationOrder.of(request.bag, request.out, request.task, unit.settings, topics)
 
         def told(done: int, total: int) -> None:
             feedback = interfaces().action.AnnotateBag.Feedback()

@@ -16,8 +16,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from spatialvlm_ros.ros.parameters import Settings
 
 _LOW_PRIORITY = 10
-_COMPRESSED = "/compressed"
 _EVERY = 8  # pictures between two lines of progress
 _LOOK_UP_S = 0.1  # between two questions whether it is still wanted
 _END_S = 1.0  # from the polite request to the other one
@@ -57,7 +56,8 @@ class AnnotationOrder:
         gripper_frame, support_frame, known_sizes: as its parameters. A frame that the recording does not have is left
             out and told of, as the node does.
         use_depth, use_tf, use_imu, level_frames, slop_s, rectified: as its parameters.
-        topic: of its pictures; taken where the recording has it.
+        topics: of its inputs: image, camera_info, depth, depth_camera_info, imu -> topic; which of them are taken says
+            `rewards.recordings.bag_topics`. Without them all is found by names and types.
     """
 
     bag: str
@@ -78,14 +78,16 @@ class AnnotationOrder:
     level_frames: Sequence[str] = LEVEL_FRAMES
     slop_s: float = 0.02
     rectified: str = "auto"
-    topic: str = ""
+    topics: Mapping[str, str] = field(default_factory=dict)
     device: str = "auto"
     dtype: str = "auto"
     calibration: str = ""
 
     @staticmethod
-    def of(bag: str, out: str, task: str, settings: Settings, topic: str = "") -> AnnotationOrder:
-        """What a node with these settings is asked for.
+    def of(
+        bag: str, out: str, task: str, settings: Settings, topics: Mapping[str, str] | None = None
+    ) -> AnnotationOrder:
+        """What a node with these settings and topics is asked for.
 
         Raises:
             ConfigError: no discount.
@@ -103,7 +105,7 @@ class AnnotationOrder:
             follow=settings.reward_follow,
             step_s=settings.reward_step_s,
             filtered=settings.filter,
-            topic=topic,
+            topics=dict(topics or {}),
             **{name: getattr(settings, name) for name in _SAME_NAME},
         )
 
@@ -276,7 +278,6 @@ def recording_of(order: AnnotationOrder) -> Recording:
 
     return open_recording(
         order.bag,
-        _camera_of(order),
         gripper_frame=order.gripper_frame or None,
         support_frame=order.support_frame or None,
         beliefs=_beliefs_of(order),
@@ -285,7 +286,7 @@ def recording_of(order: AnnotationOrder) -> Recording:
 
 
 def _beliefs_of(order: AnnotationOrder) -> Beliefs:
-    from spatialvlm_ros.rewards.recordings.beliefs import Beliefs
+    from spatialvlm_ros.rewards.recordings.beliefs import Beliefs, LiveTopics
 
     return Beliefs(
         use_depth=order.use_depth,
@@ -295,6 +296,7 @@ def _beliefs_of(order: AnnotationOrder) -> Beliefs:
         level_frames=tuple(order.level_frames),
         slop_s=order.slop_s,
         rectified=None if order.rectified == "auto" else order.rectified == "true",
+        topics=LiveTopics(**order.topics) if order.topics else None,
     )
 
 
@@ -324,19 +326,6 @@ def _model(order: AnnotationOrder) -> SpatialVLM:
 
     options = {} if order.model.startswith("openai:") else {"device": order.device, "dtype": order.dtype}
     return SpatialVLM.from_pretrained(order.model, calibration=order.calibration or None, **options)
-
-
-def _camera_of(order: AnnotationOrder) -> str | None:
-    """The node's topic where the recording has it, raw or compressed; else the only one there is."""
-    from spatialvlm_ros.bags.reader import open_bag
-    from spatialvlm_ros.rewards.recordings.mcap import is_bag
-
-    path = Path(order.bag)
-    if not order.topic or not path.exists() or not is_bag(path):
-        return None
-    raw = order.topic.removesuffix(_COMPRESSED)
-    recorded = open_bag(path).topics
-    return next((name for name in (order.topic, raw, raw + _COMPRESSED) if name in recorded), None)
 
 
 if __name__ == "__main__":

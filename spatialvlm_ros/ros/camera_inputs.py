@@ -202,11 +202,21 @@ class CameraInputs:
             )
 
 
+def input_topics(node: Node, settings: Settings, camera: str) -> dict[str, str]:
+    """Resolved names of all inputs of a camera, pictures as they are transported, whether they are used or not.
+
+    Returns:
+        slot (image, camera_info, depth, depth_camera_info, imu) -> topic.
+    """
+    slots = ("image", "camera_info", "depth", "depth_camera_info", "imu")
+    names = {slot: _picture_names(settings).get(slot, slot) for slot in slots}
+    return {slot: str(node.resolve_topic_name(INTERFACES[name].topic(camera))) for slot, name in names.items()}
+
+
 def picture_topics(node: Node, settings: Settings, camera: str) -> tuple[str, str]:
     """Resolved names of the colour and the depth pictures of a camera, as they are transported."""
-    names = _picture_names(settings)
-    image, depth = (str(node.resolve_topic_name(INTERFACES[names[slot]].topic(camera))) for slot in ("image", "depth"))
-    return image, depth
+    topics = input_topics(node, settings, camera)
+    return topics["image"], topics["depth"]
 
 
 def _picture_names(settings: Settings) -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 for package in ("torch", "transformers", "rosbags"):
@@ -20,6 +21,8 @@ sys.path.append(str(Path(__file__).parents[1] / "models" / "remote"))
 from scripted_server import Reply, ScriptedServer, completion  # noqa: E402
 
 from spatialvlm_ros.bags.reader import open_bag  # noqa: E402
+from spatialvlm_ros.bags.writer import BagWriter  # noqa: E402
+from spatialvlm_ros.geometry.cameras import Camera  # noqa: E402
 from spatialvlm_ros.ros.bag_annotation import AnnotationError, AnnotationOrder, annotate_in_a_process  # noqa: E402
 from spatialvlm_ros.ros.parameters import Settings  # noqa: E402
 
@@ -112,6 +115,25 @@ def test_an_order_says_what_the_parameters_say() -> None:
         assert getattr(usual, name) == getattr(Settings(), name) != value and getattr(made, name) == value
     # Who makes an order without a node gets what a node does by default.
     assert order(Path("bag"), task="", mode=Settings().reward_mode, filtered=True) == usual
+
+
+def test_the_topics_of_the_node_are_read(tmp_path: Path, near: ScriptedServer) -> None:
+    """Not those that have likelier names: here only the node's camera fits the picture."""
+    path, stamp = tmp_path / "bag", 1_700_000_000_000_000_000
+    camera, other = (Camera(width, 3 * width // 4, 60.0, 60.0, 31.5, 23.5) for width in (64, 640))
+    with BagWriter(path) as bag:
+        bag.image("/eye", np.zeros((48, 64, 3), np.uint8), "rgb8", stamp, "camera")
+        bag.camera_info("/calibration", camera, stamp, "camera")
+        bag.camera_info("/camera_info", other, stamp, "camera")
+        bag.image("/range", np.full((48, 64), 700, np.uint16), "16UC1", stamp, "camera")
+        bag.image("/depth", np.full((480, 640), 700, np.uint16), "16UC1", stamp, "camera")
+    served = {"model": f"openai:{near.url}#near", "task": "reach the apple"}
+    topics = {"image": "/eye", "camera_info": "/calibration", "depth_camera_info": "/nobody", "imu": "/imu"}
+    for depth, problems in (("/range", ""), ("/depth", "1 x depth not registered")):
+        wanted = order(path, **served, out=str(tmp_path / depth[1:]), topics={**topics, "depth": depth})
+        result = annotate_in_a_process(wanted, lambda *_: None, lambda: False)
+        assert result is not None and result.frames == result.valid == 1
+        assert problems in result.problems and bool(problems) == bool(result.problems)
 
 
 def test_why_there_is_none_is_said(small_bag: Any, tmp_path: Path) -> None:

@@ -88,7 +88,9 @@ def test_a_recording_gets_its_rewards_by_the_parameters_of_the_node(
     spawn: Callable[..., Any], node: Any, near: Any, small_bag: Any, tmp_path: Path
 ) -> None:
     parameters = {"model": f"openai:{near.url}#near", "reward_gamma": 0.9, "reward_step_s": 0.2, "filter": False}
-    remap = ("-r", "/spatialvlm/image:=/camera/image_raw")
+    parameters["depth_transport"] = "compressedDepth"
+    remap = ("-r", "/image:=/camera/image_raw", "-r", "/imu:=/robot/imu")
+    remap += ("-r", "/depth/compressedDepth:=/robot/range/compressedDepth")
     options = [
         part for name, value in parameters.items() for part in ("-p", f"{name}:={value}".replace("False", "false"))
     ]
@@ -118,6 +120,13 @@ def test_a_recording_gets_its_rewards_by_the_parameters_of_the_node(
     assert max(nice) - os.getpriority(os.PRIO_PROCESS, process.popen.pid) == 10
     settings = json.loads((tmp_path / "out_report/run.json").read_text())
     assert (settings["step_s"], settings["filtered"], settings["camera"]) == (0.2, False, "/camera/image_raw")
+    assert settings["topics"] == {
+        "image": "/camera/image_raw",
+        "camera_info": "/camera_info",
+        "depth": "/robot/range/compressedDepth",
+        "depth_camera_info": "/depth_camera_info",
+        "imu": "/robot/imu",
+    }
     assert len(list(open_bag(tmp_path / "out").messages(["/spatialvlm/reward"]))) == 9
 
 

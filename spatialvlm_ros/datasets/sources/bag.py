@@ -20,6 +20,7 @@ from spatialvlm_ros.datasets.sources.bag_index import (
     BagFrame,
     BagIndex,
     BagTopics,
+    PictureStamp,
     build_index,
     discover_topics,
     time_of,
@@ -35,11 +36,25 @@ from spatialvlm_ros.errors import (
 )
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.registration import register_depth
+from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.perception.capture import Capture
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["BagCaptures", "BagTopics"]
+__all__ = ["BagCaptures", "BagTopics", "LostDepth"]
+
+
+@dataclass(frozen=True)
+class LostDepth:
+    """Depth that was recorded with a picture and cannot be used.
+
+    Attributes:
+        reason: `captures.UNREADABLE_DEPTH` or `captures.DEPTH_NOT_REGISTERED`.
+        detail: one sentence for people.
+    """
+
+    reason: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,8 @@ class BagCaptures:
     """The colour pictures of a recording, in the order of their stamps (`CaptureSource`).
 
     Depth of the nearest stamp within ``max_time_difference`` goes with a picture. Depth of another camera is
-    reprojected by way of /tf; where the transform is missing the picture is skipped, never the depth stretched.
+    reprojected by way of /tf; where the transform is missing the picture is skipped, never the depth stretched
+    (`look` tells of such pictures without their depth).
     A recording that was cut off gives what is there; ``problems`` says what was lost.
 
     Attributes:
@@ -115,28 +131,38 @@ class BagCaptures:
         return self.topics or discover_topics(reader.topics)
 
     def capture(self, index: int) -> Capture | SkippedView:
+        found, lost = self.look(index)
+        if isinstance(found, SkippedView):
+            return found
+        if lost is not None:
+            return SkippedView(found.name, lost.reason)
+        if found.depth is None and self.need_depth:
+            return SkippedView(found.name, reasons.NO_DEPTH)
+        return found
+
+    def look(self, index: int) -> tuple[Capture | SkippedView, LostDepth | None]:
+        """One picture whether it has depth or not, and why depth that was recorded with it is not in it.
+
+        For those who go on without depth; `capture` skips such a picture.
+        """
         content = self._index
         frame = content.frames[index]
         name = f"{frame.stamp_ns:019d}"
         try:
             camera = self._camera(content.topics.color_info, content.topics.color)
             if camera is None and frame.depth is not None:
-                return SkippedView(name, reasons.NO_CAMERA)
+                return SkippedView(name, reasons.NO_CAMERA), None
             rgb = self._picture(content.topics.color, frame.log_ns, frame.stamp_ns, _RGB)
-            if camera is not None and (camera.width, camera.height) != (rgb.shape[1], rgb.shape[0]):
-                return SkippedView(name, reasons.WRONG_CAMERA_SIZE)
-            depth = None if frame.depth is None or camera is None else self._depth(frame, camera)
-        except (TransformError, _NotRegistered):
-            return SkippedView(name, reasons.DEPTH_NOT_REGISTERED)
         except CameraModelError:
-            return SkippedView(name, reasons.NO_CAMERA)
-        except DepthError:
-            return SkippedView(name, reasons.UNREADABLE_DEPTH)
+            return SkippedView(name, reasons.NO_CAMERA), None
         except ObservationError:
-            return SkippedView(name, reasons.UNREADABLE_MESSAGE)
-        if depth is None and self.need_depth:
-            return SkippedView(name, reasons.NO_DEPTH)
-        return Capture(rgb, name, camera, depth, self._up(frame), self._height(frame), frame.stamp_ns, frame.frame_id)
+            return SkippedView(name, reasons.UNREADABLE_MESSAGE), None
+        if camera is not None and (camera.width, camera.height) != (rgb.shape[1], rgb.shape[0]):
+            return SkippedView(name, reasons.WRONG_CAMERA_SIZE), None
+        depth = None if frame.depth is None or camera is None else self._depth(frame, frame.depth, camera)
+        lost, depth = (depth, None) if isinstance(depth, LostDepth) else (None, depth)
+        up, height = self._up(frame), self._height(frame)
+        return Capture(rgb, name, camera, depth, up, height, frame.stamp_ns, frame.frame_id), lost
 
     def _picture(self, topic: str, log_ns: int, stamp_ns: int, converters: dict[str, Any]) -> Any:
         """One picture message of a topic as an array."""
@@ -154,24 +180,39 @@ class BagCaptures:
         """
         return self._index.camera(info_topic, picture_topic)
 
-    def _depth(self, frame: BagFrame, camera: Camera) -> NDArray[np.float32]:
-        content = self._index
-        topics = content.topics
-        assert frame.depth is not None and topics.depth is not None  # asked before; tells the type checker
-        depth = self._picture(topics.depth, frame.depth.log_ns, frame.depth.stamp_ns, _DEPTH)
-        depth_camera = self._camera(topics.depth_info, topics.depth)
-        same_frame = frame.depth.frame_id == frame.frame_id
-        if depth_camera is None and same_frame and depth.shape == (camera.height, camera.width):
-            depth_camera = camera  # aligned topics of some drivers come without an info of their own
-        if depth_camera is None or (depth_camera.height, depth_camera.width) != depth.shape:
-            raise _NotRegistered
-        if same_frame and depth_camera == camera:
-            return depth
-        transform = content.transforms.lookup(frame.frame_id, frame.depth.frame_id, frame.stamp_ns)
+    def _depth(self, frame: BagFrame, recorded: PictureStamp, camera: Camera) -> NDArray[np.float32] | LostDepth:
+        """What was recorded, in the colour camera's pixels, or why there is nothing."""
+        topic = self._index.topics.depth
+        assert topic is not None  # it was recorded; tells the type checker
         try:
-            return register_depth(depth, depth_camera, camera, transform)
-        except DepthError as error:  # nothing of it is before the colour camera: the transform is wrong
-            raise _NotRegistered from error
+            metres = self._picture(topic, recorded.log_ns, recorded.stamp_ns, _DEPTH)
+        except (DepthError, ObservationError) as error:
+            return LostDepth(reasons.UNREADABLE_DEPTH, str(error))
+        try:
+            return self._registered(metres, frame, recorded, camera)
+        except (CameraModelError, DepthError, TransformError) as error:
+            return LostDepth(reasons.DEPTH_NOT_REGISTERED, str(error))
+
+    def _registered(
+        self, metres: NDArray[np.float32], frame: BagFrame, recorded: PictureStamp, camera: Camera
+    ) -> NDArray[np.float32]:
+        topics = self._index.topics
+        same_frame = recorded.frame_id.lstrip("/") == frame.frame_id.lstrip("/")
+        depth_camera = self._camera(topics.depth_info, str(topics.depth))
+        if depth_camera is None:
+            # Aligned topics of some drivers come without an info of their own.
+            if not same_frame or metres.shape != (camera.height, camera.width):
+                raise DepthError(
+                    "depth of another frame or size came without its CameraInfo",
+                    (recorded.frame_id, metres.shape[::-1]),
+                    "Record it too, or depth that is aligned to the colour camera.",
+                )
+            return metres
+        moved = Transform.identity() if same_frame else self._colour_from_depth(frame, recorded)
+        return register_depth(metres, depth_camera, camera, moved)
+
+    def _colour_from_depth(self, frame: BagFrame, recorded: PictureStamp) -> Transform:
+        return self._index.transforms.lookup(frame.frame_id, recorded.frame_id, frame.stamp_ns)
 
     def _up(self, frame: BagFrame) -> NDArray[np.float64] | None:
         up = up_from_frames(self._index.transforms, frame.frame_id, frame.stamp_ns, self.level_frames)
@@ -194,10 +235,6 @@ class BagCaptures:
         if self.ground_frame is None:
             return None
         return height_over(self._index.transforms, frame.frame_id, self.ground_frame, frame.stamp_ns)
-
-
-class _NotRegistered(Exception):
-    """Depth and colour cannot be brought together."""
 
 
 _RGB = {types.IMAGE: rgb_from_image, types.COMPRESSED_IMAGE: rgb_from_compressed}

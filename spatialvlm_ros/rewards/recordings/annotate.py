@@ -83,7 +83,8 @@ class Outcome:
         refused: why pictures have no valid reward -> their number.
         unreadable: pictures that could not be read, by episode.
         empty: names of episodes without pictures.
-        lost: what of the recording could not be read at all -> how often.
+        lost: what of the recording could not be read or used -> how often. Depth of a picture that was looked at
+            without it is among it, also where that was in an earlier run.
         notes: what was asked for and is not in the recording, in sentences.
         failed: name of an episode -> the error that kept it from being judged.
         unrewarded: names of episodes that were judged, and not one of their pictures has a valid reward.
@@ -96,7 +97,7 @@ class Outcome:
     refused: Counter[str] = field(default_factory=Counter)
     unreadable: dict[str, int] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
-    lost: dict[str, int] = field(default_factory=dict)
+    lost: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     failed: dict[str, SpatialVLMError] = field(default_factory=dict)
     unrewarded: list[str] = field(default_factory=list)
@@ -155,7 +156,7 @@ def annotate(
             writer.provenance.follow,
             f"Write Provenance(follow={follow}).",
         )
-    outcome = Outcome(lost=dict(recording.problems), notes=list(recording.notes))
+    outcome = Outcome(lost=Counter(recording.problems), notes=list(recording.notes))
     episodes = recording.episodes()
     run = _Run(recording, writer, model, batch, end, known_sizes, progress, follow, step_s)
     for episode in episodes:
@@ -200,6 +201,7 @@ def _count(outcome: Outcome, episode: EpisodeInfo, annotations: EpisodeAnnotatio
     outcome.between += annotations.detail.count(BETWEEN)
     recorded = zip(annotations.valid[: episode.frames], annotations.detail, strict=False)
     outcome.refused.update(detail for valid, detail in recorded if not valid and detail != BETWEEN)
+    outcome.lost.update(name.replace("_", " ") for names in annotations.faults for name in names.split())
     unreadable = sum(UNREADABLE in detail for detail in annotations.detail)
     if unreadable:
         outcome.unreadable[episode.name] = unreadable
@@ -239,6 +241,7 @@ class _Run:
         check_unseen(self.recording, engine.settings.discount.unseen)
         judged: list[RewardFrame] = []
         stamps: list[int] = []
+        faults: list[str] = []
         clock = ControlSteps(self.step_s)
         for measured in self._measured(episode, tuple(engine.queries())):
             last = len(judged) == episode.steps
@@ -248,6 +251,7 @@ class _Run:
             else:
                 judged.append(_between(judged[-1]))
             stamps.append(measured.stamp_ns)
+            faults.append(" ".join(measured.faults))
         if len(judged) != episode.frames:
             raise SourceError(
                 f"{episode.name} has {episode.frames} pictures, and so many came", len(judged), "It changed meanwhile."
@@ -256,7 +260,8 @@ class _Run:
             unseen = not_measured(engine.queries(), Reason.TIMEOUT, _NOT_RECORDED)
             judged.append(self._step(engine, unseen, stamps[-1], True, None))
             stamps.append(stamps[-1])
-        annotations = _as_arrays(stamps, judged)
+            faults.append("")
+        annotations = _as_arrays(stamps, judged, faults)
         self.writer.write(episode, annotations)
         return annotations
 
@@ -328,7 +333,7 @@ def _between(before: RewardFrame) -> RewardFrame:
     )
 
 
-def _as_arrays(stamps: Sequence[int], judged: Sequence[RewardFrame]) -> EpisodeAnnotations:
+def _as_arrays(stamps: Sequence[int], judged: Sequence[RewardFrame], faults: Sequence[str]) -> EpisodeAnnotations:
     def numbers(name: str) -> np.ndarray:
         return np.array([getattr(frame, name) for frame in judged], dtype=np.float64)
 
@@ -349,6 +354,7 @@ def _as_arrays(stamps: Sequence[int], judged: Sequence[RewardFrame]) -> EpisodeA
         phase=tuple(frame.phase for frame in judged),
         terms=tuple(json.dumps([_term(term) for term in frame.terms]) for frame in judged),
         detail=tuple(frame.detail for frame in judged),
+        faults=tuple(faults),
     )
 
 

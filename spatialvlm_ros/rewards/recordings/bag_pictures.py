@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.bags.reader import BagReader, IndexedBag
 from spatialvlm_ros.datasets.sources.bag import BagCaptures
-from spatialvlm_ros.datasets.sources.bag_index import BagFrame, BagIndex
+from spatialvlm_ros.datasets.sources.bag_index import BagFrame, BagIndex, PictureStamp
 from spatialvlm_ros.errors import TransformError
+from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.rewards.recordings.camera_path import CameraPath, camera_path
 
 Float = NDArray[np.float64]
+
+_TF_REACH_NS = 100_000_000  # as of the node (ros.transform_store)
 
 
 def _in_lower_case(info: Any) -> Any:
@@ -131,6 +134,10 @@ class SequentialPictures(BagCaptures):
     def _up(self, frame: BagFrame) -> Float | None:
         up = self._up_by_imu(frame) if self.imu_first else None
         return super()._up(frame) if up is None else up
+
+    def _colour_from_depth(self, frame: BagFrame, recorded: PictureStamp) -> Transform:
+        """As the node: at the time of the depth, which may be a little before or after what /tf tells."""
+        return self._index.transforms.lookup(frame.frame_id, recorded.frame_id, recorded.stamp_ns, _TF_REACH_NS)
 
     def _camera_from_imu(self, frame: BagFrame, imu_frame: str) -> Float:
         """As the node: at the time of the picture, for an IMU in the body of a robot that turns its head."""

@@ -9,6 +9,23 @@ from spatialvlm_ros.errors import ConfigError
 
 
 @dataclass(frozen=True)
+class LiveTopics:
+    """The topics of a node's inputs, as it subscribes to them; "" where nobody says which.
+
+    Attributes:
+        image, camera_info: colour pictures and their camera.
+        depth, depth_camera_info: likewise.
+        imu: of the IMU.
+    """
+
+    image: str = ""
+    camera_info: str = ""
+    depth: str = ""
+    depth_camera_info: str = ""
+    imu: str = ""
+
+
+@dataclass(frozen=True)
 class Beliefs:
     """What is believed of a recording. A format without such things does not ask (see `registry.Format`).
 
@@ -22,6 +39,7 @@ class Beliefs:
         slop_s: most seconds between a picture and its depth.
         rectified: whether pictures and depth are rectified (P holds, and no distortion); None: where the name of their
             topic says so.
+        topics: of the node's inputs, for a recording of its robot (see `bag_topics`); None: by names and types alone.
 
     Raises:
         ConfigError: ``slop_s`` is no length of time.
@@ -34,6 +52,7 @@ class Beliefs:
     level_frames: tuple[str, ...] = LEVEL_FRAMES
     slop_s: float = 0.03
     rectified: bool | None = None
+    topics: LiveTopics | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "level_frames", tuple(self.level_frames))

@@ -63,6 +63,8 @@ class Frame:
             that stands still.
         placed: whether ``camera_pose`` is known, or not needed. Objects are not followed into a picture of a camera
             that has moved nobody knows where.
+        faults: what was recorded with the picture and had to be left out: name -> sentence, as the node says it live
+            (``depth_not_registered``, ``depth_unreadable``).
     """
 
     index: int
@@ -73,6 +75,7 @@ class Frame:
     detail: str = ""
     camera_pose: Transform | None = None
     placed: bool = True
+    faults: Mapping[str, str] = field(default_factory=dict)
 
 
 class Recording(Protocol):
@@ -158,6 +161,7 @@ class EpisodeAnnotations:
         phase: T names of phases of the task.
         terms: T texts, each a JSON list with a mapping for each term of the phase.
         detail: T sentences for people, many of them "".
+        faults: T texts, each the names of `Frame.faults` with spaces between them, most of them "".
     """
 
     stamp_ns: Int
@@ -175,6 +179,7 @@ class EpisodeAnnotations:
     phase: tuple[str, ...]
     terms: tuple[str, ...]
     detail: tuple[str, ...]
+    faults: tuple[str, ...]
 
     def __post_init__(self) -> None:
         lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)}
@@ -196,6 +201,7 @@ class EpisodeAnnotations:
             phase=("",) * length,
             terms=("[]",) * length,
             detail=(detail,) * length,
+            faults=("",) * length,
         )
 
 

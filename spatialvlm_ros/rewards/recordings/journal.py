@@ -32,11 +32,13 @@ class MeasuredPicture:
         estimates: one for each query.
         told: what the model told the follower: name -> where it is (box in the picture and score). None of a picture
             into which nothing was followed.
+        faults: names of what was recorded with it and had to be left out (`Frame.faults`).
     """
 
     stamp_ns: int
     estimates: list[Estimate]
     told: Mapping[str, LocatedObject] | None = None
+    faults: tuple[str, ...] = ()
 
 
 class Journal:
@@ -98,6 +100,8 @@ def _line(measured: MeasuredPicture) -> dict[str, Any]:
     line: dict[str, Any] = {"stamp_ns": measured.stamp_ns, "estimates": [_record(e) for e in measured.estimates]}
     if measured.told is not None:
         line["told"] = {name: _spot(found) for name, found in measured.told.items()}
+    if measured.faults:
+        line["faults"] = list(measured.faults)
     return line
 
 
@@ -128,7 +132,8 @@ def _record(estimate: Estimate) -> dict[str, Any]:
 def _measured(line: dict[str, Any]) -> MeasuredPicture:
     told = line.get("told")
     located = None if told is None else {name: _located(name, spot) for name, spot in told.items()}
-    return MeasuredPicture(int(line["stamp_ns"]), [_estimate(entry) for entry in line["estimates"]], located)
+    estimates = [_estimate(entry) for entry in line["estimates"]]
+    return MeasuredPicture(int(line["stamp_ns"]), estimates, located, tuple(line.get("faults", ())))
 
 
 def _located(name: str, spot: dict[str, Any]) -> LocatedObject:

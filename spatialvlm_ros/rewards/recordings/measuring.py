@@ -78,6 +78,8 @@ class EpisodeMeasurer:
             return self._refused(frame, frame.reason, f"{UNREADABLE}: {frame.detail}")
         if isinstance(view, SpatialVLMError):  # the follower has not seen it, so nothing has moved for it
             return self._refused(frame, Reason.MODEL_ERROR, str(view))
+        if frame.faults:
+            view = _Incomplete(view, " ".join(f"{name}: {fault}" for name, fault in frame.faults.items()))
         noted = _Noted(view) if self._follows(frame) else None
         try:
             estimates = view.measure_many(self._queries) if noted is None else self._follow(frame, noted)
@@ -86,7 +88,8 @@ class EpisodeMeasurer:
             if may_pass(error):
                 raise
             estimates = not_measured(self._queries, Reason.MODEL_ERROR, str(error))
-        return MeasuredPicture(frame.stamp_ns, estimates, None if noted is None else noted.told)
+        told = None if noted is None else noted.told
+        return MeasuredPicture(frame.stamp_ns, estimates, told, tuple(frame.faults))
 
     def remember(self, frame: Frame, measured: MeasuredPicture) -> None:
         """Follow into the next picture again, as far as was followed when it was measured.
@@ -106,7 +109,7 @@ class EpisodeMeasurer:
             self._follow(frame, _Told(frame.observation, measured.told))
 
     def _refused(self, frame: Frame, reason: Reason, detail: str) -> MeasuredPicture:
-        return MeasuredPicture(frame.stamp_ns, not_measured(self._queries, reason, detail))
+        return MeasuredPicture(frame.stamp_ns, not_measured(self._queries, reason, detail), faults=tuple(frame.faults))
 
     def _follows(self, frame: Frame) -> bool:
         if self._follower is None or frame.observation is None:
@@ -116,6 +119,24 @@ class EpisodeMeasurer:
     def _follow(self, frame: Frame, view: LookedAt) -> list[Estimate]:
         assert self._follower is not None
         return self._follower.measure(view, self._queries, frame.gripper, frame.camera_pose)
+
+
+@dataclass(frozen=True)
+class _Incomplete:
+    """A view whose estimates tell what had to be left out of its picture, as those of the node do."""
+
+    view: LookedAt
+    left_out: str
+
+    @property
+    def observation(self) -> Observation:
+        return self.view.observation
+
+    def measure_many(self, queries: Sequence[Query]) -> list[Estimate]:
+        return [e.with_(detail=f"{e.detail} {self.left_out}".lstrip()) for e in self.view.measure_many(queries)]
+
+    def locate_many(self, subjects: Sequence[str]) -> Sequence[LocatedObject]:
+        return self.view.locate_many(subjects)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 RUN_FILE = "run.json"
 _FINGERPRINT = "episode.txt"
-_TEXTS = ("reason", "phase", "terms", "detail")
+_TEXTS = ("reason", "phase", "terms", "detail", "faults")
 
 
 class RunStore:

@@ -19,6 +19,7 @@ from spatialvlm_ros.ros.reward_work import RewardRequest, RewardWork, Sight
 from spatialvlm_ros.ros.transform_store import TransformStore
 
 TASK = "reach the mug"
+TOPICS = {"image": COLOR, "camera_info": INFO, "depth": DEPTH, "depth_camera_info": DEPTH_INFO, "imu": "/imu"}
 SIZES = ("mug: 0.08 0.08 0.1",)
 
 
@@ -49,7 +50,7 @@ def live(path, settings):
 
 def annotated(path, settings, folder):
     """What is written of each picture."""
-    order = AnnotationOrder.of(str(path), "", TASK, settings, COLOR)
+    order = AnnotationOrder.of(str(path), "", TASK, settings, TOPICS)
     recording = recording_of(order)
     plan, tasks = plan_of(order), tasks_of(recording, order.task)
     provenance = plan.provenance(recording, tasks, "table")

@@ -29,6 +29,7 @@ MS = 1_000_000
 START = 1_700_000_000_000 * MS
 COLOR, INFO = "/camera/image_rect/compressed", "/camera/camera_info"
 DEPTH, DEPTH_INFO, IMU = "/camera/depth/image_raw", "/camera/depth/camera_info", "/imu"
+TOPICS = {"image": COLOR, "camera_info": INFO, "depth": DEPTH, "depth_camera_info": DEPTH_INFO, "imu": IMU}
 PICTURES = 8
 WITH_IMU = range(4)  # the IMU falls silent after these
 # An optical frame that looks along the level x axis of its parent: x right, y down, z forward.
@@ -111,9 +112,9 @@ def live(path, settings):
     return {one.observation.stamp_ns: one for one in seen}
 
 
-def as_live(path, settings, topic=COLOR):
+def as_live(path, settings):
     """What `AnnotateBag` reads of a recording."""
-    return recording_of(AnnotationOrder.of(str(path), "", "reach the mug", settings, topic))
+    return recording_of(AnnotationOrder.of(str(path), "", "reach the mug", settings, TOPICS))
 
 
 def same(a, b):
