@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.models.abstention import Refusal
 from spatialvlm_ros.models.backend import PRESENT
+from spatialvlm_ros.models.calibration import LocationCalibration
 from spatialvlm_ros.models.composing import draw
 from spatialvlm_ros.models.distributions import LEVELS, RELATION_ORDER, quantile_at
 from spatialvlm_ros.models.estimate import QUANTILE_LEVELS, Estimate, LocatedObject, Reason, Source
 from spatialvlm_ros.models.fusion import ReadOuts
 from spatialvlm_ros.models.located import Located
 from spatialvlm_ros.models.query import SIZES, Query
-from spatialvlm_ros.models.readings import CAMERA, FIXED, ViewReadings
+from spatialvlm_ros.models.readings import CAMERA, FIXED, REGION, ViewReadings
+from spatialvlm_ros.models.recognition import scores
 from spatialvlm_ros.scenes.relations import RELATIONS
 
 Float = NDArray[np.float64]
@@ -163,7 +166,12 @@ def _quantiles(quantiles: Float) -> Float:
     return quantiles[:, below] * (1 - part) + quantiles[:, below + 1] * part
 
 
-def located_of(readings: ViewReadings, located: Located, refusals: Sequence[Refusal | None]) -> list[LocatedObject]:
+def located_of(
+    readings: ViewReadings,
+    located: Located,
+    refusals: Sequence[Refusal | None],
+    calibration: LocationCalibration,
+) -> list[LocatedObject]:
     """One `LocatedObject` per object."""
     draws = draw(located)
     frame = located.view.frame
@@ -171,28 +179,30 @@ def located_of(readings: ViewReadings, located: Located, refusals: Sequence[Refu
     along = np.abs(np.einsum("ksij,il->ksjl", draws.rotations, axes))
     extents = np.einsum("ksj,ksjl->ksl", draws.sizes, along)
     sources = object_sources(readings, located)
+    recognised = _recognised(readings, calibration)
     result = []
     for k, given in enumerate(readings.objects):
         name, refusal = str(given), refusals[k]
         exact = bool(located.exact[k])
         presence = readings.locations.presence[k, PRESENT]
         score = 1.0 if exact or not np.isfinite(presence) else float(presence)
+        recognition = 1.0 if exact else float(recognised[k])
+        unknown = LocatedObject(name, score=score, recognition=recognition)
         if refusal is not None:
-            result.append(LocatedObject(name, reason=refusal.reason, score=score, detail=refusal.detail))
+            result.append(replace(unknown, reason=refusal.reason, detail=refusal.detail))
             continue
         box = readings.locations.boxes[k]
         if not located.placed[k] and not np.isfinite(box).all():
             detail = "The model does not say where it is."
-            result.append(LocatedObject(name, reason=Reason.MODEL_ERROR, score=score, detail=detail))
+            result.append(replace(unknown, reason=Reason.MODEL_ERROR, detail=detail))
             continue
         centers = draws.centers[k]
         result.append(
-            LocatedObject(
-                name,
+            replace(
+                unknown,
                 valid=True,
                 reason=Reason.OK,
                 box2d=np.full(4, np.nan) if exact else box.copy(),
-                score=score,
                 position=np.median(centers, axis=0),
                 covariance=np.cov(centers.T) if located.placed[k] else np.full((3, 3), np.nan),
                 size=np.median(extents[k], axis=0),
@@ -202,3 +212,9 @@ def located_of(readings: ViewReadings, located: Located, refusals: Sequence[Refu
             )
         )
     return result
+
+
+def _recognised(readings: ViewReadings, calibration: LocationCalibration) -> Float:
+    """(K,) probability that an object is what was named; 1 for what the caller points at."""
+    named = scores(readings.locations, readings.camera, calibration.recognition)
+    return np.where(readings.kinds == REGION, 1.0, named)

@@ -42,6 +42,8 @@ class LocationCalibration:
         center_factor, box_factor: of the stated deviations in pixels.
         height_bias, height_factor: of the camera's log height; up_factor: of the vertical's deviation.
         direct_bias: of the log of all lengths that the quantity tokens say.
+        recognition: weights of `recognition.features`: log-odds that a box shows the one thing that was named; () for
+            not known.
     """
 
     range_bias: float = 0.0
@@ -56,6 +58,7 @@ class LocationCalibration:
     height_factor: float = 1.0
     up_factor: float = 1.0
     direct_bias: float = 0.0
+    recognition: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

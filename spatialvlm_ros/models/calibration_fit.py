@@ -41,6 +41,7 @@ from spatialvlm_ros.models.fusion import (
 )
 from spatialvlm_ros.models.location_fitting import fit_depth, fit_locations, fit_thresholds
 from spatialvlm_ros.models.readings import ViewReadings
+from spatialvlm_ros.models.recognition_fitting import fit_recognition
 from spatialvlm_ros.models.robust_fitting import (
     bias,
     conformal_quantile,
@@ -109,7 +110,7 @@ def fit_calibration(examples: Iterable[Example], model: str = "", fingerprint: s
     examples = list(examples)
     if len(examples) < FEWEST_VIEWS:
         raise CalibrationError("too few views to fit a calibration", len(examples), "Use 100 or more.")
-    location = fit_locations(examples)
+    location = replace(fit_locations(examples), recognition=fit_recognition(examples))
     depth = fit_depth(examples, location)
     thresholds = fit_thresholds(examples)
     lengths, predicates, shapes = {}, {}, {}

@@ -128,6 +128,8 @@ class LocatedObject:
         size_std: (3,) metres.
         sources: where the metres come from.
         detail: one sentence for people.
+        recognition: probability that the box shows it, and that it is the only one of that name, as known views have
+            shown; NaN where no calibration tells.
     """
 
     name: str
@@ -141,6 +143,7 @@ class LocatedObject:
     size_std: Float = field(default_factory=lambda: np.full(3, np.nan))
     sources: frozenset[Source] = frozenset()
     detail: str = ""
+    recognition: float = float("nan")
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ class View:
         readings = self._gathered(objects, locations)
         put = locate_objects(readings, self._calibration.location, self._calibration.depth)
         refusals = self._object_refusals(readings, put)
-        located = dict(zip(objects, located_of(readings, put, refusals), strict=True))
+        located = dict(zip(objects, located_of(readings, put, refusals, self._calibration.location), strict=True))
         return [located[checked_object(s)] for s in subjects]
 
     # ---- words ----

@@ -103,6 +103,7 @@ def located_from(message: Any) -> LocatedObject:
         reason=_word(Reason, message.reason),
         box2d=np.array(message.box, np.float64),
         score=float(message.score),
+        recognition=float(message.recognition),
         position=_vector(message.position),
         covariance=np.array(message.position_covariance, np.float64).reshape(3, 3),
         size=_vector(message.size),

@@ -51,6 +51,7 @@ def located_message(thing: LocatedObject, header: Any, number: int = -1) -> Any:
     message.header = header
     message.label, message.id = thing.name, int(number)
     message.box, message.score = _array(thing.box2d, 4), float(thing.score)
+    message.recognition = float(thing.recognition)
     position, size, deviation = (np.asarray(a, np.float64) for a in (thing.position, thing.size, thing.size_std))
     message.position.x, message.position.y, message.position.z = _floats(*position)
     message.position_covariance = _array(thing.covariance, 9)
