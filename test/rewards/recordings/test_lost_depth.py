@@ -26,7 +26,7 @@ from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
 from spatialvlm_ros.rewards.recordings.plan import tasks_of
 from spatialvlm_ros.rewards.recordings.registry import open_recording
 from spatialvlm_ros.ros.bag_annotation import AnnotationOrder, plan_of, recording_of
-from spatialvlm_ros.ros.gaps import with_gaps
+from spatialvlm_ros.models.gaps import with_gaps
 from spatialvlm_ros.ros.observations import CameraMessages, ObservationBuilder
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.reward_work import RewardRequest, RewardWork, Sight

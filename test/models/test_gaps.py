@@ -9,7 +9,7 @@ import pytest
 
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
 from spatialvlm_ros.models.query import Query
-from spatialvlm_ros.ros.gaps import with_gaps
+from spatialvlm_ros.models.gaps import with_gaps
 from spatialvlm_ros.scenes.relations import Relation
 
 
