@@ -1,38 +1,45 @@
-"""Answers that own up to what the node was promised and does not have: the gripper's frame, depth that fits.
+"""Answers that own up to what was promised and is not there: the gripper's frame, depth that fits.
 
-A gripper that a frame should tell is not looked for by its name, and who gets no depth hears why. No rclpy in here.
+A gripper that a frame should tell is not looked for by its name, and who gets no depth hears why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
 from spatialvlm_ros.models.query import ObjectRef, Query, is_gripper
-from spatialvlm_ros.models.view import View
+
+_Looked = TypeVar("_Looked")
 
 DEPTH_FAULTS = ("depth_not_registered", "depth_unreadable")
 
 
-def with_gaps(view: View, faults: Mapping[str, str]) -> View:
-    """A view whose answers name these faults of its picture (`Seen.faults`); the view itself where nothing is amiss."""
+def with_gaps(view: _Looked, faults: Mapping[str, str]) -> _Looked:
+    """A view whose answers name these faults of its picture; the view itself where nothing is amiss.
+
+    Args:
+        view: a `View`, or what has a part of its methods.
+        faults: name -> sentence, as in `ros.observations.Seen` and `rewards.recordings.episode.Frame`.
+    """
     gripper = faults.get("gripper_frame", "")
     depth = next((f"{name}: {faults[name]}" for name in DEPTH_FAULTS if name in faults), "")
-    return cast(View, _ViewWithGaps(view, gripper, depth)) if gripper or depth else view
+    return cast(_Looked, _ViewWithGaps(view, gripper, depth)) if gripper or depth else view
 
 
 @dataclass(frozen=True)
 class _ViewWithGaps:
-    """A `View` for those who ask in the node.
+    """A `View` for those who ask.
 
     Attributes:
+        view: that is asked.
         gripper: why the gripper's place is not known, "" where nothing is amiss.
         depth: why there is no depth, "" where nothing is amiss.
     """
 
-    view: View
+    view: Any
     gripper: str
     depth: str
 

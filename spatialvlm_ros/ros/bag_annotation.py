@@ -53,8 +53,8 @@ class AnnotationOrder:
         model, device, dtype, calibration: as the node's parameters.
         follow: whether objects are followed from picture to picture, as the node's parameter reward_follow.
         step_s, filtered: as its parameters reward_step_s and filter.
-        gripper_frame, support_frame, known_sizes: as its parameters. A frame that the recording does not have is left
-            out and told of, as the node does.
+        gripper_frame, support_frame, known_sizes: as its parameters. While a gripper_frame is not linked to the camera
+            answers about the gripper are refused (``no_frame``), as the node does; what is missing is told of.
         use_depth, use_tf, use_imu, level_frames, slop_s, rectified: as its parameters.
         topics: of its inputs: image, camera_info, depth, depth_camera_info, imu -> topic; which of them are taken says
             `rewards.recordings.bag_topics`. Without them all is found by names and types.

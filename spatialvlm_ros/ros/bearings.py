@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.bags.gravity import NOT_AT_REST, read_imu
 from spatialvlm_ros.errors import TransformError
+from spatialvlm_ros.geometry.named_frames import MissingFrame, named_frame
 from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.ros.imu_memory import REACH_NS, ImuMemory
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.transform_store import TransformStore
 
 Float = NDArray[np.float64]
-
-_SWITCHED_OFF = "the parameter use_tf is false"
 
 
 @dataclass
@@ -83,14 +82,11 @@ class Bearings:
         name = getattr(self._settings, parameter)
         if not name:
             return None
-        if not self._settings.use_tf:
-            faults[parameter] = _SWITCHED_OFF
+        found = named_frame(name, self._settings.use_tf, lambda n: self._transforms.lookup(frame, n, stamp_ns))
+        if isinstance(found, MissingFrame):
+            faults[parameter] = found.why
             return None
-        try:
-            return self._transforms.lookup(frame, name, stamp_ns)
-        except TransformError as error:
-            faults[parameter] = f"{name!r} is not linked to the camera: {error}"
-            return None
+        return found
 
     def _up_by_imu(self, frame: str, stamp_ns: int, faults: dict[str, str]) -> Float | None:
         message, seconds = self.imu.near(stamp_ns)

@@ -16,11 +16,11 @@ from spatialvlm_ros.errors import SpatialVLMError, TransformError
 from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.models.estimate import PROBABILITY, Estimate, LocatedObject, Reason
+from spatialvlm_ros.models.gaps import with_gaps
 from spatialvlm_ros.models.query import ObjectRef, Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.models.view import View
 from spatialvlm_ros.rewards.frames import RewardFrame
-from spatialvlm_ros.models.gaps import with_gaps
 from spatialvlm_ros.ros.observations import CameraMessages, FrameRefusedError, ObservationBuilder, Seen
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.reward_work import RewardWork, Sight

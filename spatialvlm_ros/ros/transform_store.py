@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.bags.gravity import up_from_frames
 from spatialvlm_ros.errors import TransformError
+from spatialvlm_ros.geometry.named_frames import TOLERANCE_NS
 from spatialvlm_ros.geometry.transforms import Transform, TransformBuffer
 
 Float = NDArray[np.float64]
-
-TOLERANCE_NS = 100_000_000  # transforms of a moving camera come up to so much later than its pictures
 
 
 class TransformStore:

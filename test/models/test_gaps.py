@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
-from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.gaps import with_gaps
+from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.scenes.relations import Relation
 
 

@@ -83,15 +83,29 @@ def test_another_model_does_not_go_on(small_bag: Any, tmp_path: Path, near: Scri
         run(f"openai:{near.url}#other")
 
 
-def test_a_frame_that_the_recording_does_not_have_is_told_of(
+def test_a_gripper_frame_that_the_recording_does_not_have_is_refused_as_live(
     small_bag: Any, tmp_path: Path, near: ScriptedServer
 ) -> None:
-    """The parameters of a node stand for all recordings: this one has no frames at all."""
+    """The parameters of a node stand for all recordings: this one has no frames at all, and a model that is sure."""
     served = {"model": f"openai:{near.url}#near", "task": "reach the apple", "out": str(tmp_path / "out")}
-    frames = {"gripper_frame": "tool0", "support_frame": "table"}
-    result = annotate_in_a_process(order(small_bag.path, **served, **frames), lambda *_: None, lambda: False)
+    result = annotate_in_a_process(
+        order(small_bag.path, **served, gripper_frame="tool0"), lambda *_: None, lambda: False
+    )
+    assert result is not None and result.frames == small_bag.pictures and result.valid == 0
+    assert "gripper_frame 'tool0' is not used" in result.problems and "no_frame" in result.problems
+    rewards = [item.message for item in open_bag(result.out).messages(["/spatialvlm/reward"])]
+    assert {m.reason for m in rewards} == {"no_frame"} and all("tool0" in m.detail for m in rewards)
+
+
+def test_a_support_frame_that_the_recording_does_not_have_is_told_of(
+    small_bag: Any, tmp_path: Path, near: ScriptedServer
+) -> None:
+    """Live, too, the model estimates the plane then, and nothing is refused."""
+    served = {"model": f"openai:{near.url}#near", "task": "reach the apple", "out": str(tmp_path / "out")}
+    result = annotate_in_a_process(
+        order(small_bag.path, **served, support_frame="table"), lambda *_: None, lambda: False
+    )
     assert result is not None and result.valid == small_bag.pictures
-    assert "gripper_frame 'tool0' is not used" in result.problems
     assert "support_frame 'table' is not used" in result.problems
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from spatialvlm_ros.errors import ConfigError, DatasetError, ModelError, ObservationError, SourceError, SpatialVLMError
 from spatialvlm_ros.models.estimate import Estimate, Reason
+from spatialvlm_ros.models.gaps import DEPTH_FAULTS
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.rewards.control_steps import ControlSteps
 from spatialvlm_ros.rewards.frames import RewardFrame, RewardTerm
@@ -201,7 +202,8 @@ def _count(outcome: Outcome, episode: EpisodeInfo, annotations: EpisodeAnnotatio
     outcome.between += annotations.detail.count(BETWEEN)
     recorded = zip(annotations.valid[: episode.frames], annotations.detail, strict=False)
     outcome.refused.update(detail for valid, detail in recorded if not valid and detail != BETWEEN)
-    outcome.lost.update(name.replace("_", " ") for names in annotations.faults for name in names.split())
+    faults = [name for names in annotations.faults for name in names.split()]
+    outcome.lost.update(name.replace("_", " ") for name in faults if name in DEPTH_FAULTS)  # frames are in the notes
     unreadable = sum(UNREADABLE in detail for detail in annotations.detail)
     if unreadable:
         outcome.unreadable[episode.name] = unreadable

@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 from spatialvlm_ros.bags.reader import BagReader, IndexedBag
 from spatialvlm_ros.datasets.sources.bag import BagCaptures
 from spatialvlm_ros.datasets.sources.bag_index import BagFrame, BagIndex, PictureStamp
-from spatialvlm_ros.errors import TransformError
+from spatialvlm_ros.geometry.named_frames import TOLERANCE_NS, MissingFrame, named_frame
 from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.rewards.recordings.camera_path import CameraPath, camera_path
 
 Float = NDArray[np.float64]
-
-_TF_REACH_NS = 100_000_000  # as of the node (ros.transform_store)
 
 
 def _in_lower_case(info: Any) -> Any:
@@ -116,20 +114,21 @@ class SequentialPictures(BagCaptures):
         """The names of all frames of /tf."""
         return self._index.transforms.frames()
 
-    def is_linked(self, frame_name: str) -> bool:
-        """Whether /tf tells where a frame is in any picture."""
-        return any(self.place_of(frame_name, number) is not None for number in range(len(self)))
+    def without(self, frame_name: str) -> int:
+        """In how many pictures /tf does not tell where a frame is."""
+        return sum(isinstance(self.place_of(frame_name, number), MissingFrame) for number in range(len(self)))
 
-    def place_of(self, frame_name: str | None, number: int) -> Float | None:
-        """(3,) origin of a frame in the optical frame of a picture, metres; None where /tf does not tell it then."""
-        if frame_name is None:
-            return None
+    def place_of(self, frame_name: str, number: int) -> Float | MissingFrame:
+        """(3,) origin of a frame in the optical frame of a picture, metres, or why /tf does not tell it then."""
         index = self._index
         picture = index.frames[number]
-        try:
-            return index.transforms.lookup(picture.frame_id, frame_name, picture.stamp_ns).translation.copy()
-        except TransformError:
-            return None
+
+        def lookup(name: str) -> Transform:
+            """As the node: /tf may end a little before the picture."""
+            return index.transforms.lookup(picture.frame_id, name, picture.stamp_ns, TOLERANCE_NS)
+
+        found = named_frame(frame_name, self.use_tf, lookup)
+        return found if isinstance(found, MissingFrame) else found.translation.copy()
 
     def _up(self, frame: BagFrame) -> Float | None:
         up = self._up_by_imu(frame) if self.imu_first else None
@@ -137,7 +136,7 @@ class SequentialPictures(BagCaptures):
 
     def _colour_from_depth(self, frame: BagFrame, recorded: PictureStamp) -> Transform:
         """As the node: at the time of the depth, which may be a little before or after what /tf tells."""
-        return self._index.transforms.lookup(frame.frame_id, recorded.frame_id, recorded.stamp_ns, _TF_REACH_NS)
+        return self._index.transforms.lookup(frame.frame_id, recorded.frame_id, recorded.stamp_ns, TOLERANCE_NS)
 
     def _camera_from_imu(self, frame: BagFrame, imu_frame: str) -> Float:
         """As the node: at the time of the picture, for an IMU in the body of a robot that turns its head."""

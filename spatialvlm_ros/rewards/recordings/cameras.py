@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spatialvlm_ros.errors import SourceError
+from spatialvlm_ros.geometry.named_frames import not_linked
+from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.rewards.recordings.beliefs import Beliefs
 from spatialvlm_ros.rewards.recordings.intrinsics import Intrinsics
+
+_NO_FRAMES = "the recording has no frames"
+_REFUSED = f"Where it is not known where the gripper is, answers about it are refused ({Reason.NO_FRAME})."
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Reading:
         gripper_frame: frame at the tool centre point, for recordings with /tf.
         support_frame: frame whose z = 0 is the plane that things stand on, likewise.
         beliefs: what is believed besides the colour pictures.
-        strict: whether a frame that the recording does not have is an error; else it is left out, and noted.
+        strict: whether a frame that the recording does not have is an error; else that is noted.
     """
 
     camera_name: str | None = None
@@ -36,10 +41,28 @@ class Reading:
         named = {"gripper_frame": self.gripper_frame, "support_frame": self.support_frame}
         return {what: frame for what, frame in named.items() if frame is not None}
 
+    def notes_without_frames(self) -> tuple[str, ...]:
+        """One sentence for each frame that is named, for a recording that has no frames."""
+        return tuple(unused(*named, _NO_FRAMES) for named in self.frames().items())
+
+    def faults_without_frames(self) -> dict[str, str]:
+        """What is amiss (`Frame.faults`) in its pictures that do not tell in another way where the gripper is."""
+        return {} if self.gripper_frame is None else {"gripper_frame": not_linked(self.gripper_frame, _NO_FRAMES).why}
+
 
 def unused(what: str, frame: str, why: str) -> str:
     """The note about a frame that is named and of no use."""
-    return f"The {what} {frame!r} is not used: {why}."
+    return f"The {what} {frame!r} is not used: {why}.{_refused(what)}"
+
+
+def partly_unused(what: str, frame: str, missing: int, pictures: int) -> str:
+    """The note about a frame that is named, and linked to the camera in some pictures."""
+    return f"The {what} {frame!r} is not linked to the camera in {missing} of {pictures} pictures.{_refused(what)}"
+
+
+def _refused(what: str) -> str:
+    """A gripper that a frame should tell is not looked for by its name (`models.gaps`)."""
+    return f" {_REFUSED}" if what == "gripper_frame" else ""
 
 
 def chosen_camera(cameras: Sequence[str], wanted: str | None, path: Path) -> str:

@@ -63,8 +63,9 @@ class Frame:
             that stands still.
         placed: whether ``camera_pose`` is known, or not needed. Objects are not followed into a picture of a camera
             that has moved nobody knows where.
-        faults: what was recorded with the picture and had to be left out: name -> sentence, as the node says it live
-            (``depth_not_registered``, ``depth_unreadable``).
+        faults: what is amiss with the picture, and what of it could not be used: name -> sentence, as the node says it
+            live (``depth_not_registered``, ``depth_unreadable``; ``gripper_frame`` for one that is named, and is not
+            linked to the camera).
     """
 
     index: int
@@ -87,7 +88,7 @@ class Recording(Protocol):
         camera_name: the camera whose pictures are read.
         cameras: all that it holds.
         intrinsics: where the camera model comes from.
-        notes: what was asked for and is not there, in sentences; nothing of the recording is lost by it.
+        notes: what was asked for and is not there, or not in all pictures, in sentences; the recording is whole.
     """
 
     path: Path

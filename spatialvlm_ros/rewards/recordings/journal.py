@@ -32,7 +32,7 @@ class MeasuredPicture:
         estimates: one for each query.
         told: what the model told the follower: name -> where it is (box in the picture and score). None of a picture
             into which nothing was followed.
-        faults: names of what was recorded with it and had to be left out (`Frame.faults`).
+        faults: names of what was amiss with it (`Frame.faults`).
     """
 
     stamp_ns: int

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.optional import require
-from spatialvlm_ros.rewards.recordings.cameras import Reading, chosen_camera, unused
+from spatialvlm_ros.rewards.recordings.cameras import Reading, chosen_camera
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
 from spatialvlm_ros.rewards.recordings.lerobot_metadata import (
     EXTRA,
@@ -51,7 +51,8 @@ class LeRobotRecording:
         self.cameras = self.metadata.cameras()
         self.camera_name = chosen_camera(self.cameras, reading.camera_name, path)
         self.intrinsics = reading.intrinsics
-        self.notes = tuple(unused(*named, "the recording has no frames") for named in reading.frames().items())
+        self.notes = reading.notes_without_frames()
+        self._faults = reading.faults_without_frames()
         self._entries = {entry.number: entry for entry in self.metadata.entries}
 
     @property
@@ -76,7 +77,8 @@ class LeRobotRecording:
                 yield Frame(index, stamp, None, None, Reason.MODEL_ERROR, "The picture is missing or damaged.")
                 continue
             camera = self.intrinsics.camera(picture.shape[1], picture.shape[0])
-            yield Frame(index, stamp, Observation(picture, camera, stamp_ns=stamp, frame_id=self.camera_name))
+            observation = Observation(picture, camera, stamp_ns=stamp, frame_id=self.camera_name)
+            yield Frame(index, stamp, observation, faults=self._faults)
 
     def _pictures(self, entry: EpisodeEntry, seconds: NDArray[np.float64], start: int) -> Iterator[Picture | None]:
         if self.metadata.features[self.camera_name]["dtype"] == "image":

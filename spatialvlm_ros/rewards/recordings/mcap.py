@@ -13,11 +13,12 @@ from spatialvlm_ros.datasets.sources.bag import LostDepth
 from spatialvlm_ros.datasets.sources.bag_index import BagTopics
 from spatialvlm_ros.datasets.views import SkippedView
 from spatialvlm_ros.errors import ConfigError, ObservationError
+from spatialvlm_ros.geometry.named_frames import MissingFrame
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.perception.capture import Capture
 from spatialvlm_ros.rewards.recordings.bag_pictures import SequentialPictures
 from spatialvlm_ros.rewards.recordings.bag_topics import picture_topics, topics_to_read
-from spatialvlm_ros.rewards.recordings.cameras import Reading, unused
+from spatialvlm_ros.rewards.recordings.cameras import Reading, partly_unused, unused
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
 
 FORMAT = "mcap"
@@ -63,7 +64,7 @@ class BagRecording:
         self.topics = read.topics
         self.camera_name = self.topics.color
         self.intrinsics = reading.intrinsics
-        self._gripper_frame = reading.gripper_frame if reading.beliefs.use_tf else None
+        self._gripper_frame = reading.gripper_frame
         pictures = _captures_of(path, self.topics, reading)
         self.notes = (*read.notes, *_notes(pictures, reading))
         self._captures = self._usable(pictures)
@@ -104,14 +105,18 @@ class BagRecording:
             observation = replace(capture, camera=camera).observation()
         except ObservationError as error:
             return Frame(index, capture.stamp_ns, None, None, Reason.MODEL_ERROR, str(error))
+        missing = {} if lost is None else {_LIVE_FAULTS[lost.reason]: lost.detail}
+        gripper = None if self._gripper_frame is None else self._captures.place_of(self._gripper_frame, index)
+        if isinstance(gripper, MissingFrame):
+            missing["gripper_frame"], gripper = gripper.why, None
         return Frame(
             index,
             capture.stamp_ns,
             observation,
-            self._captures.place_of(self._gripper_frame, index),
+            gripper,
             camera_pose=self._captures.camera_path.pose(index),
             placed=self._captures.camera_path.placed(index),
-            faults={} if lost is None else {_LIVE_FAULTS[lost.reason]: lost.detail},
+            faults=missing,
         )
 
     def fingerprint(self) -> str:
@@ -146,7 +151,7 @@ def _captures_of(path: Path, topics: BagTopics, reading: Reading) -> SequentialP
 
 
 def _notes(pictures: SequentialPictures, reading: Reading) -> Iterator[str]:
-    """One sentence for each frame that is named, and of which /tf tells nothing.
+    """One sentence for each frame that is named, and that /tf does not link to the camera in all pictures.
 
     Raises:
         ConfigError: there is no such frame, and the reading is strict.
@@ -158,5 +163,7 @@ def _notes(pictures: SequentialPictures, reading: Reading) -> Iterator[str]:
             if reading.strict:
                 raise ConfigError(f"/tf of {pictures.path} has no frame", frame, f"It has {known}.")
             yield unused(what, frame, "/tf of the recording does not have it")
-        elif not pictures.is_linked(frame):
+        elif (missing := pictures.without(frame)) == len(pictures):
             yield unused(what, frame, "/tf links it to the camera in no picture")
+        elif missing:
+            yield partly_unused(what, frame, missing, len(pictures))

@@ -21,6 +21,7 @@ from spatialvlm_ros.errors import (
     SpatialVLMError,
 )
 from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason
+from spatialvlm_ros.models.gaps import with_gaps
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.rewards.following.follower import Follower, LookedAt, can_follow
 from spatialvlm_ros.rewards.looking import not_measured
@@ -79,7 +80,7 @@ class EpisodeMeasurer:
         if isinstance(view, SpatialVLMError):  # the follower has not seen it, so nothing has moved for it
             return self._refused(frame, Reason.MODEL_ERROR, str(view))
         if frame.faults:
-            view = _Incomplete(view, " ".join(f"{name}: {fault}" for name, fault in frame.faults.items()))
+            view = with_gaps(view, frame.faults)
         noted = _Noted(view) if self._follows(frame) else None
         try:
             estimates = view.measure_many(self._queries) if noted is None else self._follow(frame, noted)
@@ -119,24 +120,6 @@ class EpisodeMeasurer:
     def _follow(self, frame: Frame, view: LookedAt) -> list[Estimate]:
         assert self._follower is not None
         return self._follower.measure(view, self._queries, frame.gripper, frame.camera_pose)
-
-
-@dataclass(frozen=True)
-class _Incomplete:
-    """A view whose estimates tell what had to be left out of its picture, as those of the node do."""
-
-    view: LookedAt
-    left_out: str
-
-    @property
-    def observation(self) -> Observation:
-        return self.view.observation
-
-    def measure_many(self, queries: Sequence[Query]) -> list[Estimate]:
-        return [e.with_(detail=f"{e.detail} {self.left_out}".lstrip()) for e in self.view.measure_many(queries)]
-
-    def locate_many(self, subjects: Sequence[str]) -> Sequence[LocatedObject]:
-        return self.view.locate_many(subjects)
 
 
 @dataclass(frozen=True)

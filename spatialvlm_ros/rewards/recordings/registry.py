@@ -134,7 +134,7 @@ def open_recording(
             and the height of the camera are exact then.
         beliefs: what is believed besides the colour pictures; everything that is there by default.
         strict: whether frames and beliefs are meant for this very recording: what it cannot have is an error then. Else
-            (standing parameters of a node) it is left out, and a frame is noted (`Recording.notes`).
+            (standing parameters of a node) a frame is noted (`Recording.notes`), and its pictures are as live without.
 
     Raises:
         SourceError: it cannot be read, or which camera is meant is not clear.

@@ -21,7 +21,7 @@ from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.optional import require
-from spatialvlm_ros.rewards.recordings.cameras import Reading, chosen_camera, unused
+from spatialvlm_ros.rewards.recordings.cameras import Reading, chosen_camera
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
 from spatialvlm_ros.rewards.recordings.robosuite_camera import (
     HAND,
@@ -61,7 +61,8 @@ class RobomimicRecording:
         self.path = path
         self.intrinsics = reading.intrinsics
         self._use_depth = reading.beliefs.use_depth
-        self.notes = tuple(unused(*named, "the recording has no frames") for named in reading.frames().items())
+        self.notes = reading.notes_without_frames()
+        self._faults = reading.faults_without_frames()
         with opened(path) as file:
             self._demos = demos(file)
             self._hz = _control_rate(file)
@@ -118,7 +119,8 @@ class RobomimicRecording:
         up = None if recorded is None else recorded.up
         observation = Observation(rgb, camera, metres, up, stamp_ns=stamp, frame_id=self.camera_name)
         gripper = None if recorded is None else recorded.gripper(hand)
-        return Frame(index, stamp, observation, gripper, placed=not is_in_hand(self.camera_name))
+        faults = self._faults if gripper is None else {}
+        return Frame(index, stamp, observation, gripper, placed=not is_in_hand(self.camera_name), faults=faults)
 
     def fingerprint(self) -> str:
         """Of the size and time of the file and the lengths of the episodes."""

@@ -7,7 +7,9 @@ from table_recording import COLOR, COURSE, DEPTH, DEPTH_INFO, INFO, model_of, wr
 from spatialvlm_ros.bags.reader import open_bag
 from spatialvlm_ros.errors import ModelError
 from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.models.gaps import with_gaps
 from spatialvlm_ros.rewards.looking import not_measured
+from spatialvlm_ros.rewards.recordings.annotate import problems_of
 from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
 from spatialvlm_ros.rewards.recordings.episode import BETWEEN
 from spatialvlm_ros.rewards.recordings.plan import tasks_of
@@ -23,9 +25,9 @@ TOPICS = {"image": COLOR, "camera_info": INFO, "depth": DEPTH, "depth_camera_inf
 SIZES = ("mug: 0.08 0.08 0.1",)
 
 
-def live(path, settings):
+def live(path, settings, task=TASK):
     """What the node makes of each picture; None where it says nothing."""
-    work, store = RewardWork(RewardRequest.of(TASK, settings)), TransformStore()
+    work, store = RewardWork(RewardRequest.of(task, settings)), TransformStore()
     builder, model = ObservationBuilder(settings, store), model_of([COURSE])
     frames, now = [], {}
     last = DEPTH if settings.use_depth else COLOR  # of the messages of a picture
@@ -39,7 +41,8 @@ def live(path, settings):
             seen = builder.build(CameraMessages(now[COLOR], now[INFO], *depth))
             stamp = seen.observation.stamp_ns
             try:
-                view = model.look(seen.observation, read_known_sizes(settings.known_sizes), seen.gripper)
+                looked = model.look(seen.observation, read_known_sizes(settings.known_sizes), seen.gripper)
+                view = with_gaps(looked, seen.faults)
                 answers = dict(zip(work.queries(), view.measure_many(work.queries()), strict=True))
                 estimates = work.measured(Sight(view, seen.gripper, seen.camera_pose), answers)
             except ModelError as error:
@@ -48,45 +51,95 @@ def live(path, settings):
     return frames
 
 
-def annotated(path, settings, folder):
-    """What is written of each picture."""
-    order = AnnotationOrder.of(str(path), "", TASK, settings, TOPICS)
+def annotated(path, settings, folder, task=TASK):
+    """What is written of each picture, and what is said of the whole."""
+    order = AnnotationOrder.of(str(path), "", task, settings, TOPICS)
     recording = recording_of(order)
     plan, tasks = plan_of(order), tasks_of(recording, order.task)
     provenance = plan.provenance(recording, tasks, "table")
     writer = RecordingWriter(recording, folder / "report", folder / "out", "copy", provenance)
-    plan.carry_out(recording, writer, tasks, model_of([COURSE]))
-    return writer.read(recording.episodes()[0])
+    outcome = plan.carry_out(recording, writer, tasks, model_of([COURSE]))
+    return writer.read(recording.episodes()[0]), problems_of(outcome)
+
+
+def check_same(frames, kept):
+    """The rewards of the node are those that are kept, to the last word."""
+    assert len(frames) == len(kept) == len(COURSE)
+    assert [f is None for f in frames] == [detail == BETWEEN for detail in kept.detail]
+    spoken = [k for k, frame in enumerate(frames) if frame is not None]
+    assert [frames[k].valid for k in spoken] == kept.valid[spoken].tolist()
+    assert [str(frames[k].reason) for k in spoken] == [kept.reason[k] for k in spoken]
+    assert [frames[k].detail for k in spoken] == [kept.detail[k] for k in spoken]
+    assert np.allclose([frames[k].reward for k in spoken], kept.reward[spoken], atol=1e-12)
+    potentials = np.array([frames[k].progress for k in spoken])
+    assert np.allclose(potentials, kept.potential[spoken], atol=1e-12, equal_nan=True)
+
+
+ALONE = {"filter": False, "reward_follow": False}
 
 
 @pytest.mark.parametrize(
     "parameters",
     [
         {"gripper_frame": "tool", "reward_step_s": 0.2, "known_sizes": SIZES},
-        {"gripper_frame": "tool", "filter": False, "reward_follow": False},
+        {"gripper_frame": "tool", **ALONE},
         {"gripper_frame": "tool", "support_frame": "map", "reward_mode": "absolute"},
         {"gripper_frame": "tool", "support_frame": "map", "use_depth": False},
-        {"gripper_frame": "hand", "support_frame": "floor"},
-        {"gripper_frame": "tool", "use_tf": False},
+        {"support_frame": "floor"},
+        {"use_tf": False},
     ],
     ids=[
         "tool frame, control steps, filter, known size",
         "tool frame, nothing over time",
         "support frame, absolute",
         "without depth",
-        "frames that are not there",
+        "support frame that is not there",
         "without frames",
     ],
 )
 def test_rewards_are_those_of_the_node(tmp_path, parameters):
     path = write_table_bag(tmp_path / "bag", COURSE)
     settings = Settings.of({"reward_gamma": 0.9, **parameters})
-    frames, kept = live(path, settings), annotated(path, settings, tmp_path)
-    assert len(frames) == len(kept) == 14
-    assert [f is None for f in frames] == [detail == BETWEEN for detail in kept.detail]
-    spoken = [k for k, frame in enumerate(frames) if frame is not None]
-    assert [frames[k].valid for k in spoken] == kept.valid[spoken].tolist()
-    assert np.allclose([frames[k].reward for k in spoken], kept.reward[spoken], atol=1e-12)
-    potentials = np.array([frames[k].progress for k in spoken])
-    assert np.allclose(potentials, kept.potential[spoken], atol=1e-12, equal_nan=True)
+    kept, _ = annotated(path, settings, tmp_path)
+    check_same(live(path, settings), kept)
     assert kept.valid.sum() >= 5
+
+
+NOT_KNOWN, SWITCHED_OFF = {"gripper_frame": "hand"}, {"gripper_frame": "tool", "use_tf": False}
+
+
+@pytest.mark.parametrize("parameters", [NOT_KNOWN, SWITCHED_OFF], ids=["nobody links it", "use_tf is false"])
+@pytest.mark.parametrize("task", [TASK, "pick up the mug"])
+def test_who_names_a_gripper_frame_that_is_not_there_gets_no_frame(tmp_path, parameters, task):
+    """The model would find a gripper by its name, and is not believed."""
+    path = write_table_bag(tmp_path / "bag", COURSE)
+    settings = Settings.of({"reward_gamma": 0.9, **ALONE, **parameters})
+    kept, problems = annotated(path, settings, tmp_path, task)
+    check_same(live(path, settings, task), kept)
+    assert not kept.valid.any() and set(kept.reason) == {"no_frame", "model_error"}
+    (note,) = [line for line in problems if "gripper_frame" in line and "not used" in line]
+    assert repr(parameters["gripper_frame"]) in note and "no_frame" in note
+    assert not any("damaged" in line for line in problems)
+
+
+@pytest.mark.parametrize("parameters", [NOT_KNOWN, SWITCHED_OFF], ids=["nobody links it", "use_tf is false"])
+def test_the_tip_of_a_followed_hand_is_taken_where_the_node_takes_it(tmp_path, parameters):
+    """In depth a hand that moves is no guess by a name; while it is not found, the view is asked, and refuses."""
+    path = write_table_bag(tmp_path / "bag", COURSE)
+    settings = Settings.of({"reward_gamma": 0.9, **parameters})
+    kept, _ = annotated(path, settings, tmp_path)
+    check_same(live(path, settings), kept)
+    assert kept.reason[0] == "no_frame" and kept.valid.any()
+
+
+@pytest.mark.parametrize("parameters", [ALONE, {"use_depth": False, "support_frame": "map"}, {}], ids=str)
+def test_single_pictures_without_the_gripper_frame_get_no_frame(tmp_path, parameters):
+    """/tf falls silent about the tool after the tenth picture, and is believed one picture longer (0.1 s)."""
+    path = write_table_bag(tmp_path / "bag", COURSE, tool_told=range(10))
+    settings = Settings.of({"reward_gamma": 0.9, "gripper_frame": "tool", **parameters})
+    kept, problems = annotated(path, settings, tmp_path)
+    check_same(live(path, settings), kept)
+    assert "no_frame" not in kept.reason[:11] and kept.valid[:11].any()
+    assert any("gripper_frame 'tool'" in line and "3 of 14 pictures" in line for line in problems)
+    if parameters:
+        assert kept.reason[11:] == ("no_frame",) * 3

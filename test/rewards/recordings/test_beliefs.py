@@ -160,6 +160,7 @@ def test_a_recording_is_read_as_the_node_sees_it(bag, parameters):
         assert same(frame.observation.up, now.observation.up)
         assert same(frame.observation.camera_height, now.observation.camera_height)
         assert same(frame.gripper, now.gripper)
+        assert frame.faults.get("gripper_frame") == now.faults.get("gripper_frame")
         assert (frame.camera_pose is None) == (now.camera_pose is None) and frame.placed
         if frame.camera_pose is not None:
             assert same(frame.camera_pose.rotation, now.camera_pose.rotation)
@@ -256,7 +257,9 @@ def test_standing_parameters_do_not_keep_other_formats_from_being_read(tmp_path)
     (path / "camera.yaml").write_text("{width: 64, height: 48, fx: 60, fy: 60, cx: 31.5, cy: 23.5}")
     recording = as_live(path, Settings(reward_gamma=0.9, gripper_frame="tool", use_depth=False, slop_s=0.5))
     (note,) = recording.notes
-    assert "'tool'" in note and "no frames" in note and len(frames(recording)) == 2
+    read = frames(recording)
+    assert "'tool'" in note and "no frames" in note and "no_frame" in note and len(read) == 2
+    assert all("'tool'" in frame.faults["gripper_frame"] for frame in read)
 
 
 @pytest.mark.parametrize(

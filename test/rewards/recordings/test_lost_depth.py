@@ -18,7 +18,9 @@ from spatialvlm_ros.datasets.sources import captures as reasons
 from spatialvlm_ros.datasets.sources.bag import BagCaptures
 from spatialvlm_ros.datasets.views import SkippedView
 from spatialvlm_ros.errors import ModelError
+from spatialvlm_ros.geometry.named_frames import TOLERANCE_NS
 from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.models.gaps import with_gaps
 from spatialvlm_ros.perception.capture import Capture
 from spatialvlm_ros.rewards.looking import not_measured
 from spatialvlm_ros.rewards.recordings.annotate import problems_of
@@ -26,11 +28,10 @@ from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
 from spatialvlm_ros.rewards.recordings.plan import tasks_of
 from spatialvlm_ros.rewards.recordings.registry import open_recording
 from spatialvlm_ros.ros.bag_annotation import AnnotationOrder, plan_of, recording_of
-from spatialvlm_ros.models.gaps import with_gaps
 from spatialvlm_ros.ros.observations import CameraMessages, ObservationBuilder
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.reward_work import RewardRequest, RewardWork, Sight
-from spatialvlm_ros.ros.transform_store import TOLERANCE_NS, TransformStore
+from spatialvlm_ros.ros.transform_store import TransformStore
 
 TASK = "reach the mug"
 RAW, PACKED = "/camera/aligned_depth_to_color/image_raw", "/camera/aligned_depth_to_color/image_raw/compressedDepth"

@@ -143,7 +143,9 @@ def pixels(view, number: int) -> np.ndarray:
     return rgb
 
 
-def write_table_bag(path: Path, steps: Sequence[Step], depth: bool = True, tracked=None, root: str = "map") -> Path:
+def write_table_bag(
+    path: Path, steps: Sequence[Step], depth: bool = True, tracked=None, root: str = "map", tool_told=None
+) -> Path:
     """A rosbag2 recording with the camera and the tool in /tf.
 
     Args:
@@ -152,6 +154,7 @@ def write_table_bag(path: Path, steps: Sequence[Step], depth: bool = True, track
         depth: whether depth is recorded.
         tracked: numbers of the pictures at which /tf tells where the camera is; by default once, for all times.
         root: frame that /tf tells it in.
+        tool_told: numbers of the pictures at which /tf tells where the tool is; by default all.
     """
     with BagWriter(path) as bag:
         for k, step in enumerate(steps):
@@ -161,7 +164,8 @@ def write_table_bag(path: Path, steps: Sequence[Step], depth: bool = True, track
                 bag.transform(root, "camera", turn, step.eye, stamp, static=True)
             elif tracked is not None and k in tracked:
                 bag.transform(root, "camera", turn, step.eye, stamp)
-            bag.transform(root, "tool", (0, 0, 0, 1), step.tcp, stamp)
+            if tool_told is None or k in tool_told:
+                bag.transform(root, "tool", (0, 0, 0, 1), step.tcp, stamp)
             bag.camera_info(INFO, CAMERA, stamp, "camera")
             bag.image(COLOR, pixels(view, k), "rgb8", stamp, "camera")
             if depth:
