@@ -215,8 +215,11 @@ class BagCaptures:
         return self._index.transforms.lookup(frame.frame_id, recorded.frame_id, frame.stamp_ns)
 
     def _up(self, frame: BagFrame) -> NDArray[np.float64] | None:
-        up = up_from_frames(self._index.transforms, frame.frame_id, frame.stamp_ns, self.level_frames)
+        up = self._up_by_frames(frame)
         return self._up_by_imu(frame) if up is None else up
+
+    def _up_by_frames(self, frame: BagFrame) -> NDArray[np.float64] | None:
+        return up_from_frames(self._index.transforms, frame.frame_id, frame.stamp_ns, self.level_frames)
 
     def _up_by_imu(self, frame: BagFrame) -> NDArray[np.float64] | None:
         nearest = self._index.nearest_imu(frame.stamp_ns)

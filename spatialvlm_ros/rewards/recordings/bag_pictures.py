@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialvlm_ros.bags.gravity import height_over, up_from_frames
 from spatialvlm_ros.bags.reader import BagReader, IndexedBag
 from spatialvlm_ros.datasets.sources.bag import BagCaptures
 from spatialvlm_ros.datasets.sources.bag_index import BagFrame, BagIndex, PictureStamp
@@ -134,10 +135,19 @@ class SequentialPictures(BagCaptures):
         up = self._up_by_imu(frame) if self.imu_first else None
         return super()._up(frame) if up is None else up
 
+    def _up_by_frames(self, frame: BagFrame) -> Float | None:
+        """As the node: /tf may end a little before the picture, here and below."""
+        return up_from_frames(self._index.transforms, frame.frame_id, frame.stamp_ns, self.level_frames, TOLERANCE_NS)
+
+    def _height(self, frame: BagFrame) -> float | None:
+        if self.ground_frame is None:
+            return None
+        return height_over(self._index.transforms, frame.frame_id, self.ground_frame, frame.stamp_ns, TOLERANCE_NS)
+
     def _colour_from_depth(self, frame: BagFrame, recorded: PictureStamp) -> Transform:
         """As the node: at the time of the depth, which may be a little before or after what /tf tells."""
         return self._index.transforms.lookup(frame.frame_id, recorded.frame_id, recorded.stamp_ns, TOLERANCE_NS)
 
     def _camera_from_imu(self, frame: BagFrame, imu_frame: str) -> Float:
         """As the node: at the time of the picture, for an IMU in the body of a robot that turns its head."""
-        return self._index.transforms.lookup(frame.frame_id, imu_frame, frame.stamp_ns).rotation
+        return self._index.transforms.lookup(frame.frame_id, imu_frame, frame.stamp_ns, TOLERANCE_NS).rotation

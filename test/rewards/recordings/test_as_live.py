@@ -51,6 +51,12 @@ def live(path, settings, task=TASK):
     return frames
 
 
+def opened(path, settings, task=TASK):
+    """The pictures as the action reads them."""
+    recording = recording_of(AnnotationOrder.of(str(path), "", task, settings, TOPICS))
+    return list(recording.frames(recording.episodes()[0]))
+
+
 def annotated(path, settings, folder, task=TASK):
     """What is written of each picture, and what is said of the whole."""
     order = AnnotationOrder.of(str(path), "", task, settings, TOPICS)
@@ -111,7 +117,7 @@ NOT_KNOWN, SWITCHED_OFF = {"gripper_frame": "hand"}, {"gripper_frame": "tool", "
 @pytest.mark.parametrize("parameters", [NOT_KNOWN, SWITCHED_OFF], ids=["nobody links it", "use_tf is false"])
 @pytest.mark.parametrize("task", [TASK, "pick up the mug"])
 def test_who_names_a_gripper_frame_that_is_not_there_gets_no_frame(tmp_path, parameters, task):
-    """The model would find a gripper by its name, and is not believed."""
+    """Else this model would have been asked for a gripper, and would not have seen it."""
     path = write_table_bag(tmp_path / "bag", COURSE)
     settings = Settings.of({"reward_gamma": 0.9, **ALONE, **parameters})
     kept, problems = annotated(path, settings, tmp_path, task)
@@ -143,3 +149,32 @@ def test_single_pictures_without_the_gripper_frame_get_no_frame(tmp_path, parame
     assert any("gripper_frame 'tool'" in line and "3 of 14 pictures" in line for line in problems)
     if parameters:
         assert kept.reason[11:] == ("no_frame",) * 3
+
+
+LIFTING = """
+name: raise
+objects: {mug: mug}
+phases:
+  - name: lift
+    terms:
+      - {elevation: mug, at_least: 0.10, half: 0.05}
+success:
+  when:
+    - {elevation: mug, at_least: 0.10}
+    - {lifted: mug}
+"""
+
+
+@pytest.mark.parametrize("support", ["map", "floor"])
+def test_a_support_frame_that_is_not_linked_refuses_nothing(tmp_path, support):
+    """Neither here nor live: the model estimates the plane. /tf is believed one picture longer than it tells."""
+    path = write_table_bag(tmp_path / "bag", COURSE, tracked=range(10))
+    settings = Settings.of({"reward_gamma": 0.9, "support_frame": support, **ALONE})
+    task = LIFTING
+    heights = [frame.observation.camera_height for frame in opened(path, settings, task)]
+    assert [height is not None for height in heights] == [support == "map" and k < 11 for k in range(len(COURSE))]
+    kept, problems = annotated(path, settings, tmp_path, task)
+    check_same(live(path, settings, task), kept)
+    assert "no_frame" not in kept.reason and kept.valid[11:].any()
+    said = "in 3 of 14 pictures" if support == "map" else "does not have it"
+    assert [f"support_frame {support!r}" in line and said in line for line in problems].count(True) == 1

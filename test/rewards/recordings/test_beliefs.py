@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 from ruler import episode, picture
@@ -260,6 +261,21 @@ def test_standing_parameters_do_not_keep_other_formats_from_being_read(tmp_path)
     read = frames(recording)
     assert "'tool'" in note and "no frames" in note and "no_frame" in note and len(read) == 2
     assert all("'tool'" in frame.faults["gripper_frame"] for frame in read)
+
+
+def test_a_hand_that_the_file_tells_is_not_refused_for_a_frame_that_it_does_not_have(tmp_path):
+    path = write_robomimic(tmp_path / "demo.hdf5", [episode([30, 20])], next_obs=False)
+    parameters = Settings(reward_gamma=0.9, gripper_frame="tool")
+    (tmp_path / "camera.yaml").write_text("{width: 64, height: 48, fx: 60, fy: 60, cx: 31.5, cy: 23.5}")
+    blind = frames(as_live(path, parameters))
+    assert all(frame.gripper is None and "'tool'" in frame.faults["gripper_frame"] for frame in blind)
+    pose = np.eye(4)
+    pose[2, 3] = -0.5  # the hand is at the origin, before the camera
+    with h5py.File(path, "r+") as file:
+        camera = {"intrinsics": [[60, 0, 32], [0, 60, 24], [0, 0, 1]], "extrinsics": pose.tolist()}
+        file["data/demo_0"].attrs["camera_info"] = json.dumps({"agentview": camera})
+    told = frames(as_live(path, parameters))
+    assert all(frame.gripper is not None and not frame.faults for frame in told)
 
 
 @pytest.mark.parametrize(
