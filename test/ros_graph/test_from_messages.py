@@ -75,7 +75,7 @@ def test_a_located_object_comes_back(valid: bool) -> None:
     rng = np.random.default_rng(3)
     whole = LocatedObject(
         "mug", True, Reason.OK, rng.random(4), 0.75, rng.random(3), rng.random((3, 3)), rng.random(3), rng.random(3),
-        frozenset({Source.TF}), "seen",
+        frozenset({Source.TF}), "seen", 0.6,
     )  # fmt: skip
     thing = whole if valid else LocatedObject("mug", reason=Reason.UNKNOWN_NAME)
     same(thing, located_from(sent(located_message(thing, header(), 4))))
