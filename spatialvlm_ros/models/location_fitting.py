@@ -26,7 +26,7 @@ _LEAST_SHARED = 0.02
 _MEDIAN_OF_ANGLE = 1.1774  # of the length of a 2D normal vector
 # Of present objects of a calibration split, for either reason. Its meshes were trained on; such as were not are refused
 # several times as often (docs/log.md), and with them questions about two objects are to stay below 5%.
-_MOST_REFUSED = 0.005
+_MOST_REFUSED = 0.0025
 _REFUSED = 0.93  # wanted, of absent ones and of ambiguous ones
 _FEWEST = 20
 _DEPTH_WEIGHT = 30.0
