@@ -22,6 +22,8 @@ from rclpy.parameter import Parameter
 
 from spatialvlm_ros.msg import EstimateArray
 
+# Answers without work come at once; what a server that has just started did not hear is sent again after these seconds.
+AGAIN_S = 3.0
 # Nothing may take longer than thirty seconds on an idle machine: so many times that as processes want each processor.
 HANG_S = 30.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 TRANSITIONS = {"configure": 1, "cleanup": 2, "activate": 3, "deactivate": 4}
@@ -123,7 +125,7 @@ class CameraProbe:
         """Returns when all that is published is so."""
         parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in conditions.items()]
         request = SetParameters.Request(parameters=parameters)
-        done = self._services.call(SetParameters, f"{self._name}/set_parameters", request, again_s=2.0)
+        done = self._services.call(SetParameters, f"{self._name}/set_parameters", request, AGAIN_S)
         assert all(r.successful for r in done.results), [r.reason for r in done.results]
 
 
@@ -201,7 +203,7 @@ class NodeProbe:
 
     def state(self) -> str:
         """Label of the lifecycle state."""
-        done = self.services.call(GetState, f"{self.name}/get_state", GetState.Request())
+        done = self.services.call(GetState, f"{self.name}/get_state", GetState.Request(), AGAIN_S)
         return str(done.current_state.label)
 
     def change(self, transition: str) -> bool:
@@ -213,7 +215,7 @@ class NodeProbe:
     def parameter(self, name: str) -> Any:
         """A parameter's message: shows that the node still answers."""
         request = GetParameters.Request(names=[name])
-        return self.services.call(GetParameters, f"{self.name}/get_parameters", request).values[0]
+        return self.services.call(GetParameters, f"{self.name}/get_parameters", request, AGAIN_S).values[0]
 
     def wait_until_active(self, seconds: float = 120.0) -> None:
         """The weights are loaded, and the node has subscribed."""
