@@ -94,6 +94,7 @@ class SpatialClient:
         self._clients: dict[str, Any] = {}
         self._actions: dict[str, Any] = {}
         self._streams: dict[str, tuple[Any, Latest[Any]]] = {}
+        self._waiting: set[threading.Event] = set()  # of calls that have no answer yet
         self._closed = False
         # Also when nobody closes it: a thread in the middleware at the end of Python aborts the process.
         self._at_exit = None if self._own is None else weakref.finalize(self, self._own.close)
@@ -107,11 +108,13 @@ class SpatialClient:
         self.close()
 
     def close(self) -> None:
-        """Ends everything that this client made; whoever waits for estimates gets no more."""
+        """Ends everything that this client made; whoever waits for estimates gets no more, for an answer an error."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
+            for waiting in self._waiting:
+                waiting.set()
         for _, latest in self._streams.values():
             latest.close()
         if self._at_exit is not None:
@@ -334,6 +337,7 @@ class SpatialClient:
 
         Raises:
             DeadlineError: the service is not there, or did not answer in time.
+            RemoteError: this client is closed, or was while it waited.
         """
         allowed = self.timeout_s if timeout_s is None else timeout_s
         end = time.monotonic() + allowed
@@ -343,19 +347,35 @@ class SpatialClient:
         if hasattr(request, "deadline_s"):
             request.deadline_s = _given(end - time.monotonic())
         answered = threading.Event()
-        future = client.call_async(request)
+        with self._lock:
+            self._check_open()
+            self._waiting.add(answered)
+            future = client.call_async(request)
         future.add_done_callback(lambda _: answered.set())
-        if not answered.wait(max(end - time.monotonic(), 0.0)):
+        in_time = answered.wait(max(end - time.monotonic(), 0.0))
+        with self._lock:
+            self._waiting.discard(answered)
+            if not future.done():
+                self._check_open()
+        if not in_time:
             client.remove_pending_request(future)
             spins = "" if self._own is not None else " Does the node that was given spin in another thread?"
             raise DeadlineError(f"{self._name(service)} did not answer within {allowed:g} s", remedy=spins.strip())
         return future.result()
 
     def _wait_ready(self, is_ready: Callable[[], bool], name: str, end: float) -> None:
-        while not is_ready():
+        while True:
+            with self._lock:  # what is asked is destroyed when the client is closed
+                self._check_open()
+                if is_ready():
+                    return
             if time.monotonic() > end:
                 raise DeadlineError(f"there is no {name}", remedy="Does the node run, with this ROS_DOMAIN_ID?")
             time.sleep(_POLL_S)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RemoteError("this client is closed", remedy="Make another SpatialClient.")
 
     def _client(self, service: str) -> Any:
         def make() -> Any:
@@ -388,8 +408,7 @@ class SpatialClient:
 
     def _made(self, made: dict[str, Any], name: str, make: Callable[[], Any]) -> Any:
         with self._lock:
-            if self._closed:
-                raise RemoteError("this client is closed", remedy="Make another SpatialClient.")
+            self._check_open()
             if name not in made:
                 made[name] = make()
             return made[name]
