@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,17 @@ def near() -> Iterator[ScriptedServer]:
     server.answer = lambda request: Reply(completion(*["0.2 m"] * int(request.body.get("n") or 1)))
     yield server
     server.close()
+
+
+@pytest.fixture
+def annotated_near(small_bag: Any, tmp_path: Path, near: ScriptedServer) -> Callable[..., Any]:
+    """Annotates with that model, with changes of the order; the result."""
+
+    def annotated(**changes: object) -> Any:
+        served = {"model": f"openai:{near.url}#near", "task": "reach the apple", "out": str(tmp_path / "out")}
+        return annotate_in_a_process(order(small_bag.path, **{**served, **changes}), lambda *_: None, lambda: False)
+
+    return annotated
 
 
 def test_a_recording_gets_its_rewards_in_a_copy(small_bag: Any, tmp_path: Path, near: ScriptedServer) -> None:
@@ -84,13 +95,10 @@ def test_another_model_does_not_go_on(small_bag: Any, tmp_path: Path, near: Scri
 
 
 def test_a_gripper_frame_that_the_recording_does_not_have_is_refused_as_live(
-    small_bag: Any, tmp_path: Path, near: ScriptedServer
+    small_bag: Any, annotated_near: Callable[..., Any]
 ) -> None:
     """The parameters of a node stand for all recordings: this one has no frames at all, and a model that is sure."""
-    served = {"model": f"openai:{near.url}#near", "task": "reach the apple", "out": str(tmp_path / "out")}
-    result = annotate_in_a_process(
-        order(small_bag.path, **served, gripper_frame="tool0"), lambda *_: None, lambda: False
-    )
+    result = annotated_near(gripper_frame="tool0")
     assert result is not None and result.frames == small_bag.pictures and result.valid == 0
     assert "gripper_frame 'tool0' is not used" in result.problems and "no_frame" in result.problems
     rewards = [item.message for item in open_bag(result.out).messages(["/spatialvlm/reward"])]
@@ -98,24 +106,20 @@ def test_a_gripper_frame_that_the_recording_does_not_have_is_refused_as_live(
 
 
 def test_a_support_frame_that_the_recording_does_not_have_is_told_of(
-    small_bag: Any, tmp_path: Path, near: ScriptedServer
+    small_bag: Any, annotated_near: Callable[..., Any]
 ) -> None:
     """Live, too, the model estimates the plane then, and nothing is refused."""
-    served = {"model": f"openai:{near.url}#near", "task": "reach the apple", "out": str(tmp_path / "out")}
-    result = annotate_in_a_process(
-        order(small_bag.path, **served, support_frame="table"), lambda *_: None, lambda: False
-    )
+    result = annotated_near(support_frame="table")
     assert result is not None and result.valid == small_bag.pictures
     assert "support_frame 'table' is not used" in result.problems
 
 
-def test_a_run_goes_on_only_with_what_the_node_believes(small_bag: Any, tmp_path: Path, near: ScriptedServer) -> None:
-    served = {"model": f"openai:{near.url}#near", "task": "reach the apple", "out": str(tmp_path / "out")}
+def test_a_run_goes_on_only_with_what_the_node_believes(annotated_near: Callable[..., Any]) -> None:
     for _ in range(2):
-        assert annotate_in_a_process(order(small_bag.path, **served), lambda *_: None, lambda: False) is not None
+        assert annotated_near() is not None
     for name, value in {"use_depth": False, "slop_s": 0.5, "use_imu": True, "level_frames": ("hall",)}.items():
         with pytest.raises(AnnotationError, match=f"other settings: {name}"):
-            annotate_in_a_process(order(small_bag.path, **served, **{name: value}), lambda *_: None, lambda: False)
+            annotated_near(**{name: value})
 
 
 def test_an_order_says_what_the_parameters_say() -> None:

@@ -97,13 +97,19 @@ class DepthPicture:
 
     def _beyond(self, points: Float) -> Float:
         """(N,) metres by which depth is farther than each point; NaN outside the picture and without depth."""
-        pixels = self.camera.project(points)
-        inside: NDArray[np.bool_] = np.asarray(np.isfinite(pixels).all(axis=1))
-        inside[inside] = self.camera.contains(pixels[inside])
+        pixels, inside = pixels_seen(self.camera, points)
         found = np.full(len(points), np.nan)
-        u, v = np.rint(pixels[inside]).astype(np.int64).T
-        found[inside] = self.depth[np.clip(v, 0, self.camera.height - 1), np.clip(u, 0, self.camera.width - 1)]
+        found[inside] = self.depth[pixels[:, 1], pixels[:, 0]]
         return found - points[:, 2]
+
+
+def pixels_seen(camera: Camera, points: Float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(M, 2) pixels u, v of the points (N, 3), optical frame, in the picture, and (N,) which ones these are."""
+    pixels = camera.project(points)
+    inside: NDArray[np.bool_] = np.asarray(np.isfinite(pixels).all(axis=1))
+    inside[inside] = camera.contains(pixels[inside])
+    found = np.rint(pixels[inside]).astype(np.int64)
+    return np.clip(found, 0, [camera.width - 1, camera.height - 1]), inside
 
 
 def _some(points: Float) -> Float:

@@ -9,7 +9,7 @@ for picture, tcp in episode:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +21,8 @@ from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Source
 from spatialvlm_ros.models.query import ObjectRef, Query, is_camera, is_gripper
 from spatialvlm_ros.rewards.following.answers import Known, answer
 from spatialvlm_ros.rewards.following.hand import MovingHand
-from spatialvlm_ros.rewards.following.naming import SURE, Votes
+from spatialvlm_ros.rewards.following.naming import Vote, Votes, pointed_at, vote_of
+from spatialvlm_ros.rewards.following.outlining import outlined
 from spatialvlm_ros.rewards.following.pictured import Pictured
 from spatialvlm_ros.rewards.following.standing_still import moved_apart
 from spatialvlm_ros.rewards.following.tabletop import Ground
@@ -99,7 +100,8 @@ class Follower:
     """
 
     def __init__(self, pointed: Mapping[str, Sequence[float]] | None = None) -> None:
-        self._pointed = {name.lower(): np.asarray(box, dtype=np.float64) for name, box in (pointed or {}).items()}
+        boxes = {name.lower(): np.asarray(box, dtype=np.float64) for name, box in (pointed or {}).items()}
+        self._pointed: dict[str, Vote] = {name: pointed_at(box) for name, box in boxes.items()}
         self.reset()
 
     def reset(self) -> None:
@@ -149,10 +151,10 @@ class Follower:
         assert gripper is not None and observation.up is not None and observation.camera_height is not None
         ground = Ground(observation.up, float(observation.camera_height))
         asked = [name for name in self._pictured.wanted(names) if name not in self._pointed]
-        boxes = {name: found.box2d for name, found in zip(asked, view.locate_many(asked), strict=True)}
+        votes = {name: _fitted(vote_of(f), observation) for name, f in zip(asked, view.locate_many(asked), strict=True)}
         for name in set(names) & set(self._pointed) - set(self._pictured.named):
-            boxes[name] = self._pointed[name]
-        self._pictured.look(observation, ground, pose, gripper, boxes)
+            votes[name] = self._pointed[name]
+        self._pictured.look(observation, ground, pose, gripper, votes)
         tcp = _Point(gripper, 0.0, Source.TF)
         return self._answers(view, queries, _Known(self._pictured.named, tcp, pose, ground, Source.CAMERA_HEIGHT))
 
@@ -187,10 +189,10 @@ class Follower:
         numbers = [thing.number for thing in seen]
         for name in names:
             if name in self._pointed and self._votes[name].chosen is None:
-                self._votes[name].cast(self._pointed[name], SURE, numbers, boxes)
+                self._votes[name].cast(self._pointed[name], numbers, boxes)
         asked = [name for name in names if name not in self._pointed and self._votes[name].pictures < _MOST_VOTES]
         for name, found in zip(asked, view.locate_many(asked), strict=True):
-            self._votes[name].cast(found.box2d, found.score, numbers, boxes)
+            self._votes[name].cast(vote_of(found), numbers, boxes)
 
     def _thing(self, number: int | None) -> Thing | None:
         return next((thing for thing in self._things.all if thing.number == number), None)
@@ -244,6 +246,11 @@ def _name(thing: ObjectRef | None) -> str:
     if not isinstance(thing, str) or is_camera(thing) or is_gripper(thing):
         return ""
     return thing.lower()
+
+
+def _fitted(vote: Vote, observation: Observation) -> Vote:
+    """With a box that fits what the model's box holds: ranges without depth come from its edges."""
+    return replace(vote, box=outlined(observation.rgb, vote.box).box) if vote.is_cast else vote
 
 
 def _picture_boxes(things: Sequence[Thing], observation: Observation, pose: Transform) -> Float:

@@ -16,6 +16,9 @@ Float = NDArray[np.float64]
 
 _HELD_REACH_M = 0.03  # from the hand to a thing that may go with it
 _MOVED_M = 0.002  # by which a hand has moved
+_TAKEN_M = 0.02  # by which a thing that was taken some pictures ago is elsewhere
+_OTHER_TOUCH_M = 0.01  # between hands at a thing that are remembered apart
+_MOST_TOUCHES = 6
 _BETTER = 0.1  # in score, of going with the hand over staying
 _SETTLED = 0.1  # contradicted share up to which nothing is searched for
 _LOST = 0.5  # contradicted share from which a thing is not there
@@ -23,6 +26,14 @@ _LEAST_SEEN = 0.04  # of its points, below which a thing counts as hidden
 _FOUND = 0.4  # score from which a place far from the last one is believed
 _SINKS_M = 0.005
 _LIFTED_M = 0.01
+
+
+@dataclass(frozen=True)
+class Touch:
+    """A hand at a thing: the thing's displacement from where it was first seen, and the hand, (3,) metres each."""
+
+    shift: Float
+    hand: Float
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,7 @@ class Place:
         agreement: with the last picture.
         unseen: pictures in a row in which it was hidden.
         lost: it is not where it was thought to be, and nobody knows where it is.
+        touched: the last pictures in which a hand was near enough to have taken it.
     """
 
     shift: Float
@@ -42,6 +54,7 @@ class Place:
     agreement: Agreement = Agreement(1.0, 0.0, 0.0)
     unseen: int = 0
     lost: bool = False
+    touched: tuple[Touch, ...] = ()
 
     @property
     def visible(self) -> bool:
@@ -109,9 +122,12 @@ def followed(body: Body, place: Place, seen: Seen, hand: Hand | None) -> Place:
     It stays where it is unless the picture speaks for another place: that to which the hand has carried it, or the
     plane below, onto which it has fallen. A thing that is hidden goes on as before: a held one with the hand.
     """
+    reached = hand is not None and _reached(body, place.shift, hand)
+    if hand is not None and reached:
+        place = replace(place, touched=_touched(place, hand))
     stay = seen.agreement(body, place.shift)
     tried = [(place.shift, stay, False)]
-    for shift, held in _elsewhere(body, place, seen.up, hand):
+    for shift, held in _elsewhere(body, place, seen.up, hand, reached):
         tried.append((shift, seen.agreement(body, shift), held))
     shift, agreement, held = max(tried, key=lambda t: t[1].score)
     if agreement.score < stay.score + _BETTER:
@@ -126,14 +142,17 @@ def followed(body: Body, place: Place, seen: Seen, hand: Hand | None) -> Place:
                 shift, agreement = better, found
     lost = agreement.contradicted > _LOST
     unseen = 0 if agreement.seen >= _LEAST_SEEN else place.unseen + 1
-    return Place(shift, held, agreement, unseen, lost)
+    return Place(shift, held, agreement, unseen, lost, place.touched)
 
 
-def _elsewhere(body: Body, place: Place, up: Float, hand: Hand | None) -> list[tuple[Float, bool]]:
+def _elsewhere(body: Body, place: Place, up: Float, hand: Hand | None, reached: bool) -> list[tuple[Float, bool]]:
     """Where else a thing may be: displacements, and whether the hand holds it there."""
     found = []
-    if hand is not None and _moved(hand) and (place.held or _reached(body, place.shift, hand)):
+    if hand is not None and _moved(hand) and (place.held or reached):
         found.append((place.shift + hand.step, True))
+    if hand is not None and not place.held:  # it may have been taken some pictures ago, when it was hidden
+        taken = [touch.shift + hand.now - touch.hand for touch in place.touched]
+        found += [(shift, True) for shift in taken if float(np.linalg.norm(shift - place.shift)) > _TAKEN_M]
     risen = body.height + float(place.shift @ up)
     if risen > _LIFTED_M:
         fallen = place.shift - risen * up
@@ -145,6 +164,14 @@ def _elsewhere(body: Body, place: Place, up: Float, hand: Hand | None) -> list[t
 
 def _reached(body: Body, shift: Float, hand: Hand) -> bool:
     return body.distance(hand.before - shift) < _HELD_REACH_M
+
+
+def _touched(place: Place, hand: Hand) -> tuple[Touch, ...]:
+    """The last touches with this one, if the hand is elsewhere than at the one before."""
+    last = place.touched[-1] if place.touched else None
+    if last is not None and float(np.linalg.norm(last.hand - hand.before)) < _OTHER_TOUCH_M:
+        return place.touched
+    return (*place.touched, Touch(place.shift, hand.before))[-_MOST_TOUCHES:]
 
 
 def _moved(hand: Hand | None) -> bool:

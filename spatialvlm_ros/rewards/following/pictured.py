@@ -1,12 +1,12 @@
 """Things without depth: a picture, a stated support plane and a stated hand tell where they are.
 
 What stands on a known plane has a range, once its box in the picture is known: the upright cylinder on the plane that
-fills the box. From then on it stays, or goes with the hand, whichever its colours speak for.
+fills the box, or a bar that lies across. From then on it stays, or goes with the hand, whichever its colours speak for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +16,11 @@ from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.frames import horizontal_axes
 from spatialvlm_ros.geometry.transforms import Transform
-from spatialvlm_ros.rewards.following.agreement import Agreement
 from spatialvlm_ros.rewards.following.body import Body
+from spatialvlm_ros.rewards.following.colours import Look
 from spatialvlm_ros.rewards.following.moving import Hand, Place, Seen, followed
+from spatialvlm_ros.rewards.following.naming import Vote, middle_box
+from spatialvlm_ros.rewards.following.outlining import outlined
 from spatialvlm_ros.rewards.following.tabletop import Ground
 from spatialvlm_ros.rewards.following.things import Thing
 from spatialvlm_ros.scenes.observation import Observation
@@ -33,18 +35,17 @@ _WORST_FIT_PX, _WORST_FIT_SHARE = 2.0, 0.1  # of the longer side of the box, tog
 _SIZES_M = (0.01, 0.6)  # of radius and height that are believed
 _STD_M = 0.025  # of the surface of such a body
 _MOST_BOXES = 8  # of the model that a thing is placed by
-_ALIKE = 40.0  # of 255, sum over the channels' difference that is the same colour
-_LEAST_ALIKE = 0.25  # share of the points; less is chance, as some of them show what is beside the thing
+_HAND_M = (0.04, 0.12)  # radius and height of what is looked at of the hand, over the tool centre point
+_BELOW_M = 1e-6  # from the point below the camera, within which the view has no horizontal direction
 _NEAR_M = 0.15  # from the hand, within which a box is no longer trusted
 
 
-def standing_cylinder(box: Float, camera: Camera, ground: Ground) -> Body | None:
-    """The upright cylinder on the plane whose picture fills a box (4,) x0, y0, x1, y1, in the optical frame.
+def standing_body(box: Float, camera: Camera, ground: Ground) -> Body | None:
+    """The body on the plane whose picture fills a box (4,) x0, y0, x1, y1, in the optical frame.
 
-    None where there is none: a box over the horizon, or cut by the border.
+    An upright cylinder; where the box is too flat for any, a bar that lies across the view, as deep as it is high. None
+    where there is neither: a box over the horizon, or cut by the border.
     """
-    from scipy.optimize import least_squares
-
     cut = (box[:2] <= 1.0).any() or box[2] >= camera.width - 1 or box[3] >= camera.height - 1
     foot = np.array([(box[0] + box[2]) / 2 - 0.5, box[3] - 0.5 - _FOOT * (box[3] - box[1])])
     ray = camera.rays(foot[None])[0]
@@ -52,72 +53,81 @@ def standing_cylinder(box: Float, camera: Camera, ground: Ground) -> Body | None
     if cut or not np.isfinite(down) or down > -1e-3:
         return None
     middle = ray * (-ground.height / down)
-    forward, left = (axis[0] for axis in horizontal_axes(ground.up[None]))
+    axes = _axes(ground, middle)
+    for outline in (_cylinder, _lying_bar):
+        fitted = _fitted(outline, box, camera, ground, middle, axes)
+        if fitted is not None:
+            return _body(fitted, ground, axes)
+    return None
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """An upright elliptic cylinder: (2,) metres of its foot along the axes, radii along and across the view, height."""
+
+    foot: Float
+    deep: float
+    wide: float
+    height: float
+
+
+def _cylinder(x: Float) -> _Outline:
+    return _Outline(x[:2], np.exp(x[2]), np.exp(x[2]), np.exp(x[3]))
+
+
+def _lying_bar(x: Float) -> _Outline:
+    return _Outline(x[:2], np.exp(x[3]) / 2, np.exp(x[2]), np.exp(x[3]))
+
+
+def _axes(ground: Ground, middle: Float) -> Float:
+    """(3, 3) rows: horizontal away from the camera towards a point (3,), to the left of that, up.
+
+    Straight below the camera, forward as in `horizontal_axes`.
+    """
+    along = middle - (middle @ ground.up) * ground.up
+    if float(np.linalg.norm(along)) < _BELOW_M:
+        along = horizontal_axes(ground.up[None])[0][0]
+    along = along / np.linalg.norm(along)
+    return np.stack([along, np.cross(ground.up, along), ground.up])
+
+
+def _fitted(
+    outline: Callable[[Float], _Outline], box: Float, camera: Camera, ground: Ground, middle: Float, axes: Float
+) -> _Outline | None:
+    """The body of one kind whose picture fills the box best; None where that is not well, or of no believable size."""
+    from scipy.optimize import least_squares
+
     radius = (box[2] - box[0]) * middle[2] / camera.fx / 2
     height = (box[3] - box[1]) * _START_HEIGHT * middle[2] / camera.fy
-    start = [middle @ forward, middle @ left, np.log(max(radius, 1e-3)), np.log(max(height, 1e-3))]
+    start = [middle @ axes[0], middle @ axes[1], np.log(max(radius, 1e-3)), np.log(max(height, 1e-3))]
     wanted = np.concatenate([box[:2], box[2:] - 1.0])
 
     def off(x: Float) -> Float:
-        pixels = camera.project(_surface(x, forward, left, ground, _RINGS[[0, -1]]))
+        pixels = camera.project(_surface(outline(x), ground, axes, _RINGS[[0, -1]]))
         found = np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
         return np.nan_to_num(found - wanted, nan=1e3)
 
     fitted = least_squares(off, start, max_nfev=60)
-    sizes = np.exp(fitted.x[2:])
+    found = outline(fitted.x)
+    sizes = np.array([found.wide, found.height])
     worst = _WORST_FIT_PX + _WORST_FIT_SHARE * float((box[2:] - box[:2]).max())
     if np.abs(fitted.fun).max() > worst or not ((sizes > _SIZES_M[0]) & (sizes < _SIZES_M[1])).all():
         return None
-    points = _surface(fitted.x, forward, left, ground, _RINGS)
-    center = points.mean(axis=0)
-    rotation = np.stack([forward, left, ground.up], axis=1)
-    size = np.array([2 * sizes[0], 2 * sizes[0], sizes[1]])
-    return Body(points, Boxes(center[None], size[None], rotation[None]), std=_STD_M)
-
-
-def _surface(x: Float, forward: Float, left: Float, ground: Ground, rings: Float) -> Float:
-    """(24 R, 3) points on R rings (R,) from foot to top of a cylinder: x holds its place, log radius and log height."""
-    foot = x[0] * forward + x[1] * left - ground.height * ground.up
-    ring = np.exp(x[2]) * (np.cos(_ANGLES)[:, None] * forward + np.sin(_ANGLES)[:, None] * left)
-    points = foot + ring[None] + (rings * np.exp(x[3]))[:, None, None] * ground.up
-    return np.asarray(points.reshape(-1, 3))
-
-
-@dataclass(frozen=True)
-class ColourPicture:
-    """Colours to compare a thing with; like a `DepthPicture`, but what looks otherwise counts as hidden.
-
-    Attributes:
-        rgb: (H, W, 3) float.
-        camera: of it.
-        colours: (N, 3) of the thing's points, in the picture that it was placed in.
-    """
-
-    rgb: Float
-    camera: Camera
-    colours: Float
-
-    def agreement(self, points: Float) -> Agreement:
-        """How the points of the thing, (N, 3) optical frame, agree with the picture."""
-        alike = np.abs(colours_at(self.rgb, self.camera, points) - self.colours).sum(axis=1) < _ALIKE
-        share = float(alike.mean())
-        seen = share if share >= _LEAST_ALIKE else 0.0
-        return Agreement(seen, 1.0 - seen, 0.0)
-
-    def nearby(self, points: Float, sinking: tuple[Float, float], wide: bool = False) -> Float:
-        """No displacement: colours are not searched."""
-        return np.zeros(3)
-
-
-def colours_at(rgb: Float, camera: Camera, points: Float) -> Float:
-    """(N, 3) colours where points (N, 3) are seen; NaN outside the picture."""
-    pixels = camera.project(points)
-    inside: NDArray[np.bool_] = np.asarray(np.isfinite(pixels).all(axis=1))
-    inside[inside] = camera.contains(pixels[inside])
-    found = np.full((len(points), 3), np.nan)
-    u, v = np.rint(pixels[inside]).astype(np.int64).T
-    found[inside] = rgb[np.clip(v, 0, camera.height - 1), np.clip(u, 0, camera.width - 1)]
     return found
+
+
+def _body(outline: _Outline, ground: Ground, axes: Float) -> Body:
+    points = _surface(outline, ground, axes, _RINGS)
+    size = 2 * np.array([outline.deep, outline.wide, outline.height / 2])
+    return Body(points, Boxes(points.mean(axis=0)[None], size[None], axes.T[None]), std=_STD_M)
+
+
+def _surface(outline: _Outline, ground: Ground, axes: Float, rings: Float) -> Float:
+    """(24 R, 3) points on R rings (R,) from foot to top of a body."""
+    foot = outline.foot @ axes[:2] - ground.height * ground.up
+    ring = outline.deep * np.cos(_ANGLES)[:, None] * axes[0] + outline.wide * np.sin(_ANGLES)[:, None] * axes[1]
+    points = foot + ring[None] + (rings * outline.height)[:, None, None] * ground.up
+    return np.asarray(points.reshape(-1, 3))
 
 
 class Pictured:
@@ -125,16 +135,16 @@ class Pictured:
 
     def __init__(self) -> None:
         self.named: dict[str, Thing] = {}
-        self._boxes: dict[str, list[Float]] = {}
-        self._colours: dict[str, Float] = {}
+        self._votes: dict[str, list[Vote]] = {}
+        self._looks: dict[str, Look] = {}
         self._hand: Float | None = None
 
     def wanted(self, names: Sequence[str]) -> list[str]:
         """The names whose boxes are still of use."""
-        return [name for name in names if len(self._boxes.get(name, [])) < _MOST_BOXES]
+        return [name for name in names if len(self._votes.get(name, [])) < _MOST_BOXES]
 
     def look(
-        self, observation: Observation, ground: Ground, pose: Transform, hand: Float, boxes: dict[str, Float]
+        self, observation: Observation, ground: Ground, pose: Transform, hand: Float, votes: dict[str, Vote]
     ) -> None:
         """Follow the things into the next picture.
 
@@ -143,32 +153,43 @@ class Pictured:
             ground: the support plane.
             pose: of the camera.
             hand: (3,) tool centre point in the optical frame.
-            boxes: name -> (4,) box in this picture, NaN where there is none.
+            votes: name -> its box in this picture.
         """
         tcp = pose.apply(hand[None])[0]
         moved = Hand(tcp, tcp if self._hand is None else self._hand)
         self._hand = tcp
-        rgb = observation.rgb.astype(np.float64)
+        rgb = observation.rgb
         for name in list(self.named):
             self._follow(name, rgb, observation.camera, ground, pose, moved)
-        for name, box in boxes.items():
+        for name, vote in votes.items():
             thing = self.named.get(name)
-            if np.isfinite(box).all() and (thing is None or thing.distance(tcp) > _NEAR_M):
-                self._place(name, box, rgb, observation.camera, ground, pose)
+            if vote.is_cast and (thing is None or thing.distance(tcp) > _NEAR_M):
+                self._place(name, vote, observation, ground, pose, hand)
 
-    def _follow(self, name: str, rgb: Float, camera: Camera, ground: Ground, pose: Transform, hand: Hand) -> None:
+    def _follow(
+        self, name: str, rgb: NDArray[np.uint8], camera: Camera, ground: Ground, pose: Transform, hand: Hand
+    ) -> None:
         thing = self.named[name]
-        picture = ColourPicture(rgb, camera, self._colours[name])
+        picture = self._looks[name].picture(rgb, camera)
         place = followed(thing.body, thing.place, Seen(picture, pose, pose.rotation @ ground.up), hand)
         self.named[name] = replace(thing, place=place)
 
-    def _place(self, name: str, box: Float, rgb: Float, camera: Camera, ground: Ground, pose: Transform) -> None:
+    def _place(
+        self, name: str, vote: Vote, observation: Observation, ground: Ground, pose: Transform, hand: Float
+    ) -> None:
         """Place a thing by the median of the boxes so far."""
-        told = self._boxes.setdefault(name, [])
-        told.append(box)
-        body = standing_cylinder(np.median(told, axis=0), camera, ground)
+        told = self._votes.setdefault(name, [])
+        told.append(vote)
+        box = middle_box(told)
+        body = standing_body(box, observation.camera, ground)
         if body is None:
             return
-        self._colours[name] = colours_at(rgb, camera, body.points)
+        self._looks[name] = Look.of(observation, outlined(observation.rgb, box), body.points, _hand(hand, ground))
         still = replace(body, points=pose.apply(body.points), box=body.box.transformed(pose.rotation, pose.translation))
         self.named[name] = Thing(len(self.named), still, Place(np.zeros(3)))
+
+
+def _hand(tcp: Float, ground: Ground) -> Float:
+    """(N, 3) points of a hand over its tool centre point (3,), optical frame."""
+    around = _Outline(np.zeros(2), _HAND_M[0], _HAND_M[0], _HAND_M[1])
+    return tcp + _surface(around, Ground(ground.up, 0.0), _axes(ground, tcp), _RINGS)

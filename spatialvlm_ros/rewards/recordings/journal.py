@@ -30,8 +30,8 @@ class MeasuredPicture:
     Attributes:
         stamp_ns: its time in nanoseconds.
         estimates: one for each query.
-        told: what the model told the follower: name -> where it is (box in the picture and score). None of a picture
-            into which nothing was followed.
+        told: what the model told the follower: name -> where it is (box in the picture, score, recognition). None of a
+            picture into which nothing was followed.
         faults: names of what was amiss with it (`Frame.faults`).
     """
 
@@ -106,7 +106,8 @@ def _line(measured: MeasuredPicture) -> dict[str, Any]:
 
 
 def _spot(found: LocatedObject) -> dict[str, Any]:
-    return {"box2d": [_number(edge) for edge in found.box2d], "score": _number(found.score)}
+    box = [_number(edge) for edge in found.box2d]
+    return {"box2d": box, "score": _number(found.score), "recognition": _number(found.recognition)}
 
 
 def _record(estimate: Estimate) -> dict[str, Any]:
@@ -138,7 +139,7 @@ def _measured(line: dict[str, Any]) -> MeasuredPicture:
 
 def _located(name: str, spot: dict[str, Any]) -> LocatedObject:
     box = np.array([_float(edge) for edge in spot["box2d"]], dtype=np.float64)
-    return LocatedObject(name, box2d=box, score=_float(spot["score"]))
+    return LocatedObject(name, box2d=box, score=_float(spot["score"]), recognition=_float(spot.get("recognition")))
 
 
 def _estimate(record: dict[str, Any]) -> Estimate:

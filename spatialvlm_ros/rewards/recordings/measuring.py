@@ -146,7 +146,8 @@ class _Noted:
 
 def _as_kept(name: str, found: LocatedObject) -> LocatedObject:
     """As it comes back from the journal, so that it counts the same now and then."""
-    return LocatedObject(name, box2d=np.asarray(found.box2d, dtype=np.float64), score=float(found.score))
+    box = np.asarray(found.box2d, dtype=np.float64)
+    return LocatedObject(name, box2d=box, score=float(found.score), recognition=float(found.recognition))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from spatialvlm_ros.models.estimate import Reason, Source
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.rewards.following.follower import Follower
-from spatialvlm_ros.rewards.following.naming import Votes
+from spatialvlm_ros.rewards.following.naming import Vote, Votes
 from spatialvlm_ros.rewards.templates import template
 from spatialvlm_ros.scenes.relations import Relation
 from spatialvlm_ros.scenes.scene import Scene, SceneObject
@@ -142,15 +142,15 @@ def test_relations_of_two_things_and_their_order():
 
 def test_one_vote_does_not_take_a_name_away():
     votes, boxes = Votes(), np.array([[0, 0, 10, 10], [20, 0, 30, 10.0]])
-    votes.cast(np.full(4, np.nan), 1.0, [4, 7], boxes)
+    votes.cast(Vote(np.full(4, np.nan), 1.0), [4, 7], boxes)
     assert votes.chosen is None and votes.pictures == 0
     for _ in range(3):
-        votes.cast(boxes[1] + 1, 0.8, [4, 7], boxes)
+        votes.cast(Vote(boxes[1] + 1, 0.8), [4, 7], boxes)
     assert votes.chosen == 7
-    votes.cast(boxes[0], 1.0, [4, 7], boxes)
+    votes.cast(Vote(boxes[0], 1.0), [4, 7], boxes)
     assert votes.chosen == 7
     for _ in range(3):
-        votes.cast(boxes[0], 1.0, [4, 7], boxes)
+        votes.cast(Vote(boxes[0], 1.0), [4, 7], boxes)
     assert votes.chosen == 4
 
 

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from analytic_scenes import Cylinder
+from analytic_scenes import Box, Cylinder
 from table_scenes import CAMERA, EYE, picture
 
 from spatialvlm_ros.geometry.boxes import Boxes
+from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.transforms import Transform
-from spatialvlm_ros.rewards.following.pictured import Pictured, standing_cylinder
+from spatialvlm_ros.rewards.following.naming import Vote, pointed_at
+from spatialvlm_ros.rewards.following.pictured import Pictured, standing_body
 from spatialvlm_ros.rewards.following.tabletop import Ground
 
 CAN = Cylinder((0.05, -0.08, 0.06), (0.07, 0.07, 0.12))
@@ -27,7 +29,7 @@ def seen(can, tcp):
 def test_a_cylinder_is_where_its_box_says(x, y):
     can = Cylinder((x, y, 0.06), (0.07, 0.07, 0.12))
     view, _, _ = seen(can, None)
-    body = standing_cylinder(view.detections[0].box2d, CAMERA, Ground(view.up, EYE[2]))
+    body = standing_body(view.detections[0].box2d, CAMERA, Ground(view.up, EYE[2]))
     assert np.linalg.norm(body.box.centers[0] - view.optical(can.center)) < 0.01
     np.testing.assert_allclose(body.box.sizes[0], can.size, atol=0.012)
     top = view.optical((x, y, 0.20))
@@ -37,7 +39,7 @@ def test_a_cylinder_is_where_its_box_says(x, y):
 @pytest.mark.parametrize("box", [(100, 5, 140, 30), (0, 120, 40, 200), (100, 180, 140, 239.5)])
 def test_boxes_over_the_horizon_and_at_the_border_place_nothing(box):
     ground = Ground(np.array([0.0, -1.0, 0.0]), 0.6)  # looks level: the horizon is in the middle
-    assert standing_cylinder(np.array(box, dtype=float), CAMERA, ground) is None
+    assert standing_body(np.array(box, dtype=float), CAMERA, ground) is None
 
 
 def test_colours_tell_whether_it_went_with_the_hand():
@@ -48,8 +50,8 @@ def test_colours_tell_whether_it_went_with_the_hand():
         can = Cylinder((0.05, -0.08, 0.06 + rise), CAN.size)
         view, at, rgb = seen(can, (0.05, -0.08, height))
         ground = Ground(view.up, EYE[2])
-        boxes = {"can": view.detections[0].box2d} if k == 0 else {}
-        things.look(type(view.observation)(rgb, CAMERA), ground, STILL, at, boxes)
+        votes = {"can": pointed_at(view.detections[0].box2d)} if k == 0 else {}
+        things.look(type(view.observation)(rgb, CAMERA), ground, STILL, at, votes)
         course.append((things.named["can"].risen(view.up), things.named["can"].place))
     np.testing.assert_allclose([risen for risen, _ in course], rises, atol=0.012)
     assert [place.held for _, place in course] == [False, False, True, True, True, False]
@@ -59,7 +61,7 @@ def test_a_thing_behind_the_hand_is_not_visible():
     things = Pictured()
     view, at, rgb = seen(CAN, (0.05, -0.08, 0.4))
     ground = Ground(view.up, EYE[2])
-    things.look(type(view.observation)(rgb, CAMERA), ground, STILL, at, {"can": view.detections[0].box2d})
+    things.look(type(view.observation)(rgb, CAMERA), ground, STILL, at, {"can": pointed_at(view.detections[0].box2d)})
     assert things.named["can"].place.visible
     things.look(type(view.observation)(np.full_like(rgb, 30), CAMERA), ground, STILL, at, {})
     assert not things.named["can"].place.visible
@@ -72,12 +74,12 @@ def test_more_boxes_place_a_thing_better_until_the_hand_is_near():
     far, near = view.optical((0.05, -0.08, 0.5)), view.optical((0.05, -0.08, 0.2))
     errors = []
     for _ in range(8):
-        boxes = {"can": box + rng.normal(0, 3, 4)}
-        things.look(type(view.observation)(rgb, CAMERA), ground, STILL, far, boxes)
+        votes = {"can": Vote(box + rng.normal(0, 3, 4), 1.0)}
+        things.look(type(view.observation)(rgb, CAMERA), ground, STILL, far, votes)
         errors.append(np.linalg.norm(things.named["can"].box().centers[0] - view.optical(CAN.center)))
     assert errors[-1] < 0.02 and errors[-1] <= max(errors[:3])
     before = things.named["can"].box().centers[0]
-    things.look(type(view.observation)(rgb, CAMERA), ground, STILL, near, {"can": box + 20})
+    things.look(type(view.observation)(rgb, CAMERA), ground, STILL, near, {"can": Vote(box + 20, 1.0)})
     np.testing.assert_array_equal(things.named["can"].box().centers[0], before)
 
 
@@ -91,7 +93,39 @@ def test_names_need_no_more_boxes_in_the_end():
             Ground(view.up, EYE[2]),
             STILL,
             at,
-            {"can": view.detections[0].box2d},
+            {"can": pointed_at(view.detections[0].box2d)},
         )
     assert things.wanted(["can", "jar"]) == ["jar"]
     assert isinstance(things.named["can"].box(), Boxes)
+
+
+def test_what_was_taken_while_it_was_hidden_is_found_in_the_hand():
+    things = Pictured()
+    course = [(0.0, 0.5, False), (0.0, 0.11, False), (0.05, 0.16, True), (0.09, 0.20, True), (0.12, 0.23, False)]
+    for k, (rise, height, hidden) in enumerate(course):
+        view, at, rgb = seen(Cylinder((0.05, -0.08, 0.06 + rise), CAN.size), (0.05, -0.08, height))
+        rgb = np.full_like(rgb, 30) if hidden else rgb
+        votes = {"can": pointed_at(view.detections[0].box2d)} if k == 0 else {}
+        things.look(type(view.observation)(rgb, CAMERA), Ground(view.up, EYE[2]), STILL, at, votes)
+        assert things.named["can"].place.visible != hidden
+    assert things.named["can"].place.held
+    assert things.named["can"].risen(view.up) == pytest.approx(0.12, abs=0.012)
+
+
+def test_a_bar_across_the_view_stands_where_its_box_says():
+    """Too flat for an upright cylinder of its width."""
+    size = (0.06, 0.18, 0.05)
+    view, _ = picture((Box((0.05, -0.08, size[2] / 2), size),), None)
+    body = standing_body(view.detections[0].box2d, CAMERA, Ground(view.up, EYE[2]))
+    assert np.linalg.norm(body.box.centers[0] - view.optical((0.05, -0.08, size[2] / 2))) < 0.02
+    np.testing.assert_allclose(body.box.sizes[0][1:], size[1:], atol=0.025)
+
+
+def test_a_body_straight_below_the_camera_is_placed():
+    """There the view has no horizontal direction."""
+    camera, ground = Camera(320, 240, 330.0, 330.0, 159.5, 119.5), Ground(np.array([0.0, 0.0, -1.0]), 1.0)
+    side = 60.0
+    low = 119.5 + 0.5 - 0.85 * side  # so that the foot that the search starts from is where the optical axis goes
+    body = standing_body(np.array([160 - side / 2, low, 160 + side / 2, low + side]), camera, ground)
+    assert body is not None and np.isfinite(body.points).all()
+    np.testing.assert_allclose(body.box.centers[0][:2], [0.0, -0.06], atol=0.02)
