@@ -27,6 +27,7 @@ N_SAMPLES = 128
 _VIEW_DIMENSIONS = 4  # scale, tilt, tilt, camera height
 _OBJECT_DIMENSIONS = 6  # x, y, range, three sizes
 _BLOCK = 120  # dimensions that are made orthogonal together: 20 objects
+_STANDS = 0.25  # share of its seen height that a box may lack and still stands where depth has its bottom
 _SMOOTHING = 0.25  # of the deviation of a margin
 
 
@@ -74,7 +75,7 @@ def draw(located: Located) -> Draws:
     rotations = np.where(located.turned[:, None, None, None], located.rotations[:, None], axes[None])
     if located.turned.any():  # measured in depth
         own = np.einsum("kij,ksj->ksi", located.fused_factors, objects[:, :, :3]) + located.fused[:, None, :]
-        grown = (sizes[:, :, 2] - located.seen_heights[:, None]) / 2
+        grown = _rise(sizes[:, :, 2], located.seen_heights[:, None])
         own = own + grown[:, :, None] * located.rotations[:, None, :, 2]
         centers = np.where(located.turned[:, None, None], own, centers)
     exact = located.exact[:, None, None]
@@ -87,6 +88,16 @@ def draw(located: Located) -> Draws:
     stated = np.where(np.isfinite(located.view.camera_height), located.view.camera_height, said_height)
     heights = np.where(np.isfinite(located.camera_heights)[:, None], located.camera_heights[:, None], stated[None])
     return Draws(centers, sizes, rotations, ups, forwards, lefts, located.levels(), heights)
+
+
+def _rise(heights: Float, seen: Float) -> Float:
+    """(K, S) metres by which the centres of boxes rise that are higher or lower than depth has them, (K, 1).
+
+    A little more or less keeps the bottom, which stands on something. Of a box that is much lower the bottom was only
+    thought to be there (a thing that is held or hung over its support): it keeps its top, which is seen.
+    """
+    least = (1.0 - _STANDS) * seen
+    return np.where(heights >= least, heights - seen, 2 * least - heights - seen) / 2
 
 
 def compose(draws: Draws, relations: Int, subjects: Int, references: Int) -> Float:

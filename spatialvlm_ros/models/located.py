@@ -13,7 +13,7 @@ from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.models.backend import PRESENT
 from spatialvlm_ros.models.calibration import DepthCalibration, LocationCalibration
 from spatialvlm_ros.models.known_sizes import log_sizes_of, ranges_from_sizes
-from spatialvlm_ros.models.readings import CAMERA, CLEAN, FIXED, NAMED, THIN, DepthReadings, ViewReadings
+from spatialvlm_ros.models.readings import CAMERA, CLEAN, FIXED, NAMED, REGION, THIN, DepthReadings, ViewReadings
 from spatialvlm_ros.models.shared_scale import ScalePosterior, scale_posterior
 from spatialvlm_ros.models.stated_facts import contradicts, credible
 
@@ -32,6 +32,8 @@ _FEWEST_FOR_COMMON = 3
 _ODD_SIZE = 3.0  # deviations
 _LEAST_SIZE_STD = 0.15
 _LEAST_VARIANCE = 1e-8
+_ANY_RANGE_STD = 10.0
+_POINTED_RAY_FACTOR = 2.0  # of the model's error across the ray, which is fitted on objects that it names
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,14 @@ def locate_objects(readings: ViewReadings, location: LocationCalibration, depth:
     exact = (readings.kinds == CAMERA) | (readings.kinds == FIXED)
     ranged = np.isfinite(said_range) | known | np.isfinite(sized_range)
     said_std = np.where(np.isfinite(said_range), said.log_range_stds * location.range_factor, np.nan)
+    # What depth measures where the caller points is that far away, whatever the picture looks like.
+    pointed = (readings.kinds == REGION) & known
     fused, factors = _fused_centers(
-        (centers, covariances), directions * np.exp(said_range)[:, None], said_std, ray_stds, rays
+        (centers, covariances),
+        directions * np.where(pointed, depth_range, np.exp(said_range))[:, None],
+        np.where(pointed, _ANY_RANGE_STD, said_std),
+        ray_stds * np.where(pointed, _POINTED_RAY_FACTOR, 1.0)[:, None],
+        rays,
     )
     log_sizes, size_stds, size_shares, rotations = _sizes(readings, location, depth, axes, posterior)
     return Located(

@@ -10,6 +10,7 @@ from oracle import Noise, Oracle, truth_of
 from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.frames import CanonicalFrame
+from spatialvlm_ros.models.calibration import Calibration, DepthCalibration
 from spatialvlm_ros.models.calibration_examples import collect_readings
 from spatialvlm_ros.models.calibration_fit import fit_calibration
 from spatialvlm_ros.models.depth_reading import foreground, read_depth
@@ -115,6 +116,30 @@ def test_holes_over_one_object_leave_the_others_measured(picture):
     found = view.measure("crate", "camera")
     truth = truth_of(scene, Query("crate", "camera"))
     assert found.valid and found.value == pytest.approx(truth, rel=0.3)
+
+
+@pytest.mark.parametrize("bias", [-0.5, 0.5])
+def test_what_the_picture_looks_like_does_not_move_what_depth_measures_where_the_caller_points(picture, bias):
+    """The model is as sure as the sensor, and its ranges are wrong by a factor of 1.6."""
+    observation, scene = picture
+    crate = scene.objects[0]
+    oracle = Oracle({1: scene}, Noise(shared=0.0, own=0.02, size=0.05, bias=bias))
+    found = SpatialVLM(oracle, Calibration(depth=DepthCalibration(center_std=((0.2,) * 3,) * 3)))
+    distance = found.look(observation).measure("camera", Region(tuple(crate.box2d), "crate"))
+    assert distance.value == pytest.approx(np.linalg.norm(crate.box3d.centers[0]), rel=0.03)
+
+
+def test_a_thing_over_its_support_is_not_put_down():
+    """Seen from above, depth takes a thing that is held 20 cm over a table for one that stands on it and is 32 cm high;
+    the model knows that it is 12 cm high."""
+    observation, scene = seen((Box((1.0, 0.0, 0.26), (0.12, 0.12, 0.12), 0.3),), eye=(0.2, 0.0, 1.3))
+    item = scene.objects[0]
+    measured = read_depth(observation, item.box2d[None], NOTHING[:1], NOTHING[:1])
+    assert measured.sizes[0, 2] == pytest.approx(0.32, abs=0.03), "a scene that this test needs"
+    sure = Noise(shared=0.02, own=0.02, size=0.01, direct=0.5, center=2.0)
+    found = SpatialVLM(Oracle({1: scene}, sure)).look(observation).locate("crate")
+    above_table = 1.3 + scene.frame.up @ found.position
+    assert above_table > 0.16
 
 
 def test_odd_boxes_are_not_measured(picture):
