@@ -52,25 +52,32 @@ def median_ms(call: Callable[[], object], runs: int) -> float:
     return 1e3 * statistics.median(times)
 
 
+def of_one_picture(model: Any, runs: int) -> dict[str, float]:
+    """Looking and measuring."""
+    frame, asked = observation(), queries(16)
+    view = model.look(frame)
+    return {
+        "look_ms": median_ms(lambda: model.look(frame), runs),
+        "single_query_ms": median_ms(lambda: view.measure_many(asked[:1]), runs),
+        "sixteen_queries_ms": median_ms(lambda: view.measure_many(asked), runs),
+    }
+
+
 def latencies(model: Any, runs: int, batch: int) -> dict[str, float]:
     """Looking and asking through the whole API, and what generating text for each question costs instead.
 
     Everything ends in NumPy, so that an accelerator has finished when the clock is read.
     """
     frame, asked = observation(), queries(16)
-    view = model.look(frame)
     backend, encoded = model.backend, model.backend.encode(frame)
-    look, single = median_ms(lambda: model.look(frame), runs), median_ms(lambda: view.measure_many(asked[:1]), runs)
-    sixteen = median_ms(lambda: view.measure_many(asked), runs)
+    one = of_one_picture(model, runs)
+    look, sixteen = one["look_ms"], one["sixteen_queries_ms"]
     question, few = "How far is the red mug from the plate?", -(-runs // 3)
     spoken = median_ms(lambda: backend.ask(encoded, question, 12), few)
     again = median_ms(lambda: backend.ask(backend.encode(frame), question, 12), few)
     together = median_ms(lambda: model.look_many([frame] * batch), few)
     watched = median_ms(lambda: [v.measure_many(asked[:4]) for v in model.look_many([frame] * batch)], few)
-    return {
-        "look_ms": look,
-        "single_query_ms": single,
-        "sixteen_queries_ms": sixteen,
+    return one | {
         "answer_in_words_ms": spoken,
         "generate_16_ms": 16 * again,
         "encode_once_gain": 16 * again / (look + sixteen),
@@ -118,6 +125,8 @@ def on_device(device: str, args: argparse.Namespace) -> dict[str, Any]:
     for dtype in ("auto", "float32"):
         model = SpatialVLM.from_pretrained(args.model, dtype=dtype, device=device)
         result[dtype] = latencies(model, args.runs, args.batch)
+    model = SpatialVLM.from_pretrained(args.model, device=device, compile=True)
+    result["compiled"] = of_one_picture(model, args.runs)
     return result
 
 

@@ -21,6 +21,7 @@ from spatialvlm_ros.models.devices import pick_device, pick_dtype
 from spatialvlm_ros.models.embedded import vocabulary as v
 from spatialvlm_ros.models.embedded.folder import ModelCardData, read_marker
 from spatialvlm_ros.models.embedded.known_names import KnownNames
+from spatialvlm_ros.models.embedded.passes import CompiledPasses, EagerPasses, Passes, Rows, compile_options
 from spatialvlm_ros.models.embedded.picture import Canvas, pixel_values, place, relative_focal
 from spatialvlm_ros.models.embedded.position_code import add_position_code
 from spatialvlm_ros.models.embedded.prompts import PromptWriter, Row, read_directly
@@ -65,11 +66,13 @@ class EmbeddedBackend:
         tokenizer: its tokenizer.
         data: what its folder says.
         name: what it was loaded from.
+        passes: what runs it; each call as it comes by default.
     """
 
-    def __init__(self, vlm: Any, tokenizer: Any, data: ModelCardData, name: str) -> None:
+    def __init__(self, vlm: Any, tokenizer: Any, data: ModelCardData, name: str, passes: Passes | None = None) -> None:
         check_tokenizer(tokenizer, vlm.get_input_embeddings().weight.shape[0], data.tokenizer)
         self._vlm, self._tokenizer, self.data, self._name = vlm.eval(), tokenizer, data, name
+        self._passes = passes or EagerPasses(vlm)
         self._writer, self._names = PromptWriter(tokenizer), KnownNames(data.nouns)
         self.vocabulary = self._writer.vocabulary
         first = next(vlm.parameters())
@@ -78,7 +81,11 @@ class EmbeddedBackend:
     @staticmethod
     @collector_paused()
     def from_pretrained(
-        folder: str | Path, dtype: str = "auto", device: str = "auto", name: str | None = None
+        folder: str | Path,
+        dtype: str = "auto",
+        device: str = "auto",
+        name: str | None = None,
+        compile: bool = False,
     ) -> EmbeddedBackend:
         """Loads a folder.
 
@@ -87,6 +94,8 @@ class EmbeddedBackend:
             dtype: "auto" (bfloat16 where the processor multiplies it, else float32) or a torch name.
             device: "auto", "cpu", "cuda", ...
             name: what to call it; the folder by default.
+            compile: run passes of a few fixed shapes by `torch.compile`, on an accelerator as CUDA graphs. Each shape
+                is compiled when it first comes, which takes ten seconds and more. Answers in words stay as they are.
 
         Raises:
             ModelError: weights or tokenizer are missing, damaged or of another model.
@@ -115,7 +124,8 @@ class EmbeddedBackend:
         astray = sorted({*report["missing_keys"], *report["unexpected_keys"]})
         if astray:
             raise ModelError("the weights lack tensors, or belong to another shape", astray, "Copy the folder again.")
-        return EmbeddedBackend(vlm, tokenizer, data, name or str(folder))
+        passes = CompiledPasses(vlm, **compile_options(where)) if compile else None
+        return EmbeddedBackend(vlm, tokenizer, data, name or str(folder), passes)
 
     @property
     def name(self) -> str:
@@ -148,22 +158,19 @@ class EmbeddedBackend:
         picture, slots = [self.vocabulary[v.IMAGE]] * shape.picture_tokens, self.vocabulary.slots(v.FRAME_SLOTS)
         focal = [self.vocabulary.lengths[int(bin_position(relative_focal(c.camera)))] for c in canvases]
         length = len(picture) + 1
-        try:
-            out = self._vlm.model(
-                input_ids=torch.tensor([[*picture, token, *slots] for token in focal], device=self.device),
-                pixel_values=torch.from_numpy(pixels).to(self.device, self.dtype),
-                use_cache=True,
-            )
+        ids = torch.tensor([[*picture, token, *slots] for token in focal], device=self.device)
+        images = torch.from_numpy(pixels).to(self.device, self.dtype)
+        try:  # no question sees the frame slots
+            found, cache = self._passes.pictures(ids, images, length)
         except RuntimeError as error:  # torch's kind for lack of memory on the CPU
             raise ModelError("the picture cannot be encoded", str(error), "Free memory.") from error
-        states = out.last_hidden_state[:, length:]
+        states = found[:, length:]
         places = self._probabilities(states[:, :2], self.vocabulary.places)
         heights = self._probabilities(states[:, 2:], self.vocabulary.lengths)[:, 0]
-        out.past_key_values.crop(-len(slots))  # no question sees the frame slots
         rows = torch.arange(len(canvases), device=self.device)
         return [
             EncodedPicture(
-                select_rows(out.past_key_values, rows[k : k + 1]),
+                select_rows(cache, rows[k : k + 1]),
                 length,
                 canvas,
                 frame_reading(places[k], heights[k], canvas),
@@ -287,19 +294,12 @@ class EmbeddedBackend:
         for n, row in enumerate(rows):
             ids[n, : len(row.ids)] = row.ids
             mask[n, encoded.length : encoded.length + len(row.ids)] = 1
-        cache = select_rows(encoded.cache, torch.zeros(len(rows), dtype=torch.long, device=self.device))
         positions = torch.arange(encoded.length, encoded.length + longest, device=self.device)
+        tokens = Rows(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device), positions)
         try:
-            out = self._vlm.model(
-                input_ids=torch.from_numpy(ids).to(self.device),
-                attention_mask=torch.from_numpy(mask).to(self.device),
-                position_ids=positions[None].expand(len(rows), -1),
-                past_key_values=cache,
-                use_cache=True,
-            )
+            return self._passes.rows(encoded.cache, tokens)
         except RuntimeError as error:
             raise ModelError("the queries cannot be read", str(error), "Ask fewer at a time.") from error
-        return out.last_hidden_state
 
     def _probabilities(self, states: Tensor, ids: range) -> Float:
         logits = (states @ self._embedding()[ids.start : ids.stop].T).float()
