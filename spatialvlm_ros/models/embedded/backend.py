@@ -73,7 +73,8 @@ class EmbeddedBackend:
         check_tokenizer(tokenizer, vlm.get_input_embeddings().weight.shape[0], data.tokenizer)
         self._vlm, self._tokenizer, self.data, self._name = vlm.eval(), tokenizer, data, name
         self._passes = passes or EagerPasses(vlm)
-        self._writer, self._names = PromptWriter(tokenizer), KnownNames(data.nouns)
+        self._names = KnownNames(data.nouns)
+        self._writer = PromptWriter(tokenizer, self._names.in_trained_words)
         self.vocabulary = self._writer.vocabulary
         first = next(vlm.parameters())
         self.device, self.dtype = first.device, first.dtype

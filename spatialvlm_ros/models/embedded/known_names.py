@@ -1,10 +1,11 @@
-"""Which names mean a kind of object that the model was trained on."""
+"""Which names mean a kind of object that the model was trained on, and in which words it was."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
 
+from spatialvlm_ros.models.embedded.synonyms import synonyms_of
 from spatialvlm_ros.questions.grammar import clean_label
 
 # What begins a clause behind the noun: "on the left", "of soup", "nearer to the camera", "that stands there".
@@ -33,29 +34,46 @@ class KnownNames:
 
     def __init__(self, nouns: Collection[str]) -> None:
         self._nouns = frozenset(tuple(noun.split()) for noun in nouns)
-        self._most_words = max(map(len, self._nouns), default=0)
+        self._synonyms = {tuple(word.split()): noun for word, noun in synonyms_of(nouns).items()}
         self.known = lru_cache(maxsize=4096)(self._known)
+        self.in_trained_words = lru_cache(maxsize=4096)(self._in_trained_words)
 
     def _known(self, name: str) -> bool:
         """Whether a name means one thing of a known kind, whatever is said of it: "red mug on the left"."""
+        return bool(self._find(name, self._nouns) or self._find(name, self._synonyms))
+
+    def _in_trained_words(self, name: str) -> str:
+        """A name with the noun that the model was trained with: "white fridge by the door" becomes "white refrigerator
+        by the door". Names that hold such a noun stay as they are, and so do unknown ones."""
+        found = None if self._find(name, self._nouns) else self._find(name, self._synonyms)
+        if found is None:
+            return name
+        words, start, end = found
+        return " ".join([*words[:start], self._synonyms[tuple(words[start:end])], *words[end:]])
+
+    def _find(self, name: str, nouns: Collection[tuple[str, ...]]) -> tuple[list[str], int, int] | None:
+        """The words of a name, and where the noun starts and ends; None where it means no thing, or two."""
         words = clean_label(name).lower().split()
         if any(mark in name for mark in "<>,;") or (len(words) > 1 and words[-2] == "in" and words[-1] in _UNITS):
-            return False
-        noun = self._noun(words)
+            return None
+        noun = self._noun(words, nouns)
         if noun is None:
-            return False
+            return None
         start, end = noun
-        return not _NO_ATTRIBUTES & set(words[:start]) and not self._two(words[:start]) and not self._two(words[end:])
+        if _NO_ATTRIBUTES & set(words[:start]) or self._two(words[:start]) or self._two(words[end:]):
+            return None
+        return words, start, end
 
-    def _noun(self, words: list[str]) -> tuple[int, int] | None:
+    def _noun(self, words: list[str], nouns: Collection[tuple[str, ...]]) -> tuple[int, int] | None:
         """Where the noun starts and ends: the first one that a clause, or nothing, follows; the longest of those that
         end there."""
+        most_words = max(map(len, nouns), default=0)
         for end in range(1, len(words) + 1):
             if end < len(words) and words[end] not in _CLAUSES:
                 continue
-            for start in range(max(0, end - self._most_words), end):
+            for start in range(max(0, end - most_words), end):
                 # A noun may hold a clause's word itself: "pile of clothes" is found with its last word.
-                if tuple(words[start:end]) in self._nouns and not (_CLAUSES - _ATTRIBUTES) & set(words[:start]):
+                if tuple(words[start:end]) in nouns and not (_CLAUSES - _ATTRIBUTES) & set(words[:start]):
                     return start, end
         return None
 
@@ -66,4 +84,5 @@ class KnownNames:
             return False
         if at == 0:
             return True
-        return any(tuple(words[k:e]) in self._nouns for k in range(len(words)) for e in range(k + 1, len(words) + 1))
+        parts = (tuple(words[k:e]) for k in range(len(words)) for e in range(k + 1, len(words) + 1))
+        return any(part in self._nouns or part in self._synonyms for part in parts)

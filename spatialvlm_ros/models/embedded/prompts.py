@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -60,9 +60,11 @@ class PromptWriter:
 
     Args:
         tokenizer: of the model.
+        in_trained_words: name -> the words that the model knows it by.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, in_trained_words: Callable[[str], str] = str) -> None:
+        self._in_trained_words = in_trained_words
         self.vocabulary = v.Vocabulary()
         self._slots = self.vocabulary.slots(v.OBJECT_SLOTS)
         self._short = self.vocabulary.slots(v.SHORT_SLOTS)
@@ -112,10 +114,13 @@ class PromptWriter:
 
     def _mention(self, thing: ObjectRef, canvas: Canvas) -> Sequence[int]:
         if isinstance(thing, str):
-            return self.words(clean_label(thing).lower())
+            return self._name(thing)
         marker = v.SPOT if thing.is_point else v.REGION
         # Box edges lie between pixels, points on them: see `Camera`.
         pixels = np.asarray(thing.pixels) - (0.0 if thing.is_point else 0.5)
         shares = (canvas.to_canvas(pixels) + 0.5) / canvas.width
         places = [self.vocabulary.places[int(p)] for p in v.place_position(shares)]
-        return (self.vocabulary[marker], *places, *(self.words(clean_label(thing.name).lower()) if thing.name else ()))
+        return (self.vocabulary[marker], *places, *(self._name(thing.name) if thing.name else ()))
+
+    def _name(self, name: str) -> Sequence[int]:
+        return self.words(clean_label(self._in_trained_words(name)).lower())

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from spatialvlm_ros.models.embedded.known_names import KnownNames
+from spatialvlm_ros.models.embedded.synonyms import synonyms_of
+from spatialvlm_ros.models.embedded.weights import shipped_folder
 
 NAMES = KnownNames(("mug", "plate", "table", "coffee table", "pile of clothes", "rubik's cube", "pen holder", "glass"))
 
@@ -34,3 +38,33 @@ def test_a_noun_with_attributes_and_clauses(name: str) -> None:
 )
 def test_another_thing_two_things_or_none(name: str) -> None:
     assert not NAMES.known(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "trained"),
+    [
+        *(("fridge", "refrigerator"), ("The white fridge by the door", "white refrigerator by the door")),
+        *(("Scissors", "pair of scissors"), ("yellow bin", "yellow box"), ("trash bin", "trash can")),
+        *(("my cellphone on the left", "my phone on the left"), ("photo frame", "picture frame")),
+    ],
+)
+def test_other_words_are_said_in_those_that_the_model_knows(name: str, trained: str) -> None:
+    names = KnownNames(("refrigerator", "pair of scissors", "box", "trash can", "phone", "picture frame"))
+    assert names.known(name)
+    assert names.in_trained_words(name) == trained
+
+
+def test_what_the_model_knows_already_and_what_nobody_knows_stay_as_they_are() -> None:
+    names = KnownNames(("box", "bin", "coffee cup", "mug"))
+    for name in ("yellow bin", "red coffee mug", "coffee cup", "fridge", "bin and fridge", "box and bin"):
+        assert names.in_trained_words(name) == name
+    assert not names.known("fridge") and not names.known("box and bin")
+    assert not KnownNames(("box", "phone")).known("bin and phone")
+    assert not KnownNames(("box",)).known("bin lid")
+
+
+def test_every_synonym_of_the_shipped_model_is_a_word_that_it_lacks() -> None:
+    nouns = json.loads((shipped_folder() / "spatialvlm.json").read_text())["nouns"]
+    synonyms = synonyms_of(nouns)
+    assert len(synonyms) > 90
+    assert not {word for word in synonyms if KnownNames(nouns).in_trained_words(word) == word}
