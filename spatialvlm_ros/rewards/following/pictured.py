@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from spatialvlm_ros.rewards.following.colours import Look
 from spatialvlm_ros.rewards.following.moving import Hand, Place, Seen, followed
 from spatialvlm_ros.rewards.following.naming import Vote, middle_box
 from spatialvlm_ros.rewards.following.outlining import outlined
+from spatialvlm_ros.rewards.following.shapes import foot_share
 from spatialvlm_ros.rewards.following.tabletop import Ground
 from spatialvlm_ros.rewards.following.things import Thing
 from spatialvlm_ros.scenes.observation import Observation
@@ -40,11 +42,12 @@ _BELOW_M = 1e-6  # from the point below the camera, within which the view has no
 _NEAR_M = 0.15  # from the hand, within which a box is no longer trusted
 
 
-def standing_body(box: Float, camera: Camera, ground: Ground) -> Body | None:
+def standing_body(box: Float, camera: Camera, ground: Ground, foot_share: float = 1.0) -> Body | None:
     """The body on the plane whose picture fills a box (4,) x0, y0, x1, y1, in the optical frame.
 
-    An upright cylinder; where the box is too flat for any, a bar that lies across the view, as deep as it is high. None
-    where there is neither: a box over the horizon, or cut by the border.
+    An upright cylinder, or a cone with a foot of ``foot_share`` times its rim; where the box is too flat for any, a bar
+    that lies across the view, as deep as it is high. None where there is neither: a box over the horizon, or cut by the
+    border.
     """
     cut = (box[:2] <= 1.0).any() or box[2] >= camera.width - 1 or box[3] >= camera.height - 1
     foot = np.array([(box[0] + box[2]) / 2 - 0.5, box[3] - 0.5 - _FOOT * (box[3] - box[1])])
@@ -54,7 +57,7 @@ def standing_body(box: Float, camera: Camera, ground: Ground) -> Body | None:
         return None
     middle = ray * (-ground.height / down)
     axes = _axes(ground, middle)
-    for outline in (_cylinder, _lying_bar):
+    for outline in (partial(_cone, foot_share=foot_share), _lying_bar):
         fitted = _fitted(outline, box, camera, ground, middle, axes)
         if fitted is not None:
             return _body(fitted, ground, axes)
@@ -63,16 +66,18 @@ def standing_body(box: Float, camera: Camera, ground: Ground) -> Body | None:
 
 @dataclass(frozen=True)
 class _Outline:
-    """An upright elliptic cylinder: (2,) metres of its foot along the axes, radii along and across the view, height."""
+    """An upright elliptic cone: (2,) metres of its foot along the axes, radii of its rim along and across the view,
+    height, and the share of those radii at its foot (1: a cylinder)."""
 
     foot: Float
     deep: float
     wide: float
     height: float
+    foot_share: float = 1.0
 
 
-def _cylinder(x: Float) -> _Outline:
-    return _Outline(x[:2], np.exp(x[2]), np.exp(x[2]), np.exp(x[3]))
+def _cone(x: Float, foot_share: float) -> _Outline:
+    return _Outline(x[:2], np.exp(x[2]), np.exp(x[2]), np.exp(x[3]), foot_share)
 
 
 def _lying_bar(x: Float) -> _Outline:
@@ -126,7 +131,8 @@ def _surface(outline: _Outline, ground: Ground, axes: Float, rings: Float) -> Fl
     """(24 R, 3) points on R rings (R,) from foot to top of a body."""
     foot = outline.foot @ axes[:2] - ground.height * ground.up
     ring = outline.deep * np.cos(_ANGLES)[:, None] * axes[0] + outline.wide * np.sin(_ANGLES)[:, None] * axes[1]
-    points = foot + ring[None] + (rings * outline.height)[:, None, None] * ground.up
+    wide = outline.foot_share + (1.0 - outline.foot_share) * rings
+    points = foot + wide[:, None, None] * ring + (rings * outline.height)[:, None, None] * ground.up
     return np.asarray(points.reshape(-1, 3))
 
 
@@ -181,7 +187,7 @@ class Pictured:
         told = self._votes.setdefault(name, [])
         told.append(vote)
         box = middle_box(told)
-        body = standing_body(box, observation.camera, ground)
+        body = standing_body(box, observation.camera, ground, foot_share(name))
         if body is None:
             return
         self._looks[name] = Look.of(observation, outlined(observation.rgb, box), body.points, _hand(hand, ground))

@@ -10,6 +10,7 @@ from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.rewards.following.naming import Vote, pointed_at
 from spatialvlm_ros.rewards.following.pictured import Pictured, standing_body
+from spatialvlm_ros.rewards.following.shapes import foot_share
 from spatialvlm_ros.rewards.following.tabletop import Ground
 
 CAN = Cylinder((0.05, -0.08, 0.06), (0.07, 0.07, 0.12))
@@ -129,3 +130,26 @@ def test_a_body_straight_below_the_camera_is_placed():
     body = standing_body(np.array([160 - side / 2, low, 160 + side / 2, low + side]), camera, ground)
     assert body is not None and np.isfinite(body.points).all()
     np.testing.assert_allclose(body.box.centers[0][:2], [0.0, -0.06], atol=0.02)
+
+
+@pytest.mark.parametrize(("x", "y"), [(0.05, -0.08), (-0.1, 0.2), (0.2, 0.0)])
+def test_a_bowl_stands_where_its_box_says(x, y):
+    """Its rim is wider than its foot, so its box reaches less far down than that of a cylinder at its place."""
+    view, _, _ = seen(CAN, None)
+    angles, heights = np.linspace(0, 2 * np.pi, 60), np.linspace(0, 0.06, 10)
+    radii = 0.09 * (0.5 + 0.5 * heights / 0.06)
+    ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    rows = [np.column_stack([(x, y) + r * ring, np.full(60, h)]) for r, h in zip(radii, heights, strict=True)]
+    pixels = CAMERA.project(np.array([view.optical(p) for p in np.concatenate(rows)]))
+    box = np.concatenate([pixels.min(axis=0), pixels.max(axis=0) + 1.0])
+    ground, center = Ground(view.up, EYE[2]), view.optical((x, y, 0.03))
+    bowl = standing_body(box, CAMERA, ground, foot_share("red bowl on the left"))
+    assert np.linalg.norm(bowl.box.centers[0] - center) < 0.01
+    np.testing.assert_allclose(bowl.box.sizes[0], [0.18, 0.18, 0.06], atol=0.012)
+    cylinder = standing_body(box, CAMERA, ground)
+    assert np.linalg.norm(cylinder.box.centers[0] - center) > 0.02
+
+
+@pytest.mark.parametrize("name", ["can", "bowling ball", "fishbowls", "yellow bin", ""])
+def test_most_names_tell_nothing_of_a_shape(name):
+    assert foot_share(name) == 1.0
