@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from spatialvlm_ros.errors import TrainingError
+from spatialvlm_ros.training.splitting import is_split, split_like, whole
 
 Optimizers = Sequence[torch.optim.Optimizer]
 
@@ -39,17 +40,50 @@ class RunState:
     pictures: int = 0
 
 
-def save_checkpoint(
-    folder: Path, model: nn.Module, optimizers: Optimizers, state: RunState, settings: Mapping[str, Any]
-) -> None:
+@dataclass(frozen=True)
+class CheckpointTensors:
+    """What a checkpoint holds of a model and its optimisers, whole and by name.
+
+    Attributes:
+        weights: parameters and buffers; a tied parameter under its first name.
+        moments: of the optimisers, as "exp_avg/<parameter>".
+    """
+
+    weights: dict[str, torch.Tensor]
+    moments: dict[str, torch.Tensor]
+
+
+def checkpoint_tensors(model: nn.Module, optimizers: Optimizers, kept: bool = True) -> CheckpointTensors:
+    """Gathers what a checkpoint holds; where the model is split, all processes must call this.
+
+    Args:
+        model, optimizers: of the run.
+        kept: whether this process keeps what it gathers, on the CPU where the model is split; otherwise nothing.
+    """
+    return CheckpointTensors(
+        _gathered(_weights(model), kept), _gathered(_moments(model, optimizers), kept) or {"none": torch.zeros(1)}
+    )
+
+
+def _gathered(tensors: Mapping[str, torch.Tensor], kept: bool) -> dict[str, torch.Tensor]:
+    """One tensor after the other: a process that keeps none never holds more than one of them whole."""
+    found = {}
+    for name, tensor in tensors.items():
+        gathered = whole(tensor).cpu() if is_split(tensor) else tensor
+        if kept:
+            found[name] = gathered
+    return found
+
+
+def save_checkpoint(folder: Path, tensors: CheckpointTensors, state: RunState, settings: Mapping[str, Any]) -> None:
     """Replaces the checkpoint in ``folder``; ``settings`` are those of the run (see `resuming.settings_of`)."""
     from safetensors.torch import save_file
 
     fresh = folder.with_name(folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    save_file(_weights(model), fresh / _WEIGHTS)
-    save_file(_moments(model, optimizers), fresh / _MOMENTS)
+    save_file(tensors.weights, fresh / _WEIGHTS)
+    save_file(tensors.moments, fresh / _MOMENTS)
     content = {**asdict(state), _SETTINGS: dict(settings)}
     (fresh / _STATE).write_text(json.dumps(content, indent=1), encoding="utf-8")
     old = folder.with_name(folder.name + ".old")
@@ -119,7 +153,7 @@ def load_weights(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
         for name, tensor in own.items():
             if tensor.shape != weights[name].shape:
                 raise ValueError(f"{name} is {tuple(weights[name].shape)}, the model has {tuple(tensor.shape)}")
-            tensor.copy_(weights[name])
+            tensor.copy_(split_like(weights[name], tensor))
 
 
 def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -135,7 +169,7 @@ def _moments(model: nn.Module, optimizers: Optimizers) -> dict[str, torch.Tensor
             for key, value in optimizer.state.get(parameter, {}).items():
                 tensor = value.detach().clone() if torch.is_tensor(value) else torch.tensor(float(value))
                 named[f"{key}/{name}"] = tensor
-    return named or {"none": torch.zeros(1)}
+    return named
 
 
 def _restore_moments(model: nn.Module, optimizers: Optimizers, moments: dict[str, torch.Tensor]) -> None:
@@ -146,7 +180,7 @@ def _restore_moments(model: nn.Module, optimizers: Optimizers, moments: dict[str
             continue
         key, name = entry.split("/", 1)
         parameter = parameters[name]
-        state.setdefault(parameter, {})[key] = value.to(parameter.device) if key != "step" else value
+        state.setdefault(parameter, {})[key] = split_like(value, parameter) if key != "step" else value
     for optimizer in optimizers:
         own = {p for group in optimizer.param_groups for p in group["params"]}
         optimizer.state.update({p: s for p, s in state.items() if p in own})

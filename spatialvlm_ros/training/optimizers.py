@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from spatialvlm_ros.training.split_muon import SplitMuon
+from spatialvlm_ros.training.splitting import is_split
+
 MATRIX_RATE = 2.0  # learning rate of the matrices over that of the rest
 _VISION = "vision_tower."
 _INSIDE = (_VISION, "multi_modal_projector.", "language_model.layers.")
@@ -19,7 +22,8 @@ _INSIDE = (_VISION, "multi_modal_projector.", "language_model.layers.")
 def make_optimizers(model: nn.Module, weight_decay: float) -> list[torch.optim.Optimizer]:
     """[Muon, AdamW] over the parameters of ``model``; embeddings and heads belong to AdamW.
 
-    Groups of the vision encoder have the key ``vision``, for a learning rate of its own.
+    Groups of the vision encoder have the key ``vision``, for a learning rate of its own. A model that is to be split
+    over processes is split before.
     """
     named = list(model.named_parameters())
     matrices: list[dict[str, Any]] = []
@@ -31,7 +35,8 @@ def make_optimizers(model: nn.Module, weight_decay: float) -> list[torch.optim.O
         others = [p for n, p in own if not _is_matrix(n, p)]
         decayed.append(_group([p for p in others if p.ndim > 1], vision, 0.2 * weight_decay))
         plain.append(_group([p for p in others if p.ndim <= 1], vision, 0.0))
-    muon = torch.optim.Muon(
+    kind = SplitMuon if any(is_split(p) for _, p in named) else torch.optim.Muon
+    muon = kind(
         [g for g in matrices if g["params"]],
         lr=1e-3,
         momentum=0.95,

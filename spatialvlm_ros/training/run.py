@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from spatialvlm_ros.training.model import TrainedModel
 from spatialvlm_ros.training.pretrained import load_pretrained
 from spatialvlm_ros.training.questions import QuestionMaker
 from spatialvlm_ros.training.rendering import render_store
+from spatialvlm_ros.training.splitting import split_wanted
 from spatialvlm_ros.training.trainer import Trainer
 from spatialvlm_ros.training.view_store import read_scene
 
@@ -37,8 +37,6 @@ logger = logging.getLogger(__name__)
 _TOKENIZER_SCENES = 200
 _TRAINED_RANGES_M = (0.3, 5.0)
 _SHOWN = (0.01, 0.99)  # quantiles of the ranges of a warm start's views; single ones beyond were hardly learnt
-# How accelerate is told to split a model: Muon needs whole matrices, a checkpoint whole weights.
-_SPLITTING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_MEGATRON_LM")
 _OF_DECODER = ("hidden", "layers", "heads", "kv_heads", "feedforward")
 
 
@@ -54,7 +52,7 @@ def train(config: TrainConfig) -> Path:
     from accelerate import Accelerator
     from accelerate.utils import DistributedDataParallelKwargs
 
-    _refuse_splitting()
+    split_wanted()  # refuses what is not supported before accelerate loads it
     # Without cpu=True processes started by torchrun on a machine without an accelerator do not find each other.
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
@@ -75,24 +73,13 @@ def train(config: TrainConfig) -> Path:
         _loader(exact, config.validate, lexicon, tokenizer, None),
     )
     trainer = Trainer(config, model, *loaders, accelerator)
-    state = trainer.run()
+    trainer.run()
     folder = out / "model"
     if accelerator.is_main_process:
-        data = _card(config, lexicon, state.pictures)
-        save_model(folder, trainer.bare.vlm, tokenizer, data)
+        export_checkpoint(config, folder)  # of the last step; its weights are whole where the model is split
         logger.info("the model is in %s", folder)
     accelerator.wait_for_everyone()
     return folder
-
-
-def _refuse_splitting() -> None:
-    for variable in _SPLITTING:
-        if os.environ.get(variable, "false").lower() == "true":
-            raise TrainingError(
-                "this trainer does not split a model over processes",
-                variable,
-                "Start it with torchrun alone: every process then holds the whole model, which is small.",
-            )
 
 
 def export_checkpoint(config: TrainConfig, folder: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""The training loop: the same code on one CPU, one GPU, or several processes started by torchrun."""
+"""The training loop: the same code on one CPU, one GPU, or several processes that repeat or split the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ import torch
 
 from spatialvlm_ros.errors import TrainingError
 from spatialvlm_ros.models.devices import pick_dtype
-from spatialvlm_ros.training.checkpoints import RunState, load_checkpoint, read_state, save_checkpoint
+from spatialvlm_ros.training.checkpoints import (
+    RunState,
+    checkpoint_tensors,
+    load_checkpoint,
+    read_state,
+    save_checkpoint,
+)
 from spatialvlm_ros.training.config import StageConfig, TrainConfig
 from spatialvlm_ros.training.loader import BatchKind, Loader, Prepared
 from spatialvlm_ros.training.losses import Batch
@@ -23,6 +29,7 @@ from spatialvlm_ros.training.metrics import Validation
 from spatialvlm_ros.training.model import TrainedModel
 from spatialvlm_ros.training.optimizers import make_optimizers, set_rate
 from spatialvlm_ros.training.resuming import check_resumable, settings_of
+from spatialvlm_ros.training.splitting import split, split_wanted, whole
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +44,9 @@ class Trainer:
         model: to be trained.
         loader, validation: batches of the training and the validation store (None leaves validation out).
         accelerator: of accelerate; it owns devices and processes.
+
+    Raises:
+        TrainingError: the model is to be split over processes in a way that is not supported.
     """
 
     def __init__(
@@ -45,10 +55,10 @@ class Trainer:
         self.config, self.loader, self.validation, self.accelerator = config, loader, validation, accelerator
         self.out = Path(config.out)
         self.dtype = pick_dtype(config.dtype, accelerator.device.type)
-        model = model.to(accelerator.device)
-        self.optimizers = make_optimizers(model, config.weight_decay)
-        self.model = accelerator.prepare(model)
-        self.bare: TrainedModel = accelerator.unwrap_model(self.model)
+        self.bare = model.to(accelerator.device)
+        self.split = split_wanted()
+        self.model = split(self.bare, accelerator.device) if self.split else accelerator.prepare(self.bare)
+        self.optimizers = make_optimizers(self.bare, config.weight_decay)
         self.averages: dict[str, float] = {}
         self._board: Any = None
 
@@ -124,7 +134,7 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         self.accelerator.backward(loss)
-        norm = self.accelerator.clip_grad_norm_(self.bare.parameters(), self.config.clip)
+        norm = whole(self.accelerator.clip_grad_norm_(self.bare.parameters(), self.config.clip))
         for optimizer in self.optimizers:
             optimizer.step()
         for name, value in {**losses, "gradient": torch.as_tensor(norm)}.items():
@@ -141,11 +151,11 @@ class Trainer:
     @torch.no_grad()
     def _validate(self, stage: StageConfig, state: RunState) -> None:
         assert self.validation is not None
-        if not stage.language or not self.accelerator.is_main_process:
+        if not stage.language or not self._takes_part():
             return
         collected = Validation()
         self.model.eval()
-        embedding = self.bare.vlm.get_input_embeddings().weight
+        embedding = whole(self.bare.vlm.get_input_embeddings().weight)
         for k in range(self.config.validate_batches):
             prepared = self.validation.prepare(k, BatchKind(16, language=True, dense=False))
             batch = self._questions(prepared)
@@ -154,6 +164,8 @@ class Trainer:
             assert hidden is not None
             collected.add(hidden, embedding, batch)
         self.model.train()
+        if not self.accelerator.is_main_process:
+            return
         shares = collected.shares()
         logger.info("step %d validation %s", state.total, {k: round(x, 3) for k, x in shares.items()})
         self._write({f"validation/{k}": x for k, x in shares.items()}, state.total)
@@ -177,9 +189,16 @@ class Trainer:
             file.write(json.dumps({"step": step, **values}) + "\n")
 
     def _save(self, state: RunState) -> None:
-        if self.accelerator.is_main_process:
-            save_checkpoint(self.out / "checkpoint", self.bare, self.optimizers, state, settings_of(self.config))
+        first = self.accelerator.is_main_process
+        if self._takes_part():
+            tensors = checkpoint_tensors(self.bare, self.optimizers, kept=first)
+            if first:
+                save_checkpoint(self.out / "checkpoint", tensors, state, settings_of(self.config))
         self.accelerator.wait_for_everyone()
+
+    def _takes_part(self) -> bool:
+        """The first process validates and writes; where the model is split, the others bring their parts."""
+        return self.split or bool(self.accelerator.is_main_process)
 
     def _agreed(self, seconds: float) -> float:
         """The first process's clock: all of them stop at the same step."""

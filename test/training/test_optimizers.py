@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from spatialvlm_ros.training.optimizers import MATRIX_RATE, make_optimizers, set_rate  # noqa: E402
+from spatialvlm_ros.training.split_muon import SplitMuon  # noqa: E402
 
 
 class Small(nn.Module):
@@ -33,3 +34,20 @@ def test_every_parameter_belongs_to_one_optimizer_and_the_encoder_has_its_own_ra
     assert rates[id(model.language_model["embed"].weight)] == pytest.approx(0.01)
     decay = {id(p): g["weight_decay"] for g in adam.param_groups for p in g["params"]}
     assert decay[id(model.vision_tower["conv"].bias)] == 0 < decay[id(model.vision_tower["conv"].weight)]
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_split_muon_is_torchs_muon_where_matrices_are_whole(nesterov: bool) -> None:
+    torch.manual_seed(0)
+    start = [torch.randn(6, 9), torch.randn(12, 5)]
+    ends = []
+    for kind in (SplitMuon, torch.optim.Muon):
+        parameters = [torch.nn.Parameter(tensor.clone()) for tensor in start]
+        optimizer = kind(parameters, lr=0.05, weight_decay=0.3, nesterov=nesterov, adjust_lr_fn="match_rms_adamw")
+        for _ in range(3):
+            optimizer.zero_grad()
+            sum((p**3).sum() for p in parameters).backward()
+            optimizer.step()
+        ends.append(parameters)
+    for ours, theirs in zip(*ends, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)

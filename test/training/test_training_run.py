@@ -14,53 +14,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_runs import NOUNS, SHAPE, settings, state_of, weights, write_store
 from stored_scenes import scene_view
 
 from spatialvlm_ros.cli.main import main
 from spatialvlm_ros.errors import ConfigError, DatasetError, TrainingError
-from spatialvlm_ros.models.embedded.architecture import ModelShape
 from spatialvlm_ros.models.embedded.backend import EmbeddedBackend
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.shared_files import shared_file
 from spatialvlm_ros.training.augmentation import Augmentation
 from spatialvlm_ros.training.checkpoints import RunState
-from spatialvlm_ros.training.config import StageConfig, StoreConfig, TrainConfig
+from spatialvlm_ros.training.config import StageConfig, TrainConfig
 from spatialvlm_ros.training.feed import Feed
-from spatialvlm_ros.training.questions import QuestionPlan
 from spatialvlm_ros.training.run import export_checkpoint, train
 from spatialvlm_ros.training.trainer import Trainer
-from spatialvlm_ros.training.view_store import read_scene, scene_path, write_scene
-
-SHAPE = ModelShape(64, 48, (8, 16, 64), (1, 1, 1), hidden=32, layers=1, heads=2, kv_heads=2, feedforward=48)
-NOUNS = (("mug", "plate", "bottle"), ("bowl", "vase", "mug"), ("jar", "cup", "tray"), ("pan", "glass", "towel"))
+from spatialvlm_ros.training.view_store import read_scene, scene_path
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("store")
-    for k, nouns in enumerate(NOUNS):
-        write_scene(scene_path(folder, k), [scene_view(nouns), scene_view(nouns[::-1])])
-    return folder
-
-
-def settings(store: Path, out: Path, steps: int = 4, **changes: object) -> TrainConfig:
-    plan = QuestionPlan(objects=2, pairs=1, relations=4, missing=0.5, texts=1, general=0.5)
-    views = StoreConfig(str(store), "train", 0)
-    stages = (
-        StageConfig("dense", steps=2, batch=2, language=False, warmup=1),
-        StageConfig("joint", steps=steps, batch=2, warmup=1, learning_rate=2e-3),
-    )
-    config = TrainConfig(
-        out=str(out), shape=SHAPE, train=views, validate=views, plan=plan, stages=stages, validate_every=3,
-        validate_batches=1, dtype="float32", checkpoint_minutes=0.0,
-    )  # fmt: skip
-    return replace(config, **changes)  # type: ignore[arg-type]
-
-
-def weights(out: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(str(out / "checkpoint" / "weights.safetensors"))
+    return write_store(tmp_path_factory.mktemp("store"))
 
 
 def test_a_store_gives_back_what_was_rendered(store: Path) -> None:
@@ -154,10 +127,6 @@ def test_a_run_that_is_killed_in_a_step_loses_that_step_alone(
         torch.testing.assert_close(whole[name], tensor, rtol=0, atol=1e-6)
 
 
-def state_of(out: Path) -> dict[str, object]:
-    return json.loads((out / "checkpoint" / "state.json").read_text())
-
-
 def test_a_finished_run_whose_steps_are_raised_goes_on(store: Path, tmp_path: Path) -> None:
     train(settings(store, tmp_path))
     train(settings(store, tmp_path))  # again: nothing is left to do
@@ -246,10 +215,25 @@ def test_bfloat16_trains_float32_weights(store: Path, tmp_path: Path, whole: dic
     assert 0 < np.median(off) < 0.05
 
 
-def test_a_model_is_never_split_over_processes(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(TrainingError, match="split"):
-        train(settings(store, tmp_path))
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"ACCELERATE_USE_FSDP": "true"}, "FSDP_VERSION=1.*--fsdp_version 2"),
+        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1"}, "FSDP_VERSION=1.*--fsdp_version 2"),
+        ({"ACCELERATE_USE_DEEPSPEED": "true"}, "DEEPSPEED.*FSDP_VERSION=2"),
+        ({"ACCELERATE_USE_MEGATRON_LM": "true"}, "MEGATRON.*FSDP_VERSION=2"),
+        ({"ACCELERATE_USE_PARALLELISM_CONFIG": "true"}, "PARALLELISM.*FSDP_VERSION=2"),
+        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_OFFLOAD_PARAMS": "true"}, "FSDP_OFFLOAD_PARAMS"),
+    ],
+)
+def test_a_model_is_split_by_fsdp_2_or_not_at_all(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(TrainingError, match=said):
+        train(settings(store, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_does_not_depend_on_who_makes_its_batches(store: Path, tmp_path: Path) -> None:
@@ -295,7 +279,8 @@ def test_two_processes_train_one_model(store: Path, tmp_path: Path) -> None:
     script.write_text(
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from pathlib import Path\n"
-        "from test_training_run import settings, train\n"
+        "from small_runs import settings\n"
+        "from spatialvlm_ros.training.run import train\n"
         "import spatialvlm_ros.training.trainer as trainer, torch\n"
         "save = trainer.Trainer._save\n"
         "def both(self, state):\n"
