@@ -94,7 +94,8 @@ def _rise(heights: Float, seen: Float) -> Float:
     """(K, S) metres by which the centres of boxes rise that are higher or lower than depth has them, (K, 1).
 
     A little more or less keeps the bottom, which stands on something. Of a box that is much lower the bottom was only
-    thought to be there (a thing that is held or hung over its support): it keeps its top, which is seen.
+    thought to be there (a thing that is held or hung over its support): the lower it is, the further it rises again
+    towards the top that is seen.
     """
     least = (1.0 - _STANDS) * seen
     return np.where(heights >= least, heights - seen, 2 * least - heights - seen) / 2

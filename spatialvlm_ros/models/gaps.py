@@ -54,6 +54,10 @@ class _ViewWithGaps:
         """As `View.locate_many`."""
         return [self._located(thing) for thing in self.view.locate_many(subjects)]
 
+    def locate_closer(self, subjects: Sequence[ObjectRef | Sequence[float]]) -> list[LocatedObject]:
+        """As `View.locate_closer`."""
+        return [self._located(thing) for thing in self.view.locate_closer(subjects)]
+
     def ask_steps(self, question: str, own_words: bool = False) -> Generator[None, None, Answer]:
         """As `View.ask_steps`."""
         answer = yield from self.view.ask_steps(question, own_words)

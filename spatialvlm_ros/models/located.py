@@ -162,8 +162,9 @@ def locate_objects(readings: ViewReadings, location: LocationCalibration, depth:
     exact = (readings.kinds == CAMERA) | (readings.kinds == FIXED)
     ranged = np.isfinite(said_range) | known | np.isfinite(sized_range)
     said_std = np.where(np.isfinite(said_range), said.log_range_stds * location.range_factor, np.nan)
-    # What depth measures where the caller points is that far away, whatever the picture looks like.
-    pointed = (readings.kinds == REGION) & known
+    # What depth measures where the caller points is that far away, whatever the picture looks like; a model that says
+    # ranges also says where the centre of the whole object is, others know the visible box only.
+    pointed = (readings.kinds == REGION) & known & np.isfinite(said_range)
     fused, factors = _fused_centers(
         (centers, covariances),
         directions * np.where(pointed, depth_range, np.exp(said_range))[:, None],

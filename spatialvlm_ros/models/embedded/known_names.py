@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import lru_cache
 
-from spatialvlm_ros.models.embedded.synonyms import synonyms_of
+from spatialvlm_ros.models.embedded.synonyms import PLAIN_ATTRIBUTES, synonyms_of
 from spatialvlm_ros.questions.grammar import clean_label
 
 # What begins a clause behind the noun: "on the left", "of soup", "nearer to the camera", "that stands there".
@@ -40,16 +40,21 @@ class KnownNames:
 
     def _known(self, name: str) -> bool:
         """Whether a name means one thing of a known kind, whatever is said of it: "red mug on the left"."""
-        return bool(self._find(name, self._nouns) or self._find(name, self._synonyms))
+        return bool(self._find(name, self._nouns) or self._find_synonym(name))
 
     def _in_trained_words(self, name: str) -> str:
         """A name with the noun that the model was trained with: "white fridge by the door" becomes "white refrigerator
         by the door". Names that hold such a noun stay as they are, and so do unknown ones."""
-        found = None if self._find(name, self._nouns) else self._find(name, self._synonyms)
+        found = None if self._find(name, self._nouns) else self._find_synonym(name)
         if found is None:
             return name
         words, start, end = found
         return " ".join([*words[:start], self._synonyms[tuple(words[start:end])], *words[end:]])
+
+    def _find_synonym(self, name: str) -> tuple[list[str], int, int] | None:
+        """As `_find`; what stands before a synonym must not change its meaning."""
+        found = self._find(name, self._synonyms)
+        return found if found is not None and set(found[0][: found[1]]) <= PLAIN_ATTRIBUTES else None
 
     def _find(self, name: str, nouns: Collection[tuple[str, ...]]) -> tuple[list[str], int, int] | None:
         """The words of a name, and where the noun starts and ends; None where it means no thing, or two."""
@@ -84,5 +89,4 @@ class KnownNames:
             return False
         if at == 0:
             return True
-        parts = (tuple(words[k:e]) for k in range(len(words)) for e in range(k + 1, len(words) + 1))
-        return any(part in self._nouns or part in self._synonyms for part in parts)
+        return any(tuple(words[k:e]) in self._nouns for k in range(len(words)) for e in range(k + 1, len(words) + 1))

@@ -63,8 +63,8 @@ class LookedAt(Protocol):
         """The model's own estimates of N quantities, in order."""
         ...
 
-    def locate_many(self, subjects: Sequence[str]) -> Sequence[LocatedObject]:
-        """Where the model sees objects of these names, in order."""
+    def locate_closer(self, subjects: Sequence[str]) -> Sequence[LocatedObject]:
+        """Where the model sees objects of these names in its best look at them, in order."""
         ...
 
 
@@ -109,6 +109,7 @@ class Follower:
         self._things = Things()
         self._hand, self._pictured = MovingHand(), Pictured()
         self._hand_seen_from = Transform.identity()
+        self._pointed_from: Transform | None = None
         self._votes: dict[str, Votes] = {}
 
     def measure(
@@ -130,6 +131,7 @@ class Follower:
         if not can_follow(view.observation, gripper):
             return view.measure_many(queries)
         pose = fixed_from_optical or Transform.identity()
+        self._pointed_from = self._pointed_from or pose
         names = _names(queries)
         if view.observation.depth is None:
             return self._measure_pictured(view, queries, names, gripper, pose)
@@ -151,9 +153,11 @@ class Follower:
         assert gripper is not None and observation.up is not None and observation.camera_height is not None
         ground = Ground(observation.up, float(observation.camera_height))
         asked = [name for name in self._pictured.wanted(names) if name not in self._pointed]
-        votes = {name: _fitted(vote_of(f), observation) for name, f in zip(asked, view.locate_many(asked), strict=True)}
-        for name in set(names) & set(self._pointed) - set(self._pictured.named):
-            votes[name] = self._pointed[name]
+        votes = {
+            name: _fitted(vote_of(f), observation) for name, f in zip(asked, view.locate_closer(asked), strict=True)
+        }
+        if self._pointed_here(pose):
+            votes |= {n: self._pointed[n] for n in set(names) & set(self._pointed) - set(self._pictured.named)}
         self._pictured.look(observation, ground, pose, gripper, votes)
         tcp = _Point(gripper, 0.0, Source.TF)
         return self._answers(view, queries, _Known(self._pictured.named, tcp, pose, ground, Source.CAMERA_HEIGHT))
@@ -188,11 +192,15 @@ class Follower:
         boxes = _picture_boxes(seen, view.observation, pose)
         numbers = [thing.number for thing in seen]
         for name in names:
-            if name in self._pointed and self._votes[name].chosen is None:
+            if name in self._pointed and self._pointed_here(pose) and self._votes[name].chosen is None:
                 self._votes[name].cast(self._pointed[name], numbers, boxes)
         asked = [name for name in names if name not in self._pointed and self._votes[name].pictures < _MOST_VOTES]
-        for name, found in zip(asked, view.locate_many(asked), strict=True):
+        for name, found in zip(asked, view.locate_closer(asked), strict=True):
             self._votes[name].cast(vote_of(found), numbers, boxes)
+
+    def _pointed_here(self, pose: Transform) -> bool:
+        """Whether the boxes of the first picture lie over this one."""
+        return self._pointed_from is not None and not moved_apart(self._pointed_from, pose)
 
     def _thing(self, number: int | None) -> Thing | None:
         return next((thing for thing in self._things.all if thing.number == number), None)

@@ -15,6 +15,7 @@ _THING = 0.6  # of the sides of the box, around it: where the thing may reach to
 _CROP = 1.2  # of the sides of the box, around it: surroundings that are looked at
 _PASSES = 4
 _FEWEST_PX = 3  # of either side of what is found
+_LARGEST_PX = 256  # side of what is cut out: what GrabCut costs grows with its pixels, what it finds hardly
 _ALIKE = 0.2  # overlap with the rough box, below which something else was found
 
 
@@ -38,6 +39,22 @@ def outlined(rgb: NDArray[np.uint8], box: Float) -> Outlined:
 
     Meant for a thing on a ground of other colours. Rother, Kolmogorov and Blake: GrabCut, 2004.
     """
+    import cv2
+
+    crop = _around(rgb, box, _CROP)
+    longest = int((crop[2:] - crop[:2]).max())
+    if longest <= _LARGEST_PX:
+        return _outlined(rgb, box)
+    share = _LARGEST_PX / longest
+    height, width = rgb.shape[:2]
+    small = cv2.resize(rgb, (round(width * share), round(height * share)), interpolation=cv2.INTER_AREA)
+    scale = np.tile([small.shape[1] / width, small.shape[0] / height], 2)
+    found = _outlined(np.asarray(small, dtype=np.uint8), box * scale)
+    mask = cv2.resize(found.mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
+    return Outlined(found.box / scale if found.told_apart else box, mask, found.told_apart)
+
+
+def _outlined(rgb: NDArray[np.uint8], box: Float) -> Outlined:
     import cv2
 
     inside, beyond, crop = (_around(rgb, box, margin) for margin in (0.0, _THING, _CROP))

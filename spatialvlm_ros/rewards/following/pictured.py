@@ -23,6 +23,7 @@ from spatialvlm_ros.rewards.following.moving import Hand, Place, Seen, followed
 from spatialvlm_ros.rewards.following.naming import Vote, middle_box
 from spatialvlm_ros.rewards.following.outlining import outlined
 from spatialvlm_ros.rewards.following.shapes import foot_share
+from spatialvlm_ros.rewards.following.standing_still import moved_apart
 from spatialvlm_ros.rewards.following.tabletop import Ground
 from spatialvlm_ros.rewards.following.things import Thing
 from spatialvlm_ros.scenes.observation import Observation
@@ -144,9 +145,10 @@ class Pictured:
         self._votes: dict[str, list[Vote]] = {}
         self._looks: dict[str, Look] = {}
         self._hand: Float | None = None
+        self._seen_from: Transform | None = None
 
     def wanted(self, names: Sequence[str]) -> list[str]:
-        """The names whose boxes are still of use."""
+        """The names whose boxes are still of use: of each place of the camera the first few."""
         return [name for name in names if len(self._votes.get(name, [])) < _MOST_BOXES]
 
     def look(
@@ -161,6 +163,8 @@ class Pictured:
             hand: (3,) tool centre point in the optical frame.
             votes: name -> its box in this picture.
         """
+        if self._seen_from is None or moved_apart(self._seen_from, pose):
+            self._votes, self._seen_from = {}, pose  # boxes from elsewhere do not lie over these
         tcp = pose.apply(hand[None])[0]
         moved = Hand(tcp, tcp if self._hand is None else self._hand)
         self._hand = tcp

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from spatialvlm_ros.questions.grammar import clean_label, head_noun
 
 _CYLINDER = 1.0
-# Words -> radius of the foot over that of the rim.
-_FEET = {"bowl": 0.5, "wok": 0.5}
-_WORD = re.compile(r"[a-z]+")
+_FEET = {"bowl": 0.5, "wok": 0.5}  # radius of the foot over that of the rim
 
 
 def foot_share(name: str) -> float:
     """Radius of a thing's foot over that of its rim; 1 where its name does not tell."""
-    return min((_FEET.get(word, _CYLINDER) for word in _WORD.findall(name.lower())), default=_CYLINDER)
+    return _FEET.get(head_noun(clean_label(name)), _CYLINDER)

@@ -136,8 +136,8 @@ class _Noted:
     def measure_many(self, queries: Sequence[Query]) -> list[Estimate]:
         return self.view.measure_many(queries)
 
-    def locate_many(self, subjects: Sequence[str]) -> list[LocatedObject]:
-        located = self.view.locate_many(subjects)
+    def locate_closer(self, subjects: Sequence[str]) -> list[LocatedObject]:
+        located = self.view.locate_closer(subjects)
         _check_answers(located)
         found = [_as_kept(name, spot) for name, spot in zip(subjects, located, strict=True)]
         self.told.update(zip(subjects, found, strict=True))
@@ -160,7 +160,7 @@ class _Told:
     def measure_many(self, queries: Sequence[Query]) -> list[Estimate]:
         return not_measured(queries, Reason.STALE, "It was measured before.")
 
-    def locate_many(self, subjects: Sequence[str]) -> list[LocatedObject]:
+    def locate_closer(self, subjects: Sequence[str]) -> list[LocatedObject]:
         unknown = [name for name in subjects if name not in self.told]
         if unknown:
             raise ModelError("the model failed to locate objects", unknown)

@@ -40,16 +40,28 @@ def test_another_thing_two_things_or_none(name: str) -> None:
     assert not NAMES.known(name)
 
 
+@pytest.mark.parametrize("name", ["toy mouse", "piano keys", "soap bin", "bin lid", "ice cream cone", "wine glasses"])
+def test_words_that_mean_another_thing_in_a_compound_stay_unknown(name: str) -> None:
+    nouns = ("computer mouse", "set of keys", "box", "traffic cone", "pair of glasses", "can")
+    assert not KnownNames(nouns).known(name)
+
+
 @pytest.mark.parametrize(
     ("name", "trained"),
     [
         *(("fridge", "refrigerator"), ("The white fridge by the door", "white refrigerator by the door")),
         *(("Scissors", "pair of scissors"), ("yellow bin", "yellow box"), ("trash bin", "trash can")),
-        *(("my cellphone on the left", "my phone on the left"), ("photo frame", "picture frame")),
+        *(
+            ("my cellphone on the left", "my phone on the left"),
+            ("carton of milk", "milk carton"),
+            ("photo frame", "picture frame"),
+        ),
     ],
 )
 def test_other_words_are_said_in_those_that_the_model_knows(name: str, trained: str) -> None:
-    names = KnownNames(("refrigerator", "pair of scissors", "box", "trash can", "phone", "picture frame"))
+    names = KnownNames(
+        ("refrigerator", "pair of scissors", "box", "trash can", "phone", "picture frame", "milk carton")
+    )
     assert names.known(name)
     assert names.in_trained_words(name) == trained
 
@@ -59,12 +71,12 @@ def test_what_the_model_knows_already_and_what_nobody_knows_stay_as_they_are() -
     for name in ("yellow bin", "red coffee mug", "coffee cup", "fridge", "bin and fridge", "box and bin"):
         assert names.in_trained_words(name) == name
     assert not names.known("fridge") and not names.known("box and bin")
-    assert not KnownNames(("box", "phone")).known("bin and phone")
+    assert KnownNames(("vase",)).known("vase with black and white flowers")
     assert not KnownNames(("box",)).known("bin lid")
 
 
 def test_every_synonym_of_the_shipped_model_is_a_word_that_it_lacks() -> None:
     nouns = json.loads((shipped_folder() / "spatialvlm.json").read_text())["nouns"]
     synonyms = synonyms_of(nouns)
-    assert len(synonyms) > 90
+    assert len(synonyms) > 75
     assert not {word for word in synonyms if KnownNames(nouns).in_trained_words(word) == word}

@@ -48,7 +48,7 @@ class Told:
     def measure_many(self, queries):
         return not_measured(queries, Reason.STALE, "Only what is followed is asked.")
 
-    def locate_many(self, subjects):
+    def locate_closer(self, subjects):
         return [self.found for _ in subjects]
 
 

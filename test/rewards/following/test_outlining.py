@@ -65,3 +65,14 @@ def test_the_mask_is_the_thing_and_not_its_box():
     assert found.told_apart and (found.mask ^ disc).sum() < 0.05 * disc.sum()
     nothing = outlined(np.full_like(rgb, 90), TRUE)
     assert not nothing.told_apart and nothing.mask.sum() == 32 * 48
+
+
+def test_a_large_picture_is_worked_on_smaller():
+    """Within two pixels of what it is made smaller by, and the mask has its size."""
+    true = TRUE * 6
+    rgb = table((true, (40, 90, 200)), shape=(1080, 1440))
+    found = outlined(rgb, true + np.array([48.0, -36.0, 72.0, 24.0]))
+    assert found.told_apart and found.mask.shape == (1080, 1440)
+    np.testing.assert_allclose(found.box, true, atol=6)
+    rows, columns = slice(int(true[1]), int(true[3])), slice(int(true[0]), int(true[2]))
+    assert found.mask[rows, columns].mean() > 0.97 and found.mask.sum() < 1.06 * found.mask[rows, columns].sum()

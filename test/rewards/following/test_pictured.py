@@ -150,6 +150,23 @@ def test_a_bowl_stands_where_its_box_says(x, y):
     assert np.linalg.norm(cylinder.box.centers[0] - center) > 0.02
 
 
-@pytest.mark.parametrize("name", ["can", "bowling ball", "fishbowls", "yellow bin", ""])
+@pytest.mark.parametrize("name", ["can", "bowling ball", "mug next to the bowl", "yellow bin", ""])
 def test_most_names_tell_nothing_of_a_shape(name):
     assert foot_share(name) == 1.0
+
+
+def test_boxes_of_a_camera_that_moves_are_each_placed_from_where_they_were_seen():
+    """2 cm sideways from picture to picture; a box of the first picture laid over the sixth would be 10 cm off."""
+    things, first = Pictured(), None
+    for k in range(6):
+        view, at = picture((CAN,), (0.05, -0.08, 0.5), eye=(EYE[0], EYE[1] + 0.02 * k, EYE[2]))
+        origin = view.optical((0.0, 0.0, 0.0))
+        axes = np.stack([view.optical(axis) - origin for axis in np.eye(3)])  # world from optical
+        pose = Transform(axes, -axes @ origin)
+        assert first is None or np.linalg.norm(pose.translation - first) == pytest.approx(0.02 * k, abs=1e-3)
+        first = pose.translation if first is None else first
+        rgb = np.full((*view.observation.depth.shape, 3), 120, np.uint8)
+        rgb[view.detections[0].mask] = (200, 40, 30)
+        votes = {"can": pointed_at(view.detections[0].box2d)}
+        things.look(type(view.observation)(rgb, CAMERA), Ground(view.up, EYE[2]), pose, at, votes)
+        assert np.linalg.norm(things.named["can"].box().centers[0] - np.array(CAN.center)) < 0.01

@@ -257,7 +257,7 @@ class Stumbles:
     def __init__(self, view):
         self.observation, self.measure_many = view.observation, view.measure_many
 
-    def locate_many(self, subjects):
+    def locate_closer(self, subjects):
         raise ModelError("the model stumbles", subjects)
 
 
