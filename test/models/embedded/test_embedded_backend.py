@@ -157,7 +157,7 @@ def test_a_name_is_known_by_its_noun(backend: EmbeddedBackend, name: str, known:
 
 def test_another_word_for_a_thing_reads_what_its_noun_reads(backend: EmbeddedBackend) -> None:
     encoded = backend.encode(picture())
-    one = backend.read(encoded, [Query("red dish on the left", "mug", "distance"), Query("mug", "saucer", "gap")])
+    one = backend.read(encoded, [Query("red saucer on the left", "mug", "distance"), Query("mug", "saucer", "gap")])
     other = backend.read(encoded, [Query("red plate on the left", "mug", "distance"), Query("mug", "plate", "gap")])
     np.testing.assert_array_equal(one.lengths, other.lengths)
     np.testing.assert_array_equal(one.references.boxes, other.references.boxes)

@@ -159,7 +159,7 @@ def test_boxes_of_a_camera_that_moves_are_each_placed_from_where_they_were_seen(
     """2 cm sideways from picture to picture; a box of the first picture laid over the sixth would be 10 cm off."""
     things, first = Pictured(), None
     for k in range(6):
-        view, at = picture((CAN,), (0.05, -0.08, 0.5), eye=(EYE[0], EYE[1] + 0.02 * k, EYE[2]))
+        view, at = picture((CAN,), (0.05, -0.08, 0.5), eye=(EYE[0], EYE[1] + 0.02 * k, EYE[2]), aim=(0, 0.02 * k, 0.1))
         origin = view.optical((0.0, 0.0, 0.0))
         axes = np.stack([view.optical(axis) - origin for axis in np.eye(3)])  # world from optical
         pose = Transform(axes, -axes @ origin)
