@@ -38,7 +38,7 @@ from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
 from spatialvlm_ros.models.query import ObjectRef, Query
 from spatialvlm_ros.reasoning.steps import ReasoningStep, Solution
-from spatialvlm_ros.ros.client_goals import ReasoningGoal, solution_of
+from spatialvlm_ros.ros.client_goals import ReasoningGoal, client_closed, solution_of
 from spatialvlm_ros.ros.client_node import ClientNode
 from spatialvlm_ros.ros.from_messages import (
     PictureEstimates,
@@ -95,6 +95,7 @@ class SpatialClient:
         self._actions: dict[str, Any] = {}
         self._streams: dict[str, tuple[Any, Latest[Any]]] = {}
         self._waiting: set[threading.Event] = set()  # of calls that have no answer yet
+        self._goals: weakref.WeakSet[ReasoningGoal] = weakref.WeakSet()
         self._closed = False
         # Also when nobody closes it: a thread in the middleware at the end of Python aborts the process.
         self._at_exit = None if self._own is None else weakref.finalize(self, self._own.close)
@@ -115,6 +116,8 @@ class SpatialClient:
             self._closed = True
             for waiting in self._waiting:
                 waiting.set()
+            for goal in self._goals:
+                goal.close()
         for _, latest in self._streams.values():
             latest.close()
         if self._at_exit is not None:
@@ -232,7 +235,7 @@ class SpatialClient:
             max_steps: 0 takes the node's default.
 
         Raises:
-            RemoteError: this client is closed.
+            RemoteError: this client is closed, or was while it waited.
         """
         try:
             goal = self.start_reason(question, timeout_s, max_steps)
@@ -243,8 +246,9 @@ class SpatialClient:
                 if on_step is not None:
                     on_step(step)
         except BaseException:
-            goal.cancel()
-            goal.result()
+            if not self._closed:  # closing has cancelled it
+                goal.cancel()
+                goal.result()
             raise
         return goal.result()
 
@@ -260,7 +264,11 @@ class SpatialClient:
         self._wait_ready(client.server_is_ready, self._name("reason"), end)
         left = end - time.monotonic()
         goal = interfaces().action.Reason.Goal(question=question, max_steps=max_steps, deadline_s=_given(left))
-        return ReasoningGoal(question, lambda feedback: client.send_goal_async(goal, feedback_callback=feedback), left)
+        with self._lock:
+            self._check_open()
+            sent = ReasoningGoal(question, lambda told: client.send_goal_async(goal, feedback_callback=told), left)
+            self._goals.add(sent)
+        return sent
 
     # ---- what the node does with every picture ----
 
@@ -375,7 +383,7 @@ class SpatialClient:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise RemoteError("this client is closed", remedy="Make another SpatialClient.")
+            raise client_closed()
 
     def _client(self, service: str) -> Any:
         def make() -> Any:

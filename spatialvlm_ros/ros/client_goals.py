@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from spatialvlm_ros.errors import RemoteError
 from spatialvlm_ros.models.estimate import Answer, Reason
 from spatialvlm_ros.reasoning.steps import ReasoningStep, Solution
 from spatialvlm_ros.ros.from_messages import answer_from, step_from
@@ -33,7 +34,7 @@ class ReasoningGoal:
         self._question, self._end = question, time.monotonic() + deadline_s
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._handle: Any = None
-        self._cancelled = False
+        self._cancelled = self._closed = False
         self._steps: dict[int, ReasoningStep] = {}
         self._result: Solution | None = None
         accepted = send(lambda message: self._events.put(("step", message.feedback.step)))
@@ -43,8 +44,18 @@ class ReasoningGoal:
         """Asks the node to stop, from any thread; whoever waits has the result soon, whatever the node does."""
         self._events.put(("cancel", None))
 
+    def close(self) -> None:
+        """Cancels it in the node and ends the waiting, from any thread: its client is about to end."""
+        if self._result is None and self._handle is not None:
+            self._handle.cancel_goal_async()
+        self._events.put(("closed", None))
+
     def steps(self) -> Iterator[ReasoningStep]:
-        """Each step as it comes, until there is a result or the time is over."""
+        """Each step as it comes, until there is a result or the time is over.
+
+        Raises:
+            RemoteError: the client that started it was closed.
+        """
         given = 0
         while self._result is None:
             self._take(self._end - time.monotonic())
@@ -56,7 +67,7 @@ class ReasoningGoal:
             given += 1
 
     def result(self) -> Solution:
-        """Waits for the end, at most until the deadline."""
+        """Waits for the end, at most until the deadline; raises as `steps`."""
         for _ in self.steps():
             pass
         assert self._result is not None
@@ -66,6 +77,8 @@ class ReasoningGoal:
 
     def _take(self, seconds: float) -> None:
         """Waits for one event and takes it in."""
+        if self._closed:
+            raise client_closed()
         try:
             kind, content = self._events.get(timeout=max(seconds, 0.0))
         except queue.Empty:
@@ -76,6 +89,9 @@ class ReasoningGoal:
             self._accepted(content.result())
         elif kind == "cancel":
             self._stop()
+        elif kind == "closed":
+            self._closed = True
+            raise client_closed()
         else:
             result = content.result().result
             for message in result.steps:
@@ -112,6 +128,11 @@ class ReasoningGoal:
 
     def _in_order(self) -> tuple[ReasoningStep, ...]:
         return tuple(self._steps[k] for k in sorted(self._steps))
+
+
+def client_closed() -> RemoteError:
+    """What those are told who still ask, or wait."""
+    return RemoteError("this client is closed", remedy="Make another SpatialClient.")
 
 
 def solution_of(answer: Answer, steps: Sequence[ReasoningStep] = (), cancelled: bool = False) -> Solution:

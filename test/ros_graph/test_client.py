@@ -359,5 +359,30 @@ def test_a_goal_is_cancelled_by_hand_or_by_its_deadline(thinker: tuple[SpatialCl
     assert 1 <= len(late.steps) < 100
 
 
+@pytest.mark.parametrize("own_node", [False, True])
+def test_closing_ends_a_chain_of_thought_that_somebody_waits_for(
+    thinker: tuple[SpatialClient, GraphProcess], node: Any, own_node: bool
+) -> None:
+    client = SpatialClient(server=thinker[0]._server, node=None if own_node else node)
+    started, raised = threading.Event(), []
+
+    def ask() -> None:
+        try:
+            client.reason("100 steps of 0.2 s", lambda step: started.set())
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    assert started.wait(PATIENT)
+    began = time.monotonic()
+    client.close()
+    thread.join(PATIENT)
+    assert not thread.is_alive() and time.monotonic() - began < 10.0
+    assert [type(error) for error in raised] == [RemoteError] and "closed" in str(raised[0])
+    with pytest.raises(RemoteError):
+        client.start_reason("1 steps of 0.1 s")
+
+
 def _text(region: Region) -> str:
     return f"[{', '.join(f'{p:g}' for p in region.pixels)}] {region.name}"
