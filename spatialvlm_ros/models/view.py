@@ -164,12 +164,13 @@ class View:
         given = [isinstance(checked_object(subject), Region) for subject in subjects]
         if window is None or any(given):  # a region needs no search, and is in pixels of this picture
             return located
+        part = window.of(self.observation)
         try:
-            encoded = self._backend.encode(window.of(self.observation))
+            encoded = self._backend.encode(part)
         except Exception as error:  # noqa: BLE001  whatever a model raises, there is the first look
             _log.warning("looking closer failed: %s", error)
             return located
-        near = View(self._backend, self._calibration, window.of(self.observation), self._knowledge, encoded)
+        near = View(self._backend, self._calibration, part, self._knowledge, encoded)
         return better_recognised(located, [window.in_picture(found) for found in near.locate_many(subjects)])
 
     # ---- words ----

@@ -72,11 +72,10 @@ class KnownNames:
     def _noun(self, words: list[str], nouns: Collection[tuple[str, ...]]) -> tuple[int, int] | None:
         """Where the noun starts and ends: the first one that a clause, or nothing, follows; the longest of those that
         end there."""
-        most_words = max(map(len, nouns), default=0)
         for end in range(1, len(words) + 1):
             if end < len(words) and words[end] not in _CLAUSES:
                 continue
-            for start in range(max(0, end - most_words), end):
+            for start in range(end):
                 # A noun may hold a clause's word itself: "pile of clothes" is found with its last word.
                 if tuple(words[start:end]) in nouns and not (_CLAUSES - _ATTRIBUTES) & set(words[:start]):
                     return start, end

@@ -70,14 +70,7 @@ class EagerPasses:
     def rows(self, cache: Any, rows: Rows) -> Tensor:
         """As `Passes`."""
         shared = select_rows(cache, torch.zeros(len(rows.ids), dtype=torch.long, device=rows.ids.device))
-        out = self._vlm.model(
-            input_ids=rows.ids,
-            attention_mask=rows.mask,
-            position_ids=rows.positions[None].expand(len(rows.ids), -1),
-            past_key_values=shared,
-            use_cache=True,
-        )
-        return torch.as_tensor(out.last_hidden_state)
+        return _states_behind(self._vlm, shared, rows.ids, rows.mask, rows.positions)
 
 
 def compile_options(device: torch.device | str) -> dict[str, Any]:
@@ -136,14 +129,20 @@ class CompiledPasses:
         from transformers import DynamicCache
 
         shared = [t.expand(len(ids), -1, -1, -1) for t in memory]
-        out = self._vlm.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions[None].expand(len(ids), -1),
-            past_key_values=DynamicCache(list(zip(shared[::2], shared[1::2], strict=True))),
-            use_cache=True,
-        )
-        return torch.as_tensor(out.last_hidden_state)
+        cache = DynamicCache(list(zip(shared[::2], shared[1::2], strict=True)))
+        return _states_behind(self._vlm, cache, ids, mask, positions)
+
+
+def _states_behind(vlm: Any, cache: Any, ids: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
+    """(R, L, D) last states of rows (see `Rows`) behind a cache of R rows."""
+    out = vlm.model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions[None].expand(len(ids), -1),
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return torch.as_tensor(out.last_hidden_state)
 
 
 def bucket(n: int, sizes: Sequence[int]) -> int:
