@@ -73,14 +73,14 @@ def test_a_collector_that_the_program_stopped_stays_stopped() -> None:
 
 
 def test_what_the_program_froze_stays_frozen() -> None:
+    frozen = Node()
     gc.freeze()
-    frozen = gc.get_freeze_count()
-    assert frozen
     with collector_paused():
         made = Node()
-    assert gc.get_freeze_count() == frozen
+    # Frozen objects are in no generation. Their number is no measure: threads of the program may lose some meanwhile.
+    assert not any(one is frozen for one in gc.get_objects())
+    assert any(one is made for one in gc.get_objects())
     assert gc.isenabled()
-    assert made.itself is made
 
 
 _LOAD = """
