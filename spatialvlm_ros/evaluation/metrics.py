@@ -52,14 +52,3 @@ def covered(answers: Answers, truth: Float) -> Bool:
     """(N,) whether the truth lies in the 90% interval."""
     with np.errstate(invalid="ignore"):
         return answers.valid & (answers.low <= truth + 1e-12) & (truth - 1e-12 <= answers.high)
-
-
-def iou(a: Float, b: Float) -> Float:
-    """(N,) intersection over union of boxes (N, 4) x0, y0, x1, y1; 0 where a box is not finite."""
-    a, b = np.asarray(a, float).reshape(-1, 4), np.asarray(b, float).reshape(-1, 4)
-    size = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0)
-    both = size.prod(axis=1)
-    areas = [np.maximum(box[:, 2:] - box[:, :2], 0).prod(axis=1) for box in (a, b)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        result = both / (areas[0] + areas[1] - both)
-    return np.where(np.isfinite(result), result, 0.0)

@@ -15,6 +15,7 @@ from spatialvlm_ros.evaluation.crps import crps_log_interval
 from spatialvlm_ros.evaluation.intervals import Bootstrap, Measured, wilson
 from spatialvlm_ros.evaluation.item_table import ItemTable
 from spatialvlm_ros.evaluation.items import ItemKind
+from spatialvlm_ros.geometry.boxes2d import iou
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -135,7 +136,7 @@ def columns(
         made["coverage"] = column(numeric & valid, metrics.covered(answers, truth))
         made["crps_gain"] = _crps_column(table, answers, ratio, histogram_crps)
     if boxes is not None:
-        hits = metrics.iou(boxes.found, boxes.truth) > 0.5
+        hits = iou(boxes.found, boxes.truth) > 0.5
         none = np.zeros(len(hits), np.int64)
         made["located"] = Column(none, hits.astype(float), np.ones(len(hits)), none, boxes.cluster)
     return {name: made[name] for name in ROWS if name in made and len(made[name].rows)}

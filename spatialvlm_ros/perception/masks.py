@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.perception.boxes2d import clip_boxes
+from spatialvlm_ros.geometry.boxes2d import clip_boxes
 from spatialvlm_ros.perception.capture import Capture
 
 # GrabCut has failed if it leaves less than this share of the box; then this share of each side, in the middle, is

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.errors import ConfigError, PerceptionError
+from spatialvlm_ros.geometry.boxes2d import areas, clip_boxes, non_maximum_suppression
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.depth import valid_share
-from spatialvlm_ros.perception.boxes2d import areas, clip_boxes, non_maximum_suppression
 from spatialvlm_ros.perception.captions import is_background, tidy_caption
 from spatialvlm_ros.perception.capture import Capture
 from spatialvlm_ros.perception.protocols import (

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.errors import PerceptionError, SourceError
-from spatialvlm_ros.perception.boxes2d import overlaps
+from spatialvlm_ros.geometry.boxes2d import overlaps
 from spatialvlm_ros.perception.capture import Capture
 from spatialvlm_ros.perception.protocols import Proposals, Segmenter
 

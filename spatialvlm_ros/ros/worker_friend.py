@@ -39,6 +39,10 @@ class WorkerFriend:
         """As `View.locate_many`."""
         return self._call(lambda view: view.locate_many(subjects))
 
+    def look_closer(self, names: Sequence[ObjectRef | Sequence[float]]) -> None:
+        """As `View.look_closer`."""
+        self._call(lambda view: view.look_closer(names))
+
     def frame(self) -> CanonicalFrame:
         """As `View.frame`."""
         return self._call(lambda view: view.frame())

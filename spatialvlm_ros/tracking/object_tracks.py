@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.errors import ConfigError, QueryError
+from spatialvlm_ros.geometry.boxes2d import overlaps
 from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.models.estimate import LocatedObject, Reason
-from spatialvlm_ros.perception.boxes2d import overlaps
 from spatialvlm_ros.tracking.position_state import Motion, PositionState, SeenPosition
 
 Float = NDArray[np.float64]

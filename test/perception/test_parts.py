@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialvlm_ros.errors import ConfigError, PerceptionError, SourceError
+from spatialvlm_ros.geometry.boxes2d import clip_boxes, non_maximum_suppression, overlaps
 from spatialvlm_ros.geometry.cameras import Camera
-from spatialvlm_ros.perception.boxes2d import clip_boxes, non_maximum_suppression, overlaps
 from spatialvlm_ros.perception.captions import is_background, tidy_caption
 from spatialvlm_ros.perception.capture import Capture
 from spatialvlm_ros.perception.masks import BoxDepthSegmenter, GrabCutSegmenter

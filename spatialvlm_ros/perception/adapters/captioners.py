@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.geometry.boxes2d import clip_boxes
 from spatialvlm_ros.optional import require
-from spatialvlm_ros.perception.boxes2d import clip_boxes
 from spatialvlm_ros.perception.capture import Capture
 from spatialvlm_ros.perception.loading import (
     EXTRA,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialvlm_ros.geometry.boxes2d import overlaps
 from spatialvlm_ros.models.estimate import LocatedObject
-from spatialvlm_ros.perception.boxes2d import overlaps
 
 Float = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.perception.boxes2d import overlaps
+from spatialvlm_ros.geometry.boxes2d import overlaps
 
 Float = NDArray[np.float64]
 

@@ -28,6 +28,15 @@ def overlaps(a: Float, b: Float) -> Float:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
+def iou(a: ArrayLike, b: ArrayLike) -> Float:
+    """(N,) intersection over union of boxes (N, 4) row by row; 0 where a box is not finite."""
+    a, b = (np.asarray(box, dtype=np.float64).reshape(-1, 4) for box in (a, b))
+    shared = areas(np.concatenate([np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])], axis=1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        result = shared / (areas(a) + areas(b) - shared)
+    return np.where(np.isfinite(result), result, 0.0)
+
+
 def non_maximum_suppression(boxes: Float, scores: Float, max_overlap: float) -> NDArray[np.intp]:
     """Indices of the boxes that stay, best first: each overlaps every better one by at most ``max_overlap``.
 
