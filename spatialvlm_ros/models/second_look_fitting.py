@@ -22,7 +22,7 @@ Float = NDArray[np.float64]
 _PRESENT_NAMES = 6  # of a view
 _OTHER_NAMES = 3  # of a view, of either kind
 _FEWEST = 50
-_MOST_REFUSED = 0.005  # of the things that are there once, for either reason
+_MOST_REFUSED = 0.0025  # of the things that are there once, for either reason
 _REFUSED = 0.95  # wanted, of absent names and of those of several things
 
 
