@@ -104,6 +104,5 @@ setup(
             "spatialvlm_sim = spatialvlm_ros.ros.sim_main:main",
             "spatialvlm_planner = spatialvlm_ros.ros.planner_main:main",
         ],
-        "gymnasium.envs": ["spatialvlm_ros = spatialvlm_ros.simulation.robot.registration:register"],
     },
 )

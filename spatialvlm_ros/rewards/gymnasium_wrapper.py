@@ -1,5 +1,6 @@
 """Rewards from pictures for Gymnasium environments, one or many side by side.
 
+register()    # of `simulation.robot.registration`: the robot environments
 env = SpatialReward(gymnasium.make("spatialvlm_ros/PandaPick-v0"), "pick up the apple", "embedded", gamma=0.99)
 observation, info = env.reset(seed=1)
 observation, reward, terminated, truncated, info = env.step(env.action_space.sample())

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -16,6 +20,7 @@ from spatialvlm_ros.simulation.robot.registration import environment_ids, regist
 from spatialvlm_ros.simulation.robot.scripts import Actor, script
 
 register()
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"width": 64, "height": 48}
 
 
@@ -152,17 +157,35 @@ def test_several_run_side_by_side(vector):
         envs.close()
 
 
-def test_gymnasium_finds_them_as_a_plugin():
-    from gymnasium.envs import registration
+def in_a_fresh_process(code: str) -> str:
+    """What a program prints whose process knows nothing of this one's imports."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
-    kept = {name: registration.registry.pop(name) for name in environment_ids()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.simplefilter("ignore", ResourceWarning)  # of files that other tests left, at whatever time
-        with registration.namespace("spatialvlm_ros"):  # as gymnasium loads an entry point of that name
-            register()
-    assert set(environment_ids()) <= set(registration.registry)
-    assert [registration.registry[n].entry_point for n in kept] == [spec.entry_point for spec in kept.values()]
+
+@pytest.mark.parametrize(
+    ("before", "prefix"),
+    [
+        ("from spatialvlm_ros.simulation.robot.registration import register; register()", ""),
+        ("", "spatialvlm_ros.simulation.robot.environments:"),
+    ],
+    ids=["registered", "module named"],
+)
+def test_gymnasium_makes_them_in_a_fresh_process(before, prefix):
+    ids = [prefix + name for name in environment_ids()]
+    code = f"import gymnasium\n{before}\nfor name in {ids}: print(gymnasium.make(name).spec.id)"
+    assert in_a_fresh_process(code).splitlines() == list(environment_ids())
+
+
+@pytest.mark.parametrize("page", ["rewards.md", "robot_simulation.md"])
+def test_the_documented_lines_make_them(page):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"(?:^ {4}.*\n|^\n)+", text, flags=re.M)
+    block = next(block for block in blocks if "gymnasium.make(" in block)
+    before, _, call = block.partition("gymnasium.make(")
+    lines = [line[4:] for line in before.splitlines()]
+    in_a_fresh_process("\n".join([*lines[:-1], f"gymnasium.make({call.split(',')[0]}).reset(seed=1)"]))
 
 
 def test_objects_can_be_named():

@@ -1,7 +1,6 @@
 """Gymnasium environments: reach an object, pick it up, put it into a container.
 
-import gymnasium, spatialvlm_ros.simulation.robot.registration as registration
-registration.register()
+import gymnasium, spatialvlm_ros.simulation.robot.environments    # which registers them
 env = gymnasium.make("spatialvlm_ros/PandaPick-v0")
 observation, info = env.reset(seed=1)
 observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
@@ -27,6 +26,7 @@ from spatialvlm_ros.simulation.robot.cameras import View, default_view, draw_vie
 from spatialvlm_ros.simulation.robot.casting import Cast, draw_cast, named_cast
 from spatialvlm_ros.simulation.robot.control import MAX_STEP_M, MAX_TURN_RAD, ArmControl
 from spatialvlm_ros.simulation.robot.layout import arrange
+from spatialvlm_ros.simulation.robot.registration import register
 from spatialvlm_ros.simulation.robot.tasks import PICK, PLACE_IN, REACH, Task, TaskState, measure
 from spatialvlm_ros.simulation.robot.truth import TruthCamera
 from spatialvlm_ros.simulation.robot.world import World
@@ -296,3 +296,6 @@ def _observation_space(obs: str, width: int, height: int) -> spaces.Space[Any]:
     if obs == "state_rgb":
         return spaces.Dict({"state": state, "rgb": picture})
     return state if obs == "state" else picture
+
+
+register()  # for gymnasium.make("spatialvlm_ros.simulation.robot.environments:spatialvlm_ros/PandaPick-v0")

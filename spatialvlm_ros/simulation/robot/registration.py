@@ -1,4 +1,7 @@
-"""Names of the environments for ``gymnasium.make``. This module is the package's ``gymnasium.envs`` entry point."""
+"""Names of the environments for ``gymnasium.make``; importing `environments` registers them.
+
+Gymnasium 1 looks for no entry points: an environment is known once somebody has registered it.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,5 @@ def register() -> None:
     from gymnasium.envs import registration
 
     for environment_id, name in zip(environment_ids(), _CLASSES, strict=True):
-        # Called as a plugin, Gymnasium puts the names into the namespace by itself.
-        scope = registration.current_namespace
-        plain = environment_id.split("/", 1)[1] if scope == NAMESPACE else environment_id
         if environment_id not in registration.registry:
-            registration.register(id=plain, entry_point=f"{_MODULE}:{name}")
+            registration.register(id=environment_id, entry_point=f"{_MODULE}:{name}")
