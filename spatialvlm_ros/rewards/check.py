@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spatialvlm_ros.errors import ConfigError, DatasetError
-from spatialvlm_ros.rewards.check_sources import Episode, RewardStep, played
+from spatialvlm_ros.rewards.check_sources.playing import played
+from spatialvlm_ros.rewards.check_sources.steps import Episode, Played, Playing, RewardStep
 from spatialvlm_ros.rewards.reward import ABSOLUTE, MODES, POTENTIAL
 from spatialvlm_ros.rewards.shaping import KEPT, Discount
 
@@ -25,7 +26,7 @@ class Finding:
     """One thing that is wrong.
 
     Attributes:
-        check: which one: finite, bounds, terminal, step, unseen, sum, gamma, repeat or missing.
+        check: which one: finite, bounds, terminal, step, unseen, sum, gamma, repeat, or missing: nothing can be proved.
         episode, frame: where, from 0; -1 for all of them.
         message: one sentence for people.
         value, expected: numbers where there are such, else NaN.
@@ -94,6 +95,7 @@ class _Audit:
     unseen: str
     bounds: tuple[float, float]
     tolerance: float
+    rounding: float = 0.0
     findings: list[Finding] = field(default_factory=list)
     worst: float = 0.0
 
@@ -106,52 +108,68 @@ def check_reward(
     source: Any,
     gamma: float,
     *,
-    mode: str = POTENTIAL,
-    unseen: str = KEPT,
+    mode: str | None = None,
+    unseen: str | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
     episodes: int = 20,
     drop_rate: float = 0.3,
     seed: int = 0,
     tolerance: float = 1e-6,
+    transitions: bool = False,
 ) -> RewardReport:
     """Check a reward.
 
     Args:
         source: one of
 
-            - a `RewardEngine`: played with random estimates and random drop-outs; it is reset before and after.
-            - a Gymnasium environment: played with random actions. ``info`` of `reset` and `step` must hold "potential"
-              (NaN where unknown), that of `step` also "base" (default 0); a `RewardFrame` as "reward_frame" does too.
+            - a `RewardEngine` or `BatchRewardEngine`: played with random estimates and random drop-outs; it is reset
+              before and after.
+            - a Gymnasium environment or vector environment: played with random actions. ``info`` of `reset` and `step`
+              must hold "potential" (NaN where unknown), that of `step` also "base" (default 0); a `RewardFrame` as
+              "reward_frame" does too. "shaping" is what it says beside a reward that it leaves as it was: reward and
+              shaping together are checked.
+            - a data set that `spatialvlm reward annotate` wrote (LeRobot, robomimic, ROS; a copy or a file beside): its
+              path, or the opened recording. Rewards that it leaves out (of episodes that could not be read) are not
+              checked, nor is the last one of a truncated robomimic episode with ``next_obs``: the potential that it
+              rests on is not in the file.
             - a recorded episode, or several one after another: `RewardFrame`s, mappings with "reward" and "potential"
               (and "base", "valid", "steps", "terminated", "truncated"), or one mapping of such columns. The frame
-              after a terminated or truncated one is the first of the next episode, and its reward does not count.
+              after a terminated or truncated one is the first of the next episode, and its reward does not count. Rows
+              with the columns of an annotated LeRobot set are understood as such.
         gamma: the learner's discount per control step.
-        mode: "potential", or "absolute" for rewards that are base + potential.
-        unseen: what the learner does with frames without a potential (see `Discount`).
+        mode: "potential", or "absolute" for rewards that are base + potential. None: what a data set says of itself,
+            else "potential".
+        unseen: what the learner does with frames without a potential (see `Discount`). None: what a data set says of
+            itself, else "kept".
         bounds: of the potential.
         episodes: how many are played.
         drop_rate: share 0..1 of frames that an engine does not see.
         seed: of what is played.
         tolerance: largest difference that is no finding, for potentials around 1.
+        transitions: in mappings, the entries of row t belong to its action and are judged in the picture of row t + 1,
+            as in most data sets; "potential" is that of the row's own picture.
 
     Raises:
         ConfigError: a value out of its range, or a source of another kind.
-        DatasetError: an empty or malformed recording.
+        DatasetError: an empty or malformed recording, or a data set without rewards.
+        SourceError: a data set that cannot be read.
     """
-    Discount(gamma, unseen=unseen)
-    if mode not in MODES:
-        raise ConfigError("unknown mode of a reward", mode, f"Pass one of {', '.join(MODES)}.")
     if not 0 <= drop_rate < 1 or episodes < 1:
         raise ConfigError("drop_rate is 0..1 and episodes at least 1", (drop_rate, episodes), "Change them.")
-    audit = _Audit(float(gamma), mode, unseen, bounds, tolerance)
-    found = played(source, episodes, drop_rate, seed)
-    for number, frame, message in found.faults:
-        audit.note("missing" if message.startswith("no ") else "repeat", number, frame, message)
-    told = getattr(source, "gamma", None)
+    _check_settings(gamma, mode or POTENTIAL, unseen or KEPT)
+    found = played(source, Playing(episodes, drop_rate, seed, transitions))
+    mode = mode or str(found.made_with.get("mode", POTENTIAL))
+    unseen = unseen or str(found.made_with.get("unseen", KEPT))
+    _check_settings(gamma, mode, unseen)
+    audit = _Audit(float(gamma), mode, unseen, bounds, tolerance, found.rounding)
+    for fault in found.faults:
+        audit.note(fault.check, fault.episode, fault.frame, fault.message)
+    told = found.made_with.get("gamma", getattr(source, "gamma", None))
     if isinstance(told, (int, float)) and not math.isclose(told, gamma):
         audit.note("gamma", -1, -1, f"The reward is made for gamma = {told:g}, the learner has {gamma:g}.", told, gamma)
     if not found.episodes:
         raise DatasetError("there is no frame to check", len(found.episodes), "Pass an episode with frames.")
+    _provable(audit, found)
     for number, episode in enumerate(found.episodes):
         for check in _CHECKS[mode]:
             check(audit, number, episode)
@@ -166,6 +184,26 @@ def check_reward(
         audit.worst,
         float(gamma),
     )
+
+
+def _check_settings(gamma: float, mode: str, unseen: str) -> None:
+    Discount(gamma, unseen=unseen)
+    if mode not in MODES:
+        raise ConfigError("unknown mode of a reward", mode, f"Pass one of {', '.join(MODES)}.")
+
+
+def _provable(audit: _Audit, found: Played) -> None:
+    """Whether there is a reward that rests on a potential: else every check passes whatever was paid."""
+    if any(fault.check == "missing" for fault in found.faults):
+        return
+    if not any(_rests_on_potential(episode, audit.mode) for episode in found.episodes):
+        message = "No reward rests on a known potential, so that nothing can be proved."
+        audit.note("missing", -1, -1, message)
+
+
+def _rests_on_potential(episode: Episode, mode: str) -> bool:
+    judged = episode if mode == POTENTIAL else episode[1:]
+    return len(episode) > 1 and any(step.valid and (mode == ABSOLUTE or not step.terminated) for step in judged)
 
 
 # ---- checks of one episode ----
@@ -248,16 +286,17 @@ def _paid(audit: _Audit, number: int, episode: Episode) -> None:
 
 
 def _summed(audit: _Audit, number: int, episode: Episode) -> None:
-    terms, end = [], 0.0
+    terms, stored, end = [], [], 0.0
     start = episode[0]
     begin = start.potential if start.valid and not start.terminated else 0.0
     end = begin
     for owed in _owed(audit, episode):
         terms.append(owed.discount * (owed.step.reward - owed.step.base))
+        stored.append(owed.discount * (abs(owed.step.reward) + abs(owed.step.base)))
         end = owed.kept
     total = math.fsum(terms) if all(map(math.isfinite, terms)) else math.nan
     apart = abs(total - (end - begin))
-    if not apart <= audit.tolerance:
+    if not apart <= audit.tolerance + audit.rounding * sum(stored):
         message = "The discounted sum of the shaping is not gamma^T Phi_T - Phi_0."
         audit.note("sum", number, len(episode) - 1, message, total, end - begin)
     audit.worst = max(audit.worst, apart) if not math.isnan(apart) else math.inf

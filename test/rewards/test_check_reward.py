@@ -7,13 +7,15 @@ import math
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rewarding import REACH, gaps
 
-from spatialvlm_ros.errors import ConfigError, DatasetError
+from spatialvlm_ros.errors import ConfigError, DatasetError, SourceError
+from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.rewards.check import check_reward
-from spatialvlm_ros.rewards.reward import RewardEngine
+from spatialvlm_ros.rewards.reward import BatchRewardEngine, RewardEngine
 from spatialvlm_ros.rewards.templates import task_names, task_of
 from spatialvlm_ros.tracking.settings import FilterSettings
 
@@ -52,6 +54,16 @@ def test_absolute_rewards_are_checked_as_what_they_are():
     engine = RewardEngine(REACH, gamma=0.9, mode="absolute")
     assert check_reward(engine, 0.9, mode="absolute").ok
     assert not check_reward(engine, 0.9).ok
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"filtered": FilterSettings()}, {"every": 3, "ends_on_success": True}, {"unseen": "dropped"}]
+)
+def test_so_do_those_of_many_environments_side_by_side(options):
+    engine = BatchRewardEngine("pick up the apple", 3, gamma=0.9, **options)
+    report = check_reward(engine, 0.9, unseen=options.get("unseen"), episodes=30)
+    assert report.ok and report.episodes >= 30 and report.unseen > 100, str(report)
+    assert {"gamma", "step"} <= {f.check for f in check_reward(engine, 0.8).findings}
 
 
 def test_another_gamma_than_the_learners_is_found():
@@ -103,6 +115,17 @@ def test_engines_that_break_a_rule_are_found(kind, expected):
 RIGHT = [0.3, 0.2, None, 0.1, 0.05, None, 0.0]
 
 
+def test_an_engine_that_never_sees_anything_proves_nothing():
+    class Blind(RewardEngine):
+        """All of its frames are unseen, whatever it is shown."""
+
+        def step(self, estimates, *args, **options):
+            return super().step([e.with_(valid=False, reason=Reason.NOT_VISIBLE) for e in estimates], *args, **options)
+
+    report = check_reward(Blind(REACH, gamma=0.9), 0.9)
+    assert [f.check for f in report.findings] == ["missing"] and report.unseen > 0, str(report)
+
+
 def recorded(gamma=0.9, values=RIGHT):
     engine = RewardEngine(REACH, gamma=gamma)
     rows = gaps(values)
@@ -124,6 +147,51 @@ def columns(frames):
 def test_a_right_recording_passes_in_each_form(form):
     report = check_reward(form(recorded()), 0.9)
     assert report.ok and report.frames == 7 and report.unseen == 2, str(report)
+
+
+@pytest.mark.parametrize("unknown", [None, math.nan])
+def test_a_potential_that_is_not_known_may_be_none(unknown):
+    rows = [dict(reward=f.reward, potential=f.potential if f.valid else unknown, base=f.base) for f in recorded()[:-1]]
+    report = check_reward(rows, 0.9)
+    assert report.ok and report.unseen == 2, str(report)
+
+
+@pytest.mark.parametrize("mode", ["potential", "absolute"])
+@pytest.mark.parametrize("frames", [1, 50])
+def test_a_recording_without_a_potential_proves_nothing(mode, frames):
+    report = check_reward([dict(reward=0.0, potential=math.nan)] * frames, 0.9, mode=mode)
+    assert [f.check for f in report.findings] == ["missing"] and "nothing can be proved" in str(report)
+    with pytest.raises(ConfigError, match="this reward is wrong"):
+        report.raise_if_wrong()
+
+
+def in_rows(frames, keeps_valid):
+    """As most data sets keep them: what an action earned stands beside the potential before it."""
+    rows = [
+        dict(potential=before.potential, reward=after.reward, base=after.base, terminated=after.terminated)
+        for before, after in zip(frames, frames[1:], strict=False)
+    ]
+    for row, after in zip(rows, frames[1:], strict=True):
+        row |= {"valid": after.valid} if keeps_valid else {}
+    return rows
+
+
+@pytest.mark.parametrize("keeps_valid", [True, False])
+def test_rewards_of_a_row_may_be_judged_in_the_next_one(keeps_valid):
+    rows = [*in_rows(recorded(), keeps_valid), *in_rows(recorded(values=[0.4, 0.1, 0.05]), keeps_valid)]
+    report = check_reward(rows, 0.9, transitions=True)
+    assert report.ok and report.episodes == 2 and report.frames == 10, str(report)
+    assert not check_reward(rows, 0.9).ok
+    rows[0]["reward"] += 1e-3
+    assert {"step", "sum"} <= {f.check for f in check_reward(rows, 0.9, transitions=True).findings}
+
+
+def test_the_last_reward_of_a_cut_episode_of_rows_is_left_out_where_its_potential_is_not_there():
+    rows = in_rows(recorded(values=[0.4, 0.3, 0.2, 0.1]), keeps_valid=False)
+    cut = [{**row, "terminated": False, "truncated": k == 2} for k, row in enumerate(rows)]
+    cut[-1]["reward"] = 77.0
+    report = check_reward(cut, 0.9, transitions=True)
+    assert report.ok and report.frames == 3, str(report)
 
 
 def test_several_episodes_one_after_another():
@@ -164,7 +232,8 @@ def test_the_right_gamma_is_told():
         ([{"reward": 1.0}], DatasetError, "no reward and potential"),
         ({"reward": [1.0, 2.0], "potential": [1.0]}, DatasetError, "different lengths"),
         (3, ConfigError, "cannot be checked"),
-        ("episode", ConfigError, "cannot be checked"),
+        ("episode", SourceError, "no data set"),
+        ({"reward": [0.0, "much"], "potential": [0.5, 0.5]}, DatasetError, "not made of numbers"),
     ],
 )
 def test_what_is_no_recording_is_refused(source, error, match):
@@ -226,6 +295,30 @@ def test_an_environment_that_does_it_right_passes():
 def test_one_with_another_gamma_or_without_repeatable_rewards_does_not():
     assert "gamma" in {f.check for f in check_reward(Walk(gamma=0.8), 0.9).findings}
     assert "repeat" in {f.check for f in check_reward(Walk(drifts=True), 0.9).findings}
+
+
+MODES = list(AutoresetMode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_of_many_environments_has_episodes_of_its_own(mode):
+    def envs(**options):
+        return SyncVectorEnv([lambda: Walk(**options)] * 3, autoreset_mode=mode)
+
+    report = check_reward(envs(), 0.9, episodes=12)
+    assert report.ok and report.episodes >= 12 and report.unseen > 0, str(report)
+    ends = mode is AutoresetMode.DISABLED or report.episodes > 12
+    assert ends  # of the others some are reset by themselves within a round
+    assert "gamma" in {f.check for f in check_reward(envs(gamma=0.8), 0.9).findings}
+    assert "repeat" in {f.check for f in check_reward(envs(drifts=True), 0.9).findings}
+    assert [f.check for f in check_reward(envs(says=False), 0.9).findings] == ["missing"]
+
+
+def test_many_environments_that_do_not_say_when_they_are_reset_are_refused():
+    envs = SyncVectorEnv([Walk])
+    envs.metadata = {}
+    with pytest.raises(ConfigError, match="do not say in which step"):
+        check_reward(envs, 0.9)
 
 
 def test_one_that_does_not_say_its_potential_cannot_be_proved():

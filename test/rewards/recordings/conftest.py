@@ -56,7 +56,7 @@ def annotated():
         options.setdefault("hfov", 60)
         recording = open_recording(path, **options)
         target = output_path(recording, place)
-        provenance = Provenance(TASK, GAMMA, "ruler", recording.camera_name, {"end": end})
+        provenance = Provenance(TASK, GAMMA, "ruler", recording.camera_name, {"end": end, "step_s": step_s})
         writer = RecordingWriter(recording, target.with_name(f"{target.name}_report"), target, place, provenance)
         model = model or Ruler()
         unseen = unseen_in(recording)

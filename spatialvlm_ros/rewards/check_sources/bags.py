@@ -1,0 +1,71 @@
+"""ROS recordings that were annotated, as `recordings.mcap_writer` writes them: a message for each judged picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spatialvlm_ros.bags.reader import open_bag
+from spatialvlm_ros.rewards.check_sources.provenance import Made, made_with, no_rewards
+from spatialvlm_ros.rewards.check_sources.steps import Episode, Played, RewardStep
+from spatialvlm_ros.rewards.control_steps import ControlSteps
+from spatialvlm_ros.rewards.recordings.mcap_writer import REWARD_TOPIC
+from spatialvlm_ros.rewards.shaping import DROPPED
+from spatialvlm_ros.rewards.templates import task_of
+
+_METADATA, _INFORMATION, _CUSTOM = "metadata.yaml", "rosbag2_bagfile_information", "custom_data"
+
+
+def read_bag(path: Path) -> Played:
+    """The one episode of a recording. Messages that are not valid hold no number: learners leave them out.
+
+    Raises:
+        DatasetError: it has no rewards of ours.
+        SourceError: it cannot be read.
+    """
+    made = _made(path)
+    messages = [item.message for item in open_bag(path).messages([REWARD_TOPIC])]
+    if not messages:
+        return Played([], [], made.said)
+    paid = task_of(made.values["task"]).success.reward
+    clock = ControlSteps(made.step_s)
+    episode: Episode = []
+    for number, message in enumerate(messages):
+        last = number == len(messages) - 1
+        steps = clock.until(_stamp_ns(message), last and made.terminated)
+        taken = (steps if made.step_s else made.every) if number else 0
+        episode.append(_step(message, paid if message.success else 0.0, taken))
+    episode[-1] = _ended(episode[-1], made)
+    return Played([episode], [], {**made.said, "unseen": DROPPED})
+
+
+def _made(path: Path) -> Made:
+    described = (path if path.is_dir() else path.parent) / _METADATA
+    if not described.is_file():
+        raise no_rewards(path)
+    try:
+        content = yaml.safe_load(described.read_text(encoding="utf-8"))
+        written = content[_INFORMATION][_CUSTOM]["spatialvlm_reward"]
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise no_rewards(path) from error
+    return made_with(str(written), path)
+
+
+def _stamp_ns(message: Any) -> int:
+    stamp = message.header.stamp
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def _step(message: Any, base: float, steps: int) -> RewardStep:
+    silent = not message.valid and math.isnan(message.reward)
+    reward = base if silent else float(message.reward)
+    return RewardStep(reward, float(message.potential), base, bool(message.valid), steps)
+
+
+def _ended(step: RewardStep, made: Made) -> RewardStep:
+    potential = 0.0 if made.terminated and made.ends_at == 0 else step.potential
+    return replace(step, potential=potential, terminated=made.terminated, truncated=not made.terminated)

@@ -1,0 +1,67 @@
+"""LeRobot data sets that were annotated, as `recordings.lerobot_writer` writes them: a copy, or a Parquet file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from spatialvlm_ros.errors import SourceError
+from spatialvlm_ros.optional import require
+from spatialvlm_ros.rewards.check_sources.lerobot_rows import NAMES, read_rows
+from spatialvlm_ros.rewards.check_sources.provenance import made_with, no_rewards
+from spatialvlm_ros.rewards.check_sources.steps import Played
+from spatialvlm_ros.rewards.recordings.lerobot_metadata import EXTRA
+from spatialvlm_ros.rewards.recordings.lerobot_writer import PROVENANCE_FILE
+
+
+def is_beside(path: Path) -> bool:
+    """Whether it is a Parquet file."""
+    return path.is_file() and path.suffix == ".parquet"
+
+
+def read_copy(path: Path) -> Played:
+    """The episodes of a data set with rewards in it.
+
+    Raises:
+        DatasetError: it has none.
+        SourceError: it cannot be read.
+    """
+    provenance = path / PROVENANCE_FILE
+    if not provenance.is_file():
+        raise no_rewards(path)
+    files = sorted((path / "data").rglob("*.parquet"))
+    return read_rows(_rows_of(files), made_with(provenance.read_text(encoding="utf-8"), path))
+
+
+def read_beside(path: Path) -> Played:
+    """The episodes of a file of rewards.
+
+    Raises:
+        DatasetError: it has none.
+        SourceError: it cannot be read.
+    """
+    arrow, parquet = require("pyarrow", EXTRA), require("pyarrow.parquet", EXTRA)
+    try:
+        written = (parquet.read_schema(path).metadata or {}).get(b"spatialvlm_reward")
+    except (OSError, arrow.ArrowException) as error:
+        raise _unreadable(path, error) from error
+    if written is None:
+        raise no_rewards(path)
+    return read_rows(_rows_of([path]), made_with(written.decode(), path))
+
+
+def _rows_of(files: Iterable[Path]) -> list[dict[str, Any]]:
+    arrow, parquet = require("pyarrow", EXTRA), require("pyarrow.parquet", EXTRA)
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        try:
+            there = set(parquet.read_schema(file).names)
+            rows += parquet.read_table(file, columns=[name for name in NAMES if name in there]).to_pylist()
+        except (OSError, arrow.ArrowException) as error:
+            raise _unreadable(file, error) from error
+    return rows
+
+
+def _unreadable(path: Path, error: Exception) -> SourceError:
+    return SourceError(f"{path} cannot be read", str(error), "It is damaged: annotate the recording again.")
