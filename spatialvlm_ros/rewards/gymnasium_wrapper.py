@@ -9,6 +9,7 @@ info["spatial_reward"].terms             # why the reward is what it is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,21 +29,23 @@ from spatialvlm_ros.rewards.shaping import KEPT
 from spatialvlm_ros.rewards.task import RewardTask
 from spatialvlm_ros.rewards.templates import task_of
 from spatialvlm_ros.rewards.watching import Eye, Info, ManyEnvs, OneEnv, eye_of
+from spatialvlm_ros.tracking.settings import FilterSettings
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 TaskLike = RewardTask | Mapping[str, Any] | str
 
 REPLACE, ADD, INFO = "replace", "add", "info"
-# What the learner gets, and which part of it is not shaping: from the frames and the environment's own rewards.
-PAYMENTS: dict[str, Callable[[RewardFrames, Float], tuple[Float, Float]]] = {
-    REPLACE: lambda frames, own: (frames.reward, frames.base),
-    ADD: lambda frames, own: (own + frames.shaping, own),
-    INFO: lambda frames, own: (own, frames.base),
+# What the learner gets, which part of it is not shaping, and the shaping that is said and not paid: from the frames
+# and the environment's own rewards.
+PAYMENTS: dict[str, Callable[[RewardFrames, Float], tuple[Float, Float, dict[str, Float]]]] = {
+    REPLACE: lambda frames, own: (frames.reward, frames.base, {}),
+    ADD: lambda frames, own: (own + frames.shaping, own, {}),
+    INFO: lambda frames, own: (own, own, {"shaping": frames.shaping}),
 }
 _ARGUMENTS = (
-    *("task", "model", "gamma", "camera", "every", "mode", "render", "observe"),
-    *("use", "unseen", "ends_on_success", "depth", "known_sizes", "follow", "truth"),
+    *("task", "model", "gamma", "camera", "every", "mode", "render", "observe", "use", "unseen"),
+    *("ends_on_success", "depth", "known_sizes", "follow", "truth", "filtered", "step_s"),
 )
 _NOT_DUE = "This control step is not measured (every)."
 
@@ -54,12 +57,17 @@ class _Account:
     for all of them, discounted as the engine's ``unseen`` says.
     """
 
-    def __init__(self, engine: BatchRewardEngine, eye: Eye, every: int, payment: str) -> None:
+    def __init__(self, engine: BatchRewardEngine, eye: Eye, every: int, payment: str, step_s: float) -> None:
         if payment not in PAYMENTS:
             raise ConfigError("unknown use of a reward", payment, f"Pass one of {', '.join(PAYMENTS)}.")
         if isinstance(every, bool) or not isinstance(every, (int, np.integer)) or every < 1:
             raise ConfigError("every is not a whole number of control steps from 1", every, "Pass 1 or more.")
+        if not 0 <= step_s < math.inf or (engine.settings.filtered is not None and step_s == 0):
+            raise ConfigError(
+                "filtering over time needs the length of a control step", step_s, "Pass step_s, seconds, e.g. 0.2."
+            )
         self.engine = engine
+        self._step_ns = round(step_s * 1e9)
         self._eye, self._every, self._payment = eye, int(every), payment
         self._count = np.full(len(engine), -1, dtype=np.int64)  # control steps of the episode; -1 before the first
         self._wanted: RewardTask | None = None  # from the next episode on
@@ -94,13 +102,14 @@ class _Account:
         if places:
             for place, estimates in zip(places, self._eye.estimates(places, info, queries), strict=True):
                 rows[place] = estimates
-        frames = self.engine.step(rows, over, cut)
+        stamps = (self._count * self._step_ns).tolist() if self._step_ns else None
+        frames = self.engine.step(rows, over, cut, stamps_ns=stamps)
         self._count[frames.terminated | cut] = -1
         own = np.where(first, 0.0, np.asarray(own, dtype=np.float64))
-        paid, base = PAYMENTS[self._payment](frames, own)
+        paid, base, said = PAYMENTS[self._payment](frames, own)
         paid, base = np.where(first, 0.0, paid), np.where(first, 0.0, base)  # nothing was done yet
         potential = np.where(frames.valid, frames.potential, np.nan)
-        return frames, paid, {"potential": potential, "base": base, "steps": frames.steps, "env_reward": own}
+        return frames, paid, {"potential": potential, "base": base, "steps": frames.steps, "env_reward": own, **said}
 
 
 class SpatialReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
@@ -108,7 +117,8 @@ class SpatialReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
 
     ``info`` of `reset` and `step` holds "spatial_reward" (the `RewardFrame`), "potential" (NaN where it is not known),
     "base" (the part of the reward that is not shaping), "steps" and "env_reward" (that of the environment itself), so
-    that `check_reward` can check the wrapped environment. (Gymnasium's own checker takes two NaN for different numbers:
+    that `check_reward` can check the wrapped environment; with ``use="info"`` also "shaping", which is said and not
+    paid. (Gymnasium's own checker takes two NaN for different numbers:
     let it check with ``every=1`` and a start that can be seen.)
 
     Args:
@@ -130,6 +140,9 @@ class SpatialReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
         follow: follow the task's objects from picture to picture instead of measuring each alone; the camera stands
             still.
         truth: exact estimates from the simulation instead of a model: a baseline.
+        filtered: filter the lengths over time with these settings, see `BatchRewardEngine`; needs ``step_s``.
+        step_s: seconds of a control step, where it is known: then ``reward_std`` knows how alike the errors of two
+            pictures are.
 
     Raises:
         ConfigError: arguments that contradict each other, or an environment that has no pictures.
@@ -154,6 +167,8 @@ class SpatialReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
         known_sizes: KnownSizes | None = None,
         follow: bool = False,
         truth: bool = False,
+        filtered: FilterSettings | None = None,
+        step_s: float = 0.0,
     ) -> None:
         # Gymnasium makes an environment anew from these (`gymnasium.make(env.spec)`); a model is not copied.
         given: dict[str, Any] = {name: value for name, value in locals().items() if name in _ARGUMENTS}
@@ -170,8 +185,10 @@ class SpatialReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Recor
             known_sizes=known_sizes,
             follow=follow,
         )
-        engine = BatchRewardEngine(task, 1, gamma=gamma, mode=mode, unseen=unseen, ends_on_success=ends_on_success)
-        self._account = _Account(engine, eye, every, use)
+        engine = BatchRewardEngine(
+            task, 1, gamma=gamma, mode=mode, unseen=unseen, ends_on_success=ends_on_success, filtered=filtered
+        )
+        self._account = _Account(engine, eye, every, use, step_s)
 
     @property
     def gamma(self) -> float:
@@ -248,6 +265,8 @@ class SpatialRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
         known_sizes: KnownSizes | None = None,
         follow: bool = False,
         truth: bool = False,
+        filtered: FilterSettings | None = None,
+        step_s: float = 0.0,
     ) -> None:
         super().__init__(envs)
         _check_autoreset(envs)
@@ -262,8 +281,8 @@ class SpatialRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
             known_sizes=known_sizes,
             follow=follow,
         )
-        engine = BatchRewardEngine(task, envs.num_envs, gamma=gamma, mode=mode, unseen=unseen)
-        self._account = _Account(engine, eye, every, use)
+        engine = BatchRewardEngine(task, envs.num_envs, gamma=gamma, mode=mode, unseen=unseen, filtered=filtered)
+        self._account = _Account(engine, eye, every, use, step_s)
 
     @property
     def gamma(self) -> float:

@@ -23,6 +23,7 @@ from spatialvlm_ros.rewards.check import check_reward  # noqa: E402
 from spatialvlm_ros.rewards.gymnasium_wrapper import SpatialReward, SpatialRewardVector  # noqa: E402
 from spatialvlm_ros.rewards.shaping import DROPPED  # noqa: E402
 from spatialvlm_ros.scenes.observation import Observation  # noqa: E402
+from spatialvlm_ros.tracking.settings import FilterSettings  # noqa: E402
 
 CAMERA = Camera.from_hfov(8, 6, 1.0)
 GAMMA = 0.9
@@ -59,11 +60,11 @@ class Slide(gymnasium.Env):
 class RedView:
     """What `View` is for the rewards."""
 
-    def __init__(self, observation) -> None:
-        self._level = int(observation.rgb[0, 0, 0])
+    def __init__(self, observation, std: float) -> None:
+        self._level, self._std = int(observation.rgb[0, 0, 0]), std
 
     def measure_many(self, queries):
-        return [said(q, (self._level - 1) / 100) if self._level else unsaid(q) for q in queries]
+        return [said(q, (self._level - 1) / 100, self._std) if self._level else unsaid(q) for q in queries]
 
 
 class RedReader:
@@ -71,9 +72,9 @@ class RedReader:
 
     name = "red reader"
 
-    def __init__(self, fails: bool = False) -> None:
+    def __init__(self, fails: bool = False, std: float = 0.0) -> None:
         self.batches: list[int] = []
-        self._fails = fails
+        self._fails, self._std = fails, std
 
     def look(self, observation, known_sizes=None, gripper=None):
         return self.look_many([observation])[0]
@@ -82,7 +83,7 @@ class RedReader:
         self.batches.append(len(observations))
         if self._fails:
             raise ModelError("the reader is blind", None, "Open its eyes.")
-        return [RedView(observation) for observation in observations]
+        return [RedView(observation, self._std) for observation in observations]
 
 
 def wrapped(env=None, model=None, **options) -> SpatialReward:
@@ -113,7 +114,7 @@ def test_a_step_pays_the_discounted_new_potential_minus_the_old():
     assert info["env_reward"] == -1.0 and info["spatial_reward"].terms[0].value == pytest.approx((before - 4) / 100)
 
 
-@pytest.mark.parametrize("use", ["replace", "add"])
+@pytest.mark.parametrize("use", ["replace", "add", "info"])
 @pytest.mark.parametrize("unseen", ["kept", DROPPED])
 @pytest.mark.parametrize("every", [1, 2, 5])
 def test_the_sum_of_the_shaping_is_right_under_random_policies_and_drop_outs(every, unseen, use):
@@ -207,7 +208,7 @@ def test_the_reward_can_stay_the_environments():
     env = wrapped(use="info")
     env.reset(seed=1)
     _, reward, _, _, info = env.step(np.array([-2.0], dtype=np.float32))
-    assert reward == -1.0 and info["spatial_reward"].shaping != 0
+    assert reward == info["base"] == -1.0 and info["shaping"] == info["spatial_reward"].shaping != 0
 
 
 @pytest.mark.parametrize(
@@ -299,6 +300,34 @@ def test_frames_of_one_environment_are_found_in_those_of_all():
     frames = info["spatial_reward"]
     assert len(frames) == 3 and [frames.frame(k).reward for k in range(3)] == pytest.approx(rewards.tolist())
     assert frames.frame(1).terms[0].value == pytest.approx(envs.unwrapped.envs[1].away / 100)
+
+
+@pytest.mark.parametrize("use", ["replace", "add", "info"])
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
+def test_many_environments_are_checked_like_one(mode, use):
+    report = check_reward(vector(4, lost=0.3, limit=9, every=2, mode=mode, use=use), GAMMA, episodes=30)
+    assert report.ok and report.unseen > 50 and report.episodes >= 30, str(report)
+    assert "gamma" in {f.check for f in check_reward(vector(), 0.8).findings}
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_lengths_can_be_filtered_over_time(many):
+    def make(**options):
+        model = RedReader(std=0.05)
+        return vector(model=model, **options) if many else wrapped(model=model, **options)
+
+    options = {"filtered": FilterSettings(), "step_s": 0.2}
+    report = check_reward(make(**options), GAMMA, episodes=10)
+    assert report.ok, str(report)
+    paid = []
+    for given in ({}, options):
+        env = make(**given)
+        env.reset(seed=2)
+        action = np.full((3, 1) if many else 1, -3.0, dtype=np.float32)
+        paid.append([np.ravel(env.step(action)[1])[0] for _ in range(4)])
+    assert not np.allclose(*paid, atol=1e-3)
+    with pytest.raises(ConfigError, match="length of a control step"):
+        make(filtered=FilterSettings())
 
 
 def test_episodes_of_each_environment_pass_the_check():
