@@ -9,7 +9,7 @@ from math import isfinite
 
 from spatialvlm_ros.errors import ConfigError, QueryError, SpatialVLMError
 from spatialvlm_ros.models.query import checked_object
-from spatialvlm_ros.rewards.implications import contradict, fact_of
+from spatialvlm_ros.rewards.implications import contradict, draws_away, fact_of
 from spatialvlm_ros.rewards.task import ALWAYS_THERE, Condition, Goal, Phase, Quantity, RewardTask, Term
 
 
@@ -143,11 +143,16 @@ def _check_leads(what: str, terms: Sequence[Term], conditions: Sequence[Conditio
     for term in terms:
         for condition in conditions:
             if _same_quantity(term, condition) and not _leads(term, condition):
-                raise ConfigError(
-                    f"a term draws {term.quantity} to where {what} not",
-                    (_said(term.goal), _said(condition.goal)),
-                    "The ends of the term's range must lie within the condition's.",
-                )
+                remedy = "The ends of the term's range must lie within the condition's."
+            elif draws_away(term, condition):
+                remedy = f"It needs {condition.quantity}, which is usually not met there: change or drop one of them."
+            else:
+                continue
+            raise ConfigError(
+                f"a term draws {term.quantity} to where {what} not",
+                (_said(term.goal), _said(condition.goal)),
+                remedy,
+            )
 
 
 def _leads(term: Term, condition: Condition) -> bool:

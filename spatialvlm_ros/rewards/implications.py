@@ -1,6 +1,7 @@
 """What follows from a condition: ranges of quantities, named in one way, so that contradictions meet.
 
-"gap: a | b" is "gap: b | a", "right: a | b" is "left: b | a", and what is inside something is not far from it.
+"gap: a | b" is "gap: b | a", "right: a | b" is "left: b | a", and what is inside something is not far from it. What is
+denied needs no rules of its own: where "on" follows "touching", a denied "touching" is met on the way there.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatialvlm_ros.rewards.task import Condition, Goal, Quantity
+from spatialvlm_ros.rewards.task import Condition, Goal, Quantity, Term
 from spatialvlm_ros.scenes.relations import LIFT_TOLERANCE, SYMMETRIC, TOUCH_TOLERANCE, Relation
 
 # Metres between the centres of two things one of which holds the other: larger ones are no robot's task.
 LARGEST_M = 3.0
+# Metres between the centres of two things beyond the gap between them, and from a thing to the walls around it, as they
+# usually are: a term that wants more draws them apart.
+USUAL_M = 0.5
 
 # The same with the objects exchanged.
 _MIRRORED = {
@@ -93,18 +97,37 @@ def fact_of(quantity: Quantity, goal: Goal) -> Fact:
     return _named(quantity.relation, quantity.objects, Range(goal.low, goal.high))
 
 
-def implied_by(condition: Condition) -> tuple[Fact, ...]:
+def implied_by(condition: Condition | Term) -> tuple[Fact, ...]:
     """What a condition says, and all that follows from it."""
-    known = [fact_of(condition.quantity, condition.goal)]
+    return _closed([fact_of(condition.quantity, condition.goal)])
+
+
+def usual_with(condition: Condition | Term) -> tuple[Fact, ...]:
+    """All that follows from a condition, and what is only usual with it."""
+    known = implied_by(condition)
+    return _closed([*known, *(new for fact in known for new in _followed(fact, _USUAL))])
+
+
+def _closed(facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    known = list(facts)
     for fact in known:  # it grows
-        known += [new for new in _followed(fact) if new not in known]
+        known += [new for new in _followed(fact, _RULES) if new not in known]
     return tuple(known)
 
 
 def contradict(first: Condition, second: Condition) -> bool:
     """Whether two conditions cannot both be met."""
-    others = implied_by(second)
-    return any(fact.excludes(other) for fact in implied_by(first) for other in others)
+    return _exclude(implied_by(first), implied_by(second))
+
+
+def draws_away(term: Term, condition: Condition) -> bool:
+    """Whether what a term draws to is usually not where a condition is met."""
+    wanted, needed = (fact_of(each.quantity, each.goal) for each in (term, condition))
+    return _exclude([wanted], usual_with(condition)) or _exclude(usual_with(term), [needed])
+
+
+def _exclude(facts: Sequence[Fact], others: Sequence[Fact]) -> bool:
+    return any(fact.excludes(other) for fact in facts for other in others)
 
 
 def _named(relation: Relation, objects: Sequence[str], range_: Range) -> Fact:
@@ -125,11 +148,19 @@ def _named(relation: Relation, objects: Sequence[str], range_: Range) -> Fact:
 _Follow = Callable[[tuple[str, ...], float], Iterator[Fact]]
 
 
-def _followed(fact: Fact) -> Iterator[Fact]:
-    if np.isfinite(fact.range.high) and fact.relation in _WITHIN:
-        yield from _WITHIN[fact.relation](fact.objects, fact.range.high)
-    if fact.range.low >= 0 and fact.range.low_open and fact.relation in _TRUE:
-        yield from _TRUE[fact.relation](fact.objects, fact.range.high)
+@dataclass(frozen=True)
+class _Rules:
+    """What follows from a quantity that is no larger than something, and from a predicate that is true."""
+
+    within: dict[Relation, _Follow]
+    true: dict[Relation, _Follow]
+
+
+def _followed(fact: Fact, rules: _Rules) -> Iterator[Fact]:
+    if np.isfinite(fact.range.high) and fact.relation in rules.within:
+        yield from rules.within[fact.relation](fact.objects, fact.range.high)
+    if fact.range.low >= 0 and fact.range.low_open and fact.relation in rules.true:
+        yield from rules.true[fact.relation](fact.objects, fact.range.high)
 
 
 def _at_most(*relations: Relation) -> _Follow:
@@ -166,21 +197,39 @@ def _of_lifted(objects: tuple[str, ...], _: float) -> Iterator[Fact]:
     yield _named(Relation.ELEVATION, objects, Range(low=LIFT_TOLERANCE, low_open=True))
 
 
-_WITHIN: dict[Relation, _Follow] = {
-    Relation.DISTANCE: _at_most(
-        Relation.GAP,
-        Relation.VERTICAL_DISTANCE,
-        Relation.HORIZONTAL_DISTANCE,
-        Relation.LEFT_DIFF,
-        Relation.BEHIND_DIFF,
-    ),
-    Relation.HORIZONTAL_DISTANCE: _at_most(Relation.FREE_WIDTH),
-    Relation.GAP: _at_most(Relation.FREE_WIDTH),
-    Relation.VERTICAL_DISTANCE: _at_most(Relation.ABOVE),
-}
-_TRUE: dict[Relation, _Follow] = {
-    Relation.ON: _of_on,
-    Relation.INSIDE: _of_inside,
-    Relation.TOUCHING: _of_touching,
-    Relation.LIFTED: _of_lifted,
-}
+def _of_gap(objects: tuple[str, ...], most: float) -> Iterator[Fact]:
+    yield _named(Relation.FREE_WIDTH, objects, Range(high=most))
+    if most <= 0:
+        yield _named(Relation.TOUCHING, objects, TRUE)
+
+
+def _usual_of_gap(objects: tuple[str, ...], most: float) -> Iterator[Fact]:
+    yield _named(Relation.DISTANCE, objects, Range(high=most + USUAL_M))
+
+
+def _usual_of_inside(objects: tuple[str, ...], _: float) -> Iterator[Fact]:
+    yield _named(Relation.GAP, objects, Range(high=USUAL_M))
+    yield _named(Relation.DISTANCE, objects, Range(high=USUAL_M))
+
+
+_RULES = _Rules(
+    within={
+        Relation.DISTANCE: _at_most(
+            Relation.GAP,
+            Relation.VERTICAL_DISTANCE,
+            Relation.HORIZONTAL_DISTANCE,
+            Relation.LEFT_DIFF,
+            Relation.BEHIND_DIFF,
+        ),
+        Relation.HORIZONTAL_DISTANCE: _at_most(Relation.FREE_WIDTH),
+        Relation.GAP: _of_gap,
+        Relation.VERTICAL_DISTANCE: _at_most(Relation.ABOVE),
+    },
+    true={
+        Relation.ON: _of_on,
+        Relation.INSIDE: _of_inside,
+        Relation.TOUCHING: _of_touching,
+        Relation.LIFTED: _of_lifted,
+    },
+)
+_USUAL = _Rules(within={Relation.GAP: _usual_of_gap}, true={Relation.INSIDE: _usual_of_inside})

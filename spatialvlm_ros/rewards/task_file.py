@@ -128,9 +128,16 @@ class Place:
     def number(self, values: Mapping[str, Any], key: str) -> float:
         """A number of a mapping."""
         value = values[key]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
-            self.fail(f"{key} is not a number", value, "Write metres as digits, e.g. 0.05.")
-        return float(value)
+        remedy = "Write metres as digits, e.g. 0.05."
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            self.fail(f"{key} is not a number", value, remedy)
+        try:
+            number = float(value)
+        except OverflowError as error:  # an integer of more digits than a float can have, and maybe than can be shown
+            self.fail(f"{key} is too large", f"{value.bit_length()} bits", remedy, error)
+        if not np.isfinite(number):
+            self.fail(f"{key} is not a number", value, remedy)
+        return number
 
     def text(self, values: Mapping[str, Any], key: str) -> str:
         """A text of a mapping."""

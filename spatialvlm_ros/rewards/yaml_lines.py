@@ -67,5 +67,7 @@ def read_lined(text: str, where: str) -> Any:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
     except yaml.YAMLError as error:
         raise ConfigError("this is not YAML", where, " ".join(str(error).split())) from error
+    except ValueError as error:  # of an integer with thousands of digits, or a day that no month has
+        raise ConfigError("a value of this YAML cannot be read", where, str(error)) from error
     except RecursionError as error:
         raise ConfigError("this YAML is nested too deeply", where, "A task has six levels at most.") from error

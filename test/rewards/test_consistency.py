@@ -167,6 +167,8 @@ def success(*conditions):
         ("gap: cup | box, at_least: 0.2", "distance: box | cup, at_most: 0.1"),
         ("free_width: cup | box, at_least: 0.2", "distance: box | cup, at_most: 0.1"),
         ("above: cup | box", "vertical_distance: cup | box, at_most: 0"),
+        ("gap: box | cup, at_most: 0", "touching: cup | box, is: false"),
+        ("touching: cup | box, is: false", "on: box | cup"),
     ],
 )
 def test_conditions_that_exclude_each_other_are_refused_however_they_are_written(first, second):
@@ -186,7 +188,7 @@ def test_conditions_that_exclude_each_other_are_refused_however_they_are_written
         ("inside: cup | box, is: false", "on: cup | box, is: false"),
         ("on: cup | box", "above: cup | box"),
         ("lifted: cup", "elevation: cup, at_least: 0.1"),
-        ("lifted: cup, is: false", "elevation: cup, at_least: 0.1"),
+        ("lifted: cup, is: false", "elevation: cup, at_least: 0.5"),  # it stands on something high
         ("lifted: cup", "elevation: box, at_most: 0"),
         ("left: cup | box, is: false", "right: cup | box, is: false"),
         ("left: cup | box", "right: box | cup"),
@@ -208,3 +210,65 @@ def test_the_order_of_the_objects_does_not_hide_a_contradiction_with_a_term():
         parse_task(text.replace("gap: gripper | cup, at_most: 0.02", "gap: cup | gripper, at_least: 0.1"))
     with pytest.raises(ConfigError, match="draws left_diff: cup . box to where the success not"):
         task(last="left_diff: cup | box, at_least: 0.3", more_success="- {right_diff: cup | box, at_least: -0.2}")
+
+
+def drawn(term, needed):
+    """A task whose only phase has one term, and one condition of success."""
+    return parse_task(
+        f"""
+name: t
+objects: {{cup: cup, box: box}}
+phases:
+  - name: only
+    terms:
+      - {{{term}}}
+success:
+  when:
+    - {{{needed}}}
+    - {{gap: gripper | cup, at_least: 0.01}}
+    - {{gap: gripper | box, at_least: 0.01}}
+"""
+    )
+
+
+AWAY = [
+    ("gap: cup | box, at_least: 1", "inside: cup | box"),
+    ("gap: cup | box, at_least: 1", "on: box | cup"),
+    ("gap: cup | box, at_least: 0.01", "touching: box | cup"),
+    ("gap: cup | box, at_least: 0.2", "distance: cup | box, at_most: 0.1"),
+    ("distance: cup | box, at_least: 1", "touching: cup | box"),
+    ("distance: box | cup, at_least: 1", "gap: cup | box, at_most: 0"),
+    ("distance: cup | box, at_least: 1", "inside: cup | box"),
+    ("touching: cup | box, is: false", "on: cup | box"),
+    ("inside: cup | box", "on: cup | box"),
+    ("left_diff: cup | box, at_least: 0.3", "right: cup | box"),
+    ("elevation: cup, at_most: 0", "lifted: cup"),
+]
+
+
+@pytest.mark.parametrize("term,needed", AWAY)
+def test_a_term_that_draws_away_from_what_follows_from_the_success_is_refused(term, needed):
+    with pytest.raises(ConfigError, match="a term draws .* to where the success not"):
+        drawn(term, needed)
+
+
+@pytest.mark.parametrize("needed,term", AWAY)
+def test_so_is_one_that_draws_to_what_the_success_excludes(term, needed):
+    with pytest.raises(ConfigError, match="a term draws .* to where the success not"):
+        drawn(term, needed)
+
+
+@pytest.mark.parametrize(
+    "term,needed",
+    [
+        ("distance: cup | box, at_least: 0.3", "touching: cup | box"),  # of large things the middles are so far apart
+        ("distance: cup | box, at_most: 0", "inside: cup | box"),
+        ("gap: cup | box, at_most: 0", "on: cup | box"),
+        ("vertical_distance: cup | box, at_most: 0", "inside: cup | box"),
+        ("above: cup | box", "on: cup | box"),
+        ("elevation: cup, at_least: 0.1", "lifted: cup"),
+        ("horizontal_distance: cup | box, at_most: 0", "above: cup | box"),
+    ],
+)
+def test_a_term_that_draws_there_is_fine(term, needed):
+    assert drawn(term, needed).name == "t"
