@@ -7,7 +7,7 @@ something else than what was said is worse than none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from spatialvlm_ros.errors import ConfigError
@@ -59,6 +59,11 @@ _RANK = {"reach": 0, "pick": 1, "place_in": 2, "place_on": 2, "push_to": 2, "ins
 _VERBS = frozenset(f"{_PICK}|{_PLACE}|{_PUSH}|{_INSERT}|{_REACH}|bring|guide|drive".replace("|", " ").split()) - {
     "and", "up", "hold", "of", "over", "out", "for", "to", "towards",
 }  # fmt: skip
+_FIRST_WORDS = frozenset(
+    verb.split()[0]
+    for verbs in (_PICK, _PLACE, _PUSH, _INSERT, _REACH, "bring|guide|drive")
+    for verb in verbs.split("|")
+)
 _PRONOUNS = frozenset("it them".split())
 # Words that are no part of a name: with one of them the sentence says more than the grammar understands.
 _NO_NAME = frozenset(
@@ -74,13 +79,24 @@ _NO_NAME |= frozenset(
     "anywhere nowhere instead two three four five six seven eight nine ten dozen several many few most second third "
     "fourth fifth hour hours minute minutes seconds moment itself yourself themselves together apart".split()
 )
+# What compares a thing with another, says where it is, or with what it is taken.
+_NO_NAME |= frozenset(
+    "than rather as like unlike versus vs plus & + via per using use used gripper grippers effector end-effector "
+    "about across along alongside among amid around beneath underneath beside besides beyond except including "
+    "excluding opposite outside past since throughout till touching containing covering facing located placed positioned "
+    "held belonging surrounding".split()
+)
 # Places and manners: a name may hold them ("left mug", "high chair") but is not one of them, alone or at its head.
 _NO_HEAD = frozenset(
     "left right front rear side sides edge corner middle center centre end ends top bottom half place spot position "
     "location direction way home north south east west other rest high higher low lower far farther further close "
     "closer still ready open closed shut alone too also fast faster slow slower hard harder straight upright first "
-    "last bit little lot more less".split()
+    "last bit little lot more less steady tight loose aloft overhead midair stable motionless flat clean dry leftmost "
+    "rightmost topmost bottommost nearest closest nearer taller shorter bigger smaller larger wider narrower thicker "
+    "thinner heavier longer max maximum min minimum".split()
 )
+_MANNERS = ("wise", "handed", "-high", "-deep", "-first")  # endings: clockwise, one-handed, chest-high
+_AMOUNT = re.compile(r"\d+(?:[.,]\d+)?(?:mm|cm|dm|m|km|in|ft|s|ms|min|h|deg|°|%)?")  # 2, 10cm
 _NOUNS_IN_LY = frozenset(
     "jelly butterfly dragonfly firefly fly lily doily belly holly assembly supply monopoly".split()
 )
@@ -171,7 +187,7 @@ def _read(command: str, sentence: str) -> Meaning:
         if all(_is_name(name, role) for role, name in found.items()):
             found.pop("source", None)
             return Meaning(template, found)
-    if words[0] not in _VERBS:
+    if words[0] not in _FIRST_WORDS:
         raise _refusal(sentence, f"no template begins with {words[0]!r}")
     raise _refusal(sentence, "this sentence is not understood as a task of one object, or of one object and its goal")
 
@@ -180,14 +196,20 @@ def _is_name(name: str, role: str) -> bool:
     words = name.split()
     if role == "target" and name in _PRONOUNS:
         return True
-    strange = bool(_NO_NAME.intersection(words)) or words[0] in _DETERMINERS.split("|") or words[0].isdigit()
     heads = {words[-1], name.partition(" of ")[0].split()[-1]}
-    strange = strange or bool(heads & _NO_HEAD) or any(map(_is_adverb, heads))
+    strange = bool(_NO_NAME.intersection(words)) or bool(heads & _NO_HEAD) or any(map(_is_manner, heads))
+    strange = strange or any("/" in word or _AMOUNT.fullmatch(word) for word in words) or _says_two(words)
     return not strange and name not in ALWAYS_THERE and len(words) <= MOST_WORDS and words[-1] != "of"
 
 
-def _is_adverb(word: str) -> bool:
-    return word.endswith("ly") and word not in _NOUNS_IN_LY
+def _says_two(words: Sequence[str]) -> bool:
+    """Whether another thing begins within a name: "cup the bowl", but not "lid of the jar"."""
+    determiners = _DETERMINERS.split("|")
+    return any(word in determiners and before != "of" for before, word in zip(["", *words], words, strict=False))
+
+
+def _is_manner(word: str) -> bool:
+    return word.endswith(_MANNERS) or (word.endswith("ly") and word not in _NOUNS_IN_LY)
 
 
 def _continued(before: Meaning | None, after: Meaning, sentence: str) -> Meaning:

@@ -134,7 +134,7 @@ class Place:
         try:
             number = float(value)
         except OverflowError as error:  # an integer of more digits than a float can have, and maybe than can be shown
-            self.fail(f"{key} is too large", f"{value.bit_length()} bits", remedy, error)
+            self.fail(f"{key} is too large", f"{int(value).bit_length()} bits", remedy, error)
         if not np.isfinite(number):
             self.fail(f"{key} is not a number", value, remedy)
         return number

@@ -2,7 +2,8 @@
 
 At first sight 25 of 29 were understood, the others refused, and none of the 16 below was taken for a task. One rule was
 added then ("go ahead and"); three of the 29 stay refused and stand at the end of `NOT_MEANT`. A review added the four
-before the last of `MEANT`, and 30 to `NOT_MEANT`: 26 of these were taken for tasks at first.
+before the last of `MEANT`, and 30 to `NOT_MEANT`: 26 of these were taken for tasks at first. Another one added four and
+30 more, of which 29 were taken for tasks.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ MEANT: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("put the jelly on the high chair", "place_on", {"target": "jelly", "support": "high chair"}),
     ("push the top drawer to the open box", "push_to", {"target": "top drawer", "goal": "open box"}),
     ("pick up the first aid kit", "pick", {"target": "first aid kit"}),
+    ("pick up the lid of the jar", "pick", {"target": "lid of the jar"}),
+    ("hold the apple", "pick", {"target": "apple"}),
+    ("grab the overhead lamp", "pick", {"target": "overhead lamp"}),
+    ("reach the 3d printer", "reach", {"target": "3d printer"}),
     ("Take the key and insert it into the lock", "insert", {"target": "key", "socket": "lock"}),
 )
 
@@ -91,4 +96,35 @@ NOT_MEANT: tuple[str, ...] = (
     "put the apple in its place",
     "drop the apple in the bowl gently and horizontally",
     "pick the red or green apple",
+    # Likewise: comparisons, tools, places that are told by another thing, and manners.
+    "lift the apple higher than the bowl",
+    "reach for the apple taller than the bowl",
+    "pick up the apple as high as the bowl",
+    "lift the apple like a baby",
+    "put the apple in the bowl rather than the cup",
+    "pick up the apple using the gripper",
+    "put the apple in the bowl using tongs",
+    "stack the red block on top of the blue block using the left arm",
+    "grasp the apple via its stem",
+    "grab the apple gripper",
+    "pick up the apple per instructions",
+    "pick up the apple touching the bowl",
+    "pick the apple nearest the bowl",
+    "push the cup to the bowl opposite",
+    "take the apple outside",
+    "push the cup to the bowl the other day",
+    "push the cup the bowl",
+    "hold the apple steady",
+    "hold the apple tight",
+    "hold the apple aloft",
+    "raise the apple overhead",
+    "lift the apple taller",
+    "lift the apple chest-high",
+    "lift the apple 10cm",
+    "lift the apple maximum",
+    "get the apple clean",
+    "grab the apple two-handed",
+    "pick up the apple plus the pear",
+    "pick up the apple & the pear",
+    "pick up apple/pear",
 )

@@ -44,6 +44,8 @@ def test_what_no_template_does_is_refused(sentence):
         ("pick it up", "does not say what 'it' is"),
         ("pick up the apple, then push the car to the wall", "more than one task"),
         ("put the apple", "not understood"),
+        ("hold the apple still", "not understood"),
+        ("take hold of the apple using the gripper", "not understood"),
     ],
 )
 def test_a_refusal_says_why_and_what_could_be_said(sentence, why):
