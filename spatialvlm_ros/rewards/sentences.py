@@ -81,10 +81,10 @@ _NO_NAME |= frozenset(
 )
 # What compares a thing with another, says where it is, or with what it is taken.
 _NO_NAME |= frozenset(
-    "than rather as like unlike versus vs plus & + via per using use used gripper grippers effector end-effector "
+    "than rather as like unlike versus vs plus & + via per using use gripper grippers effector end-effector "
     "about across along alongside among amid around beneath underneath beside besides beyond except including "
-    "excluding opposite outside past since throughout till touching containing covering facing located placed positioned "
-    "held belonging surrounding".split()
+    "excluding opposite outside past since throughout till touching containing covering facing located placed "
+    "positioned held belonging surrounding".split()
 )
 # Places and manners: a name may hold them ("left mug", "high chair") but is not one of them, alone or at its head.
 _NO_HEAD = frozenset(

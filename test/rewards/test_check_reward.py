@@ -186,6 +186,28 @@ def test_rewards_of_a_row_may_be_judged_in_the_next_one(keeps_valid):
     assert {"step", "sum"} <= {f.check for f in check_reward(rows, 0.9, transitions=True).findings}
 
 
+def test_episodes_of_a_data_set_that_could_not_be_read_are_left_out():
+    def rows(number, reward):
+        return [
+            {
+                "episode_index": number,
+                "frame_index": k,
+                "next.reward": reward,
+                "next.reward_base": 0.0,
+                "next.reward_valid": math.isfinite(reward),
+                "spatialvlm.potential": 0.5 if math.isfinite(reward) else math.nan,
+            }
+            for k in range(4)
+        ]
+
+    paid = rows(0, 0.9 * 0.5 - 0.5)
+    paid[-1]["next.reward"] = -0.5  # it is valid, so the episode is terminated
+    report = check_reward([*rows(1, math.nan), *reversed(paid)], 0.9)
+    assert report.ok and report.episodes == 1 and report.frames == 5, str(report)
+    with pytest.raises(DatasetError, match="no frame to check"):
+        check_reward(rows(1, math.nan), 0.9)
+
+
 def test_the_last_reward_of_a_cut_episode_of_rows_is_left_out_where_its_potential_is_not_there():
     rows = in_rows(recorded(values=[0.4, 0.3, 0.2, 0.1]), keeps_valid=False)
     cut = [{**row, "terminated": False, "truncated": k == 2} for k, row in enumerate(rows)]
@@ -312,6 +334,22 @@ def test_each_of_many_environments_has_episodes_of_its_own(mode):
     assert "gamma" in {f.check for f in check_reward(envs(gamma=0.8), 0.9).findings}
     assert "repeat" in {f.check for f in check_reward(envs(drifts=True), 0.9).findings}
     assert [f.check for f in check_reward(envs(says=False), 0.9).findings] == ["missing"]
+
+
+def test_vector_environments_of_other_libraries_are_refused():
+    class Others:
+        """As Stable-Baselines3 has them: `reset` takes no seed."""
+
+        num_envs, action_space = 2, Walk.action_space
+
+        def reset(self):
+            return np.zeros((2, 1))
+
+        def step(self, actions):
+            return np.zeros((2, 1)), np.zeros(2), np.zeros(2, dtype=bool), [{}, {}]
+
+    with pytest.raises(ConfigError, match="cannot be checked"):
+        check_reward(Others(), 0.9)
 
 
 def test_many_environments_that_do_not_say_when_they_are_reset_are_refused():

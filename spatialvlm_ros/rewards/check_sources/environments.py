@@ -24,8 +24,8 @@ SAYS_NOTHING = "no 'potential' in info, so that its sum cannot be checked; add i
 
 
 def is_environment(source: Any) -> bool:
-    """Whether it steps like a `gymnasium.Env`."""
-    return all(hasattr(source, name) for name in ("reset", "step", "action_space"))
+    """Whether it steps like a `gymnasium.Env`; vector environments of other libraries do not."""
+    return all(hasattr(source, name) for name in ("reset", "step", "action_space")) and not hasattr(source, "num_envs")
 
 
 def play_environment(env: Any, playing: Playing) -> Played:
