@@ -7,15 +7,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from ruler import BROKEN, episode
+from ruler import BROKEN, TASK, Ruler, episode
 from samples import write_bag, write_lerobot_v21, write_lerobot_v30, write_robomimic
 
 from spatialvlm_ros.bags.reader import open_bag
 from spatialvlm_ros.errors import DatasetError, SourceError
 from spatialvlm_ros.rewards.check import check_reward
 from spatialvlm_ros.rewards.recordings import mcap_writer
+from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
 from spatialvlm_ros.rewards.recordings.mcap_writer import _reward
-from spatialvlm_ros.rewards.recordings.registry import open_recording
+from spatialvlm_ros.rewards.recordings.plan import Plan, report_folder, tasks_of
+from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
 
 GAMMA = 0.95
 REACHING = [30, 25, 20, 18, 12, 8, 5, 1, 0.5, 0.25, 0.25, 0.25]
@@ -170,6 +172,31 @@ def test_a_picture_between_two_control_steps_is_no_step(tmp_path, annotated, pic
     target = annotated(write_bag(tmp_path / "bag", pictures), step_s=0.21).target
     report = check_reward(target, GAMMA)
     assert report.ok and report.frames < len(pictures), str(report)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"mode": "absolute", "end": "terminated"},
+        {"every": 3},
+        {"unseen": "dropped"},
+        {"filtered": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["lerobot 2.1", "robomimic", "robomimic with next_obs", "ros"])
+def test_the_settings_of_a_data_set_are_its_own(tmp_path, pictures, name, settings):
+    recording = open_recording(WRITERS[name](tmp_path, pictures), hfov=60)
+    plan = Plan(GAMMA, **settings)
+    target, tasks = output_path(recording, "copy"), tasks_of(recording, TASK)
+    writer = RecordingWriter(
+        recording, report_folder(target), target, "copy", plan.provenance(recording, tasks, "of a ruler")
+    )
+    plan.carry_out(recording, writer, tasks, Ruler())
+    report = check_reward(writer.finish(), GAMMA)
+    assert report.ok and report.frames >= 11, str(report)
+    if settings.get("mode") == "absolute":
+        assert not check_reward(target, GAMMA, mode="potential").ok
 
 
 @pytest.mark.parametrize("name", WRITERS)
