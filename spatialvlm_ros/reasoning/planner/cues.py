@@ -35,6 +35,11 @@ _NEARNESS: tuple[tuple[str, int], ...] = (
     (r"\b(?:more|longer) (?:string|rope|cable|thread|wire|steps)\b", -1),
     (r"\b(?:less|shorter) (?:string|rope|cable|thread|wire|steps)\b", 1),
 )
+# The turning words in which `nearness` is said, beside those of distance.
+NEAREST = (
+    rf"\b(?:{_SMALL}|{_LARGE}){_BETWEEN}{_SPAN}\b|\b{_SPAN}\b[^<]*\b(?:{_SMALL}|{_LARGE})\b|"
+    r"\b(?:first|last)\b|\b(?:least|less) (?:far|distant|remote)\b"
+)
 # Of size: word -> which way.
 TALL = any_of("tall, taller, tallest, height, heights, highest, higher, high, upright")
 SHORT = any_of("short, shorter, shortest, low, lower, lowest")
@@ -46,6 +51,7 @@ AMOUNT = any_of(
     "how much, how many (?:centi|milli)?met(?:re|er)s, how many (?:cm|mm|m), by what, how big, how large, difference, "
     "margin, exceeds?"
 )
+LENGTH_ASKED = r"\bhow (?:much|many (?:centi|milli)?met(?:re|er)s|many (?:cm|mm|m))\b"
 _BEYOND = (
     r"\b(?:(?:more|longer|greater|larger|bigger) (?:away )?(?:from <\d+> )?than|farther|further|beyond|outside|over #|"
     r"at least|out of reach|too far|exceeds?)\b"

@@ -67,6 +67,12 @@ class Plan:
     conclude: Callable[[Evidence], Conclusion]
     places: tuple[str, ...] = field(default=())
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all objects, each once."""
+        found = dict.fromkeys([*self.places, *(n for q in self.queries for n in (q.subject, q.reference))])
+        return tuple(n for n in found if isinstance(n, str))
+
 
 @dataclass(frozen=True)
 class Form:
@@ -77,23 +83,26 @@ class Form:
         rank: forms of lower rank are tried first.
         read: the plan for a question of this kind; None for others.
         example: a question of this kind.
+        accounts: patterns of the turning words that it reads (see `turns`); a question with others is not of this kind.
+            None for a form that reads a question word for word.
     """
 
     name: str
     rank: int
     read: Callable[[Sentence], Plan | None]
     example: str
+    accounts: tuple[str, ...] | None = ()
 
 
 Reader = Callable[[Sentence], Plan | None]
 FORMS: dict[str, Form] = {}
 
 
-def form(name: str, rank: int, example: str) -> Callable[[Reader], Reader]:
+def form(name: str, rank: int, example: str, accounts: tuple[str, ...] | None = ()) -> Callable[[Reader], Reader]:
     """Register the reader of a form."""
 
     def register(read: Reader) -> Reader:
-        FORMS[name] = Form(name, rank, read, example)
+        FORMS[name] = Form(name, rank, read, example, accounts)
         return read
 
     return register

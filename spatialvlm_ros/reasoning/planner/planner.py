@@ -15,6 +15,7 @@ from spatialvlm_ros.reasoning.faults import ExpressionError, Stopped
 from spatialvlm_ros.reasoning.planner import forms
 from spatialvlm_ros.reasoning.planner.plan import FORMS, Evidence, Form, Plan
 from spatialvlm_ros.reasoning.planner.sentence import read_sentence
+from spatialvlm_ros.reasoning.planner.turns import points, unread
 from spatialvlm_ros.reasoning.steps import Conclusion, StepKind
 from spatialvlm_ros.reasoning.task import Task
 from spatialvlm_ros.reasoning.texts import listed, percent, plain, sentence, the
@@ -35,14 +36,17 @@ def known_forms() -> tuple[Form, ...]:
 
 
 def read_plan(question: str) -> Plan | None:
-    """The plan of the first form that recognises a question; None where none does, or its names are malformed."""
+    """The plan of the first form that recognises a question and accounts for all words that turn its meaning; None
+    where none does, or its names are malformed."""
     sentence = read_sentence(question)
     for known in known_forms():
+        if known.accounts is not None and unread(sentence, known.accounts):
+            continue
         try:
             plan = known.read(sentence)
         except QueryError:  # a name of twenty words
             continue
-        if plan is not None:
+        if plan is not None and not any(map(points, plan.names)):
             return plan
     return None
 
@@ -91,8 +95,7 @@ class Planner:
         Raises:
             Stopped: one of them is not there, not once, or probably not.
         """
-        names = dict.fromkeys([*plan.places, *(n for q in plan.queries for n in (q.subject, q.reference))])
-        named = [n for n in names if isinstance(n, str) and (n in plan.places or not _is_exact(n))]
+        named = [n for n in plan.names if n in plan.places or not _is_exact(n)]
         places = yield from task.tools.locate(named, "Look whether everything is there.")
         for thing in places:
             name = plain(thing.name, 60)

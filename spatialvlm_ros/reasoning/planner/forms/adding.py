@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from spatialvlm_ros.models.query import Query
-from spatialvlm_ros.reasoning.planner.cues import any_of, nearness
+from spatialvlm_ros.reasoning.planner.cues import LENGTH_ASKED, any_of, nearness
 from spatialvlm_ros.reasoning.planner.deciding import shown
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
+from spatialvlm_ros.reasoning.planner.turns import DIRECTIONS, DISTANCES, NUMBERS, SIZES, words
 from spatialvlm_ros.reasoning.steps import Conclusion
 from spatialvlm_ros.reasoning.texts import listed, the
 from spatialvlm_ros.scenes.relations import Relation
@@ -28,7 +29,18 @@ _ASKS_LENGTH = any_of(
 )
 
 
-@form("stack_height", 65, "How tall would a stack of the box and the book be?")
+@form(
+    "stack_height",
+    65,
+    "How tall would a stack of the box and the book be?",
+    accounts=(
+        SIZES,
+        DIRECTIONS,
+        NUMBERS,
+        LENGTH_ASKED,
+        r"\bhow far\b",
+    ),
+)
 def read_stack_height(sentence: Sentence) -> Plan | None:
     """How high things are together."""
     items = sentence.names
@@ -46,13 +58,24 @@ def read_stack_height(sentence: Sentence) -> Plan | None:
     return Plan("stack_height", "I need the height of each of them.", queries, conclude)
 
 
-@form("path_length", 80, "How long is the path from the mug via the bowl to the tray?")
+@form(
+    "path_length",
+    80,
+    "How long is the path from the mug via the bowl to the tray?",
+    accounts=(
+        DISTANCES,
+        NUMBERS,
+        words("last"),
+        LENGTH_ASKED,
+    ),
+)
 def read_path_length(sentence: Sentence) -> Plan | None:
     """How long the way along several places is."""
     if sentence.lengths or not sentence.has(_WAYS) or not sentence.has(_ASKS_LENGTH) or nearness(sentence):
         return None
     stops = _stops(sentence)
-    if len(stops) < 3 or sentence.has(r"\b(?:than|or|ratio|times)\b"):
+    several = sentence.has(r"\band from <") and not sentence.has(r"\bto <")  # "from the bowl and from the lamp"
+    if len(stops) < 3 or several or sentence.has(r"\b(?:than|or|ratio|times)\b"):
         return None
     queries = tuple(Query(a, b) for a, b in zip(stops, stops[1:], strict=False))
 

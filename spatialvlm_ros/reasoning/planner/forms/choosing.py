@@ -10,6 +10,7 @@ from spatialvlm_ros.reasoning.planner.cues import (
     AMOUNT,
     BIG,
     NARROW,
+    NEAREST,
     SHORT,
     SMALL,
     TALL,
@@ -21,6 +22,8 @@ from spatialvlm_ros.reasoning.planner.cues import (
 from spatialvlm_ros.reasoning.planner.deciding import extreme_probabilities, hedged, ranked, shown
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
+from spatialvlm_ros.reasoning.planner.turns import COMPARISONS, DISTANCES, NUMBERS
+from spatialvlm_ros.reasoning.planner.turns import SIZES as SIZE_WORDS
 from spatialvlm_ros.reasoning.steps import Conclusion
 from spatialvlm_ros.reasoning.texts import listed, the
 from spatialvlm_ros.scenes.relations import Relation
@@ -48,6 +51,15 @@ SIZES: tuple[Trait, ...] = (
     Trait(Relation.WIDTH, WIDE, NARROW, ("widest", "wider"), ("narrowest", "narrower")),
     Trait(Relation.VOLUME, BIG, SMALL, ("biggest", "bigger"), ("smallest", "smaller")),
 )
+# Predicate of a choice between two -> trait, and whether the most (1) or the least (-1) of it is asked for.
+_OF_PREDICATE = {
+    Relation.TALL: (SIZES[0], 1),
+    Relation.SHORT: (SIZES[0], -1),
+    Relation.WIDE: (SIZES[1], 1),
+    Relation.THIN: (SIZES[1], -1),
+    Relation.BIG: (SIZES[2], 1),
+    Relation.SMALL: (SIZES[2], -1),
+}
 _TURNED = r"\b(?:least|less) (?:tall|high|wide|big|large)\b"
 
 
@@ -62,7 +74,23 @@ def trait_of(sentence: Sentence) -> tuple[Trait, int] | None:
     return None
 
 
-@form("nearest", 85, "Which of the mug, the bowl and the tray is nearest to the lamp?")
+def trait_of_predicate(predicate: Relation) -> tuple[Trait, int] | None:
+    """What a predicate of two things compares by, and which way; None where it compares no sizes."""
+    return _OF_PREDICATE.get(predicate)
+
+
+@form(
+    "nearest",
+    85,
+    "Which of the mug, the bowl and the tray is nearest to the lamp?",
+    accounts=(
+        DISTANCES,
+        COMPARISONS,
+        NUMBERS,
+        AMOUNT,
+        NEAREST,
+    ),
+)
 def read_nearest(sentence: Sentence) -> Plan | None:
     """Which is nearest to something, or farthest from it; of two also by how much."""
     near, roles = nearness(sentence), items_and_reference(sentence)
@@ -81,7 +109,18 @@ def read_nearest(sentence: Sentence) -> Plan | None:
     return Plan("nearest", f"I need the distance from {place} to {_each(items)}.", queries, conclude)
 
 
-@form("tallest", 130, "Which is taller, the mug or the lamp, and by how much?")
+@form(
+    "tallest",
+    130,
+    "Which is taller, the mug or the lamp, and by how much?",
+    accounts=(
+        SIZE_WORDS,
+        r"\b(?:top to bottom|bottom to top|above (?:all|others?|rest))\b",
+        COMPARISONS,
+        NUMBERS,
+        AMOUNT,
+    ),
+)
 def read_tallest(sentence: Sentence) -> Plan | None:
     """Which is the tallest, widest or biggest, or the least so; of two also by how much."""
     found = trait_of(sentence)
@@ -92,10 +131,15 @@ def read_tallest(sentence: Sentence) -> Plan | None:
     comparing = sentence.has(AMOUNT) or "or" in {g.joiner for g in sentence.groups}
     if len(items) < 2 or len(sentence.singles) == 2 and (sentence.lists or not comparing):
         return None
+    by_how_much = sentence.has(AMOUNT) and trait.relation is not Relation.VOLUME
+    return choice_plan(items, trait, sign, by_how_much)
+
+
+def choice_plan(items: Sequence[str], trait: Trait, sign: int, by_how_much: bool = False) -> Plan:
+    """Which has the most (sign 1) or the least (-1) of a trait."""
     queries = tuple(Query(item, relation=trait.relation) for item in items)
     of_several, of_two = trait.most if sign > 0 else trait.least
     word = of_two if len(items) == 2 else f"the {of_several}"
-    by_how_much = len(items) == 2 and sentence.has(AMOUNT) and trait.relation is not Relation.VOLUME
 
     def conclude(evidence: Evidence) -> Conclusion:
         return _chosen(evidence, items, queries, sign < 0, word, by_how_much)

@@ -11,6 +11,7 @@ from spatialvlm_ros.reasoning.planner.cues import BIG, NARROW, SHORT, SMALL, TAL
 from spatialvlm_ros.reasoning.planner.deciding import LEAST, UNDECIDED, order_probabilities, ranked, said, shown
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
+from spatialvlm_ros.reasoning.planner.turns import COMPARISONS, DIRECTIONS, DISTANCES, ORDINALS, SIZES, words
 from spatialvlm_ros.reasoning.steps import Conclusion
 from spatialvlm_ros.reasoning.texts import listed, percent, the
 from spatialvlm_ros.scenes.relations import Relation
@@ -35,11 +36,24 @@ _SIZES = (
     (Relation.WIDTH, WIDE, NARROW, ("widest", "narrowest")),
     (Relation.VOLUME, BIG, SMALL, ("biggest", "smallest")),
 )
+_BY_DISTANCE = r"\bdistance|near|far|close|distant|remote"
 _SIDES = r"\b(?:left|right|leftmost|rightmost|left-hand|right-hand)\b"
 _DEPTH = r"\b(?:front|back|foreground|background)\b"
 
 
-@form("order", 20, "Sort the mug, the bowl and the tray by their distance to the lamp.")
+@form(
+    "order",
+    20,
+    "Sort the mug, the bowl and the tray by their distance to the lamp.",
+    accounts=(
+        DIRECTIONS,
+        DISTANCES,
+        ORDINALS,
+        COMPARISONS,
+        words("number"),
+        SIZES,
+    ),
+)
 def read_order(sentence: Sentence) -> Plan | None:
     """Things in order, by what the words say."""
     if (
@@ -52,6 +66,9 @@ def read_order(sentence: Sentence) -> Plan | None:
         return None
     items = sentence.groups[sentence.lists[0]].names
     reference = sentence.name(sentence.singles[0]) if sentence.singles else ""
+    apart = sentence.has(_BY_DISTANCE)
+    if reference and not apart:  # "from left to right as seen from the lamp"
+        return None
     if not reference and sentence.has(_SIDES):
         return _along(sentence, items, Relation.LEFT_DIFF, ("left", "leftmost"), ("right", "rightmost"))
     if not reference and sentence.has(_DEPTH):
@@ -61,9 +78,7 @@ def read_order(sentence: Sentence) -> Plan | None:
             sign = first_of(sentence, more, less)
             if sign:
                 return _by_size(sentence, items, relation, sign, words)
-    if reference or sentence.has(r"\bdistance|near|far|close"):
-        return _by_distance(sentence, items, reference or CAMERA_NAME)
-    return None
+    return _by_distance(sentence, items, reference or CAMERA_NAME) if apart else None
 
 
 def _by_distance(sentence: Sentence, items: Sequence[str], reference: str) -> Plan:

@@ -6,10 +6,11 @@ import re
 from itertools import combinations
 
 from spatialvlm_ros.models.query import Query
-from spatialvlm_ros.reasoning.planner.cues import any_of, nearness
+from spatialvlm_ros.reasoning.planner.cues import NEAREST, any_of, nearness
 from spatialvlm_ros.reasoning.planner.deciding import extreme_probabilities, hedged, ranked, shown, yes_or_no
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
+from spatialvlm_ros.reasoning.planner.turns import AMOUNTS, BOUNDS, COMPARISONS, DISTANCES, MULTIPLES, NUMBERS, words
 from spatialvlm_ros.reasoning.steps import Conclusion
 from spatialvlm_ros.reasoning.texts import listed, the, with_error
 
@@ -18,11 +19,21 @@ Pair = tuple[str, str]
 _MOST_ITEMS = 8  # 28 distances
 
 
-@form("closest_pair", 10, "Which two of the mug, the bowl and the tray are closest together?")
+@form(
+    "closest_pair",
+    10,
+    "Which two of the mug, the bowl and the tray are closest together?",
+    accounts=(
+        DISTANCES,
+        NUMBERS,
+        COMPARISONS,
+        NEAREST,
+    ),
+)
 def read_closest_pair(sentence: Sentence) -> Plan | None:
     """Which two are closest together, or farthest apart."""
     near = nearness(sentence)
-    wanted = sentence.has(r"\b(?:two|pair|couple|each other|one another)\b")
+    wanted = sentence.has(r"(?<!which of )\b(?:two|pair|couple|each other|one another)\b")
     if not near or not wanted or sentence.lengths or sentence.singles or len(sentence.lists) != 1:
         return None
     items = sentence.groups[sentence.lists[0]].names
@@ -49,7 +60,18 @@ def read_closest_pair(sentence: Sentence) -> Plan | None:
     return Plan("closest_pair", f"I need all {len(pairs)} distances between them.", queries, conclude)
 
 
-@form("closer_pair", 70, "Are the mug and the bowl closer together than the tray and the lamp?")
+@form(
+    "closer_pair",
+    70,
+    "Are the mug and the bowl closer together than the tray and the lamp?",
+    accounts=(
+        DISTANCES,
+        COMPARISONS,
+        NUMBERS,
+        NEAREST,
+        BOUNDS,
+    ),
+)
 def read_closer_pair(sentence: Sentence) -> Plan | None:
     """Whether one distance is smaller, or larger, than another."""
     near = nearness(sentence)
@@ -73,7 +95,22 @@ def read_closer_pair(sentence: Sentence) -> Plan | None:
     return Plan("closer_pair", "I need both distances.", queries, conclude)
 
 
-@form("ratio", 35, "How many times as far from the mug is the bowl as the tray?")
+@form(
+    "ratio",
+    35,
+    "How many times as far from the mug is the bowl as the tray?",
+    accounts=(
+        DISTANCES,
+        MULTIPLES,
+        NUMBERS,
+        AMOUNTS,
+        BOUNDS,
+        words("bigger greater"),
+        COMPARISONS,
+        NEAREST,
+        r"\bhow (?:many|often)\b",
+    ),
+)
 def read_ratio(sentence: Sentence) -> Plan | None:
     """How many times one distance is another."""
     asks = any_of(r"how many times, how often, factor, ratio, multiple, divided?, quotient, relative to\b.*\bdistance")

@@ -8,6 +8,7 @@ from spatialvlm_ros.reasoning.planner.cues import any_of, pair_of_lists
 from spatialvlm_ros.reasoning.planner.deciding import shown, yes_or_no
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
+from spatialvlm_ros.reasoning.planner.turns import words
 from spatialvlm_ros.reasoning.steps import Conclusion
 from spatialvlm_ros.reasoning.texts import the, with_error
 from spatialvlm_ros.scenes.relations import Relation
@@ -24,11 +25,30 @@ _FITS = any_of(
     "gap, slide, slides, slip, slips, push, insert, take, hold, "
     r"(?:can|could|may|would|will|to) (?:i |you |we )?(?:be )?(?:<\d+> )?(?:be )?(?:put|placed?|set|park|stand|go)"
 )
+_WIDTHS = (
+    words("wide width widths broad breadth narrow slim")
+    + r"|\btoo (?:wide|big|large|broad|thick|narrow|tight|small)\b|\b(?:wide|big|large|broad) enough\b"
+)
+_CARRIER = r"# (?:wide|broad) (?!(?:not|no|never)\b)[a-z-]+\b(?!')"  # what has the width: "# wide drawer"
+_GAP = r"(?:\w+ )?(?:gap|space|opening|passage|clearance)"
+_WIDER = r"(?:wider|broader|bigger|larger|thicker) than"
+_NOT_WIDER = r"(?:narrower|slimmer|smaller|thinner|less wide) than"
+_WIDER_THAN_GAP = rf"<\d+> (?:\w+ )?{_WIDER} {_GAP}\b"
+_AGAINST_GAP = rf"{_WIDER_THAN_GAP}|{_NOT_WIDER} {_GAP}\b|{_GAP} between <\d+> (?:\w+ )?{_WIDER}(?= <\d+>)"
 # A width that belongs to what stands before it: "a gripper that is # wide".
 _OWN_WIDTH = r"<\d+>,? (?:that is |which is |that's |of |with (?:a |the )?(?:width|breadth) of |being )?#"
 
 
-@form("robot_passes", 40, "Can a robot that is 0.6 m wide pass between the sofa and the table?")
+@form(
+    "robot_passes",
+    40,
+    "Can a robot that is 0.6 m wide pass between the sofa and the table?",
+    accounts=(
+        _WIDTHS,
+        _CARRIER,
+        r"\b(?:at least|over|(?:more|wider|larger|bigger|greater|broader) than) #|\bfar enough\b",
+    ),
+)
 def read_robot_passes(sentence: Sentence) -> Plan | None:
     """Whether something of a width that is told gets through between two things. What it is does not matter then: it
     need not be in the picture."""
@@ -64,7 +84,12 @@ def _passage(sentence: Sentence) -> tuple[str, str] | None:
     return roles[1]
 
 
-@form("fits_between", 90, "Does the box fit between the sofa and the table?")
+@form(
+    "fits_between",
+    90,
+    "Does the box fit between the sofa and the table?",
+    accounts=(_WIDTHS, _AGAINST_GAP, r"\bfar enough\b"),
+)
 def read_fits_between(sentence: Sentence) -> Plan | None:
     """Whether one thing fits between two others, as wide as the camera sees it."""
     roles = pair_of_lists(sentence)
@@ -84,7 +109,7 @@ def read_fits_between(sentence: Sentence) -> Plan | None:
 
 
 def _fitting(truth: Drawn, why: str, sentence: Sentence) -> Conclusion:
-    if sentence.has(_TOO_WIDE):
+    if sentence.has(_TOO_WIDE) or sentence.has(_WIDER_THAN_GAP):
         truth = Drawn(1.0 - truth.draws, None, truth=True)
     text, label, probability = yes_or_no(truth, why)
     return Conclusion(text, (label,), probability=probability)

@@ -11,6 +11,7 @@ from spatialvlm_ros.reasoning.arithmetic.draws import Drawn
 from spatialvlm_ros.reasoning.planner.deciding import LEAST, SURE, shown
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
+from spatialvlm_ros.reasoning.planner.turns import COMPARISONS, DIRECTIONS, DISTANCES
 from spatialvlm_ros.reasoning.steps import Conclusion
 from spatialvlm_ros.reasoning.texts import listed, percent, sentence, the
 from spatialvlm_ros.scenes.relations import Relation
@@ -23,7 +24,17 @@ _REFERENCE = (
 _LEAST_SHARE = 0.15  # of the distance: smaller components are not worth a word
 
 
-@form("relative_position", 110, "Where is the mug relative to the bowl?")
+@form(
+    "relative_position",
+    110,
+    "Where is the mug relative to the bowl?",
+    accounts=(
+        DIRECTIONS,
+        COMPARISONS,
+        DISTANCES,
+        r"\bhow much\b",
+    ),
+)
 def read_relative_position(sentence_: Sentence) -> Plan | None:
     """Left or right, in front or behind, above or below, and how far."""
     names = tuple(dict.fromkeys(sentence_.names))

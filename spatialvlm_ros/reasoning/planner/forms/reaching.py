@@ -11,6 +11,7 @@ from spatialvlm_ros.reasoning.planner.deciding import LEAST, UNDECIDED, said, sh
 from spatialvlm_ros.reasoning.planner.forms.choosing import trait_of
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
+from spatialvlm_ros.reasoning.planner.turns import AMOUNTS, BOUNDS, COMPARISONS, DISTANCES, SIZES
 from spatialvlm_ros.reasoning.steps import Conclusion
 from spatialvlm_ros.reasoning.texts import listed, the, with_error
 from spatialvlm_ros.scenes.relations import Relation
@@ -20,10 +21,27 @@ _REACHES = any_of(
     "stretch, stretches, extend, extends, away, far, farther than, further than, more than, distance, long, at most, "
     "at least, radius, range, get"
 )
+# "not more than", "not within": `asks_below` reads them.
+_DENIED = (
+    r"\b(?:no|not|never|isn't|aren't|don't|doesn't|can't|won't|cannot) (?:\w+ )?"
+    r"(?=(?:more|longer|greater|larger|bigger|farther|further|beyond|outside|over|at least|out|too far|exceeds?|within|"
+    r"closer|nearer|less|inside|reach)\b)"
+)
 _COUNTS = any_of("how many, what number, number of, count")
 
 
-@form("count_within", 30, "How many of the mug, the bowl and the tray are within 0.5 m of the lamp?")
+@form(
+    "count_within",
+    30,
+    "How many of the mug, the bowl and the tray are within 0.5 m of the lamp?",
+    accounts=(
+        _DENIED,
+        BOUNDS,
+        COMPARISONS,
+        DISTANCES,
+        AMOUNTS,
+    ),
+)
 def read_count_within(sentence: Sentence) -> Plan | None:
     """How many are nearer, or farther, than a length."""
     if len(sentence.lengths) != 1 or not sentence.has(_COUNTS) or len(sentence.lists) != 1:
@@ -62,7 +80,17 @@ def _likeliest_count(truths: list[Drawn]) -> tuple[int, float]:
     return int(shares.argmax()), float(shares.max())
 
 
-@form("reach", 50, "Can an arm with a reach of 0.8 m get to the mug from the tray?")
+@form(
+    "reach",
+    50,
+    "Can an arm with a reach of 0.8 m get to the mug from the tray?",
+    accounts=(
+        _DENIED,
+        BOUNDS,
+        COMPARISONS,
+        DISTANCES,
+    ),
+)
 def read_reach(sentence: Sentence) -> Plan | None:
     """Whether the distance of two things, or from the camera, is below a length, or above it."""
     if len(sentence.lengths) != 1 or not sentence.has(_REACHES) or sentence.has(_COUNTS):
@@ -86,7 +114,16 @@ def read_reach(sentence: Sentence) -> Plan | None:
     return Plan("reach", f"I need the distance between {the(a)} and {the(b)}.", (query,), conclude)
 
 
-@form("size_limit", 45, "Is the box taller than 30 cm?")
+@form(
+    "size_limit",
+    45,
+    "Is the box taller than 30 cm?",
+    accounts=(
+        BOUNDS,
+        COMPARISONS,
+        SIZES,
+    ),
+)
 def read_size_limit(sentence: Sentence) -> Plan | None:
     """Whether one thing is taller or wider than a length, or less so."""
     found = trait_of(sentence)

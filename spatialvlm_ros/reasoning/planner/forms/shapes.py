@@ -14,6 +14,7 @@ from spatialvlm_ros.reasoning.planner.cues import any_of, pair_of_lists
 from spatialvlm_ros.reasoning.planner.deciding import yes_or_no
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
+from spatialvlm_ros.reasoning.planner.turns import DISTANCES, NUMBERS
 from spatialvlm_ros.reasoning.steps import Conclusion
 from spatialvlm_ros.reasoning.texts import listed, percent, the, with_error
 from spatialvlm_ros.scenes.pairs import Frames, Pairs
@@ -30,7 +31,12 @@ _BETWEEN = any_of(
 _NOT_PLAIN_BETWEEN = r"\b(?:distance|how|where|why|when|which|what|who)\b"
 
 
-@form("triangle", 15, "What kind of triangle do the mug, the bowl and the tray form?")
+@form(
+    "triangle",
+    15,
+    "What kind of triangle do the mug, the bowl and the tray form?",
+    accounts=(NUMBERS, DISTANCES, r"\bor (?:neither|none|no)\b"),
+)
 def read_triangle(sentence: Sentence) -> Plan | None:
     """Which kind of triangle three things form; sides within 10% of each other count as equal."""
     corners = tuple(dict.fromkeys(sentence.names))
@@ -68,7 +74,12 @@ def _kinds(sides: np.ndarray) -> np.ndarray:
     return np.where(all_equal, 2, np.where(equal.any(axis=0), 1, 0))
 
 
-@form("between", 100, "Is the mug between the bowl and the tray?")
+@form(
+    "between",
+    100,
+    "Is the mug between the bowl and the tray?",
+    accounts=(NUMBERS,),
+)
 def read_between(sentence: Sentence) -> Plan | None:
     """Whether one thing lies between two others."""
     roles = pair_of_lists(sentence)

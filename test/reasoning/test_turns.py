@@ -1,0 +1,99 @@
+"""Words that turn the meaning of a question: they are read, or the question is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from spatialvlm_ros.models.estimate import Reason
+from spatialvlm_ros.reasoning.planner.planner import read_plan
+from spatialvlm_ros.reasoning.planner.sentence import read_sentence
+from spatialvlm_ros.reasoning.planner.turns import COMPARISONS, SIZES, may_be_a_name, points, unread
+from spatialvlm_ros.reasoning.reasoner import Reasoner
+
+REFUSED = (
+    "Which of the mug, the bowl and the tray is not the nearest to the lamp?",
+    "Which of the mug, the bowl and the lamp is farthest to the left of the tray?",
+    "Which of the mug, the bowl and the lamp is horizontally nearest to the tray?",
+    "How many of the mug, the bowl and the tray are nearest to the lamp?",
+    "Why is the mug nearer to the bowl than the lamp?",
+    "Which of the mug, the bowl and the lamp is the tallest without its lid?",
+    "Which of the mug, the bowl and the red tray is nearest to the lamp but not behind it?",
+    "Can a robot 0.1 m wide not pass between the mug and the bowl?",
+    "Can two robots 0.2 m wide pass side by side between the mug and the bowl?",
+    "Can a robot 0.2 m tall pass between the mug and the bowl?",
+    "Is the gap between the mug and the bowl at most 0.3 m wide?",
+    "Is the mug not between the bowl and the lamp?",
+    "Is the mug twice as far from the bowl as the tray?",
+    "Is the bowl twice as far from the mug as from the tray?",
+    "Does the tray not fit between the mug and the lamp?",
+    "Is the lamp not taller than 40 cm?",
+    "Would a stack of the mug and the bowl be taller than the lamp?",
+    "How long is the path from the mug via the tray to the lamp without passing the bowl?",
+    "How long is the way from the mug to the bowl to the tray and back?",
+    "Sort the mug, the bowl and the tray from left to right as seen from the lamp.",
+    "Sort the mug, the bowl and the tray by height, without the lamp.",
+    "Is the triangle of the mug, the bowl and the lamp right-angled?",
+    "Which is heaviest and nearest to the lamp, the mug or the bowl?",
+    "How far is the second nearest mug from the bowl?",
+    "Is the tallest mug within 0.5 m of the bowl?",
+)
+
+
+@pytest.mark.parametrize("question", REFUSED)
+def test_what_is_not_read_is_refused(friend, question):
+    solution = Reasoner("planner", friend).solve(question)
+    assert solution.reason is Reason.NOT_CONFIGURED, solution
+    assert "It knows questions like" in solution.detail
+
+
+READ = (
+    ("Isn't the bowl between the mug and the lamp?", "between"),
+    ("Is the bowl between the mug and the lamp or not?", "between"),
+    ("Is it right that the bowl is between the mug and the lamp?", "between"),
+    ("Is the bowl right between the mug and the lamp?", "between"),
+    ("Which of the two is nearer to the tray, the mug or the bowl?", "nearest"),
+    ("Is the mug no more than 0.5 m from the bowl?", "reach"),
+    ("Is the mug not within 0.5 m of the bowl?", "reach"),
+    ("Is there enough room left between the mug and the bowl for a robot of 0.2 m?", "robot_passes"),
+    ("Does a 30 cm wide drawer fit between the mug and the bowl?", "robot_passes"),
+    ("Are the mug and the bowl far enough apart for a robot 0.2 m wide to pass?", "robot_passes"),
+)
+
+
+@pytest.mark.parametrize(("question", "form"), READ, ids=[q for q, _ in READ])
+def test_words_that_turn_nothing(question, form):
+    plan = read_plan(question)
+    assert plan is not None and plan.form == form
+
+
+def test_a_denied_limit_is_turned(friend):
+    solve = Reasoner("planner", friend).solve
+    assert solve("Is the mug within 0.5 m of the bowl?").conclusion.labels == ("yes",)
+    assert solve("Is the mug not within 0.5 m of the bowl?").conclusion.labels == ("no",)
+
+
+def test_a_gap_against_a_thing(friend):
+    """The mug and the bowl leave 0.25 m between them; the tray is 0.40 m wide, the can of beer 0.07 m."""
+    solve = Reasoner("planner", friend).solve
+    for question, label in (
+        ("Is the tray wider than the gap between the mug and the bowl?", "yes"),
+        ("Is the can of beer wider than the gap between the mug and the bowl?", "no"),
+        ("Is the can of beer narrower than the gap between the mug and the bowl?", "yes"),
+        ("Is the gap between the mug and the bowl wider than the tray?", "no"),
+    ):
+        assert solve(question).conclusion.labels == (label,), question
+    assert not solve("Is the gap between the mug and the bowl narrower than the tray?").valid
+
+
+def test_unread_words():
+    sentence = read_sentence("Which is taller than the rest, the mug or the bowl?")
+    assert unread(sentence, ()) == "taller" and unread(sentence, (SIZES,)) == "than"
+    assert unread(sentence, (SIZES, COMPARISONS)) == ""
+    strange = read_sentence("Which of the mug and the bowl is purple?")
+    assert unread(strange, ()) == "purple"
+
+
+def test_names_that_name_and_names_that_ask():
+    assert may_be_a_name("cup on the table") and not may_be_a_name("lamp, and by how much")
+    assert not may_be_a_name("bowl without passing the lamp") and not may_be_a_name("bowl or the lamp")
+    assert points("second nearest mug") and not points("tall lamp")
