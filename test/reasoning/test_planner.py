@@ -23,6 +23,10 @@ LABELLED = (
     ("Which is farthest from the mug: the bowl, the lamp or the tray?", ("lamp",)),
     ("Which of the lamp, the bowl and the mug is nearest to the camera?", ("bowl",)),
     ("Which is nearest, the can of beer or the mug?", ("mug",)),
+    ("Which of the mug, the tray and the lamp is second nearest to the bowl?", ("mug",)),
+    ("Which of the mug, the tray and the lamp is the second-farthest from the bowl?", ("mug",)),
+    ("Which of the mug, the tray, the bowl and the lamp is the third tallest?", ("bowl",)),
+    ("What is the second shortest: the mug, the lamp or the tray?", ("mug",)),
     ("Order the lamp, the mug and the tray by distance to the bowl.", ("tray", "mug", "lamp")),
     ("Rank the lamp, the mug and the tray from farthest to nearest from the bowl.", ("lamp", "mug", "tray")),
     ("Sort the mug, the lamp and the tray by height.", ("lamp", "mug", "tray")),
@@ -84,6 +88,7 @@ NUMBERS = (
         "",
     ),
     ("Which is taller, the mug or the lamp, and by how much?", 0.38, "m"),
+    ("Which of the mug, the lamp and the bowl is the tallest, and by how much?", 0.38, "m"),
     ("How far is the mug from the bowl?", (0.4**2 + 0.02**2) ** 0.5, "m"),
     ("How tall is the lamp?", 0.5, "m"),
 )
@@ -126,6 +131,16 @@ def test_doubt_is_said(friend):
     tie = solve("Which is closer to the bowl, the mug or the gripper?", NoisyFriend(friend, 0.25))  # 0.400 m both
     assert tie.text.startswith("Too close to tell: ") and "if anything, the " in tie.text
     assert tie.valid and tie.conclusion.probability < 0.55
+
+
+def test_a_place_in_an_order(friend):
+    text = "Which of the mug, the tray, the bowl and the lamp is the third tallest?"
+    assert solve(text, friend).text.startswith("The bowl: the third tallest, with the lamp 0.50 m, the mug 0.12 m,")
+    sure = solve("Which of the mug, the tray and the lamp is second nearest to the bowl?", NoisyFriend(friend, 0.05))
+    assert sure.text.startswith("The mug: second nearest to the bowl, with the tray ")
+    tie = solve("Which of the tray, the mug, the gripper is second nearest to the bowl?", NoisyFriend(friend, 0.02))
+    assert tie.text.startswith("Too close to tell: ") and tie.conclusion.probability < 0.55  # 0.400 m both
+    assert not solve("Which of the mug and the lamp is the third nearest to the bowl?", friend).valid
 
 
 def test_an_order_is_said_as_far_as_it_can_be_told(friend):

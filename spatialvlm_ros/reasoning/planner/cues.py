@@ -59,6 +59,20 @@ _BEYOND = (
 _FLIPS = r"\b(?:no|not|never|isn't|aren't|don't|doesn't|can't|won't|cannot)\b"
 
 
+_PLACES = {"second": 1, "third": 2, "fourth": 3, "fifth": 4, "sixth": 5, "next": 1}
+_EXTREME = (
+    r"(?:nearest|closest|farthest|furthest|tallest|shortest|highest|lowest|widest|narrowest|broadest|thinnest|biggest|"
+    r"largest|smallest|(?:most|least) (?:distant|remote|far|tall|wide))"
+)
+NTH = rf"\b(?:{'|'.join(_PLACES)}) (?={_EXTREME}\b)"
+
+
+def place(sentence: Sentence) -> int:
+    """0 for the nearest or the tallest one, 1 for the second nearest, and so on."""
+    match = re.search(NTH, sentence.skeleton)
+    return 0 if match is None else _PLACES[match[0].strip()]
+
+
 def nearness(sentence: Sentence) -> int:
     """1 where the near one is asked for, -1 for the far one, 0 where neither."""
     for pattern, sign in _NEARNESS:

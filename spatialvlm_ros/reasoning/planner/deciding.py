@@ -64,6 +64,19 @@ def extreme_probabilities(values: Sequence[Drawn], ascending: bool) -> tuple[flo
     return float((draws[0] <= others).mean()), float((draws[0] <= draws[1]).mean())
 
 
+def place_probabilities(values: Sequence[Drawn], ascending: bool, place: int) -> tuple[float, float]:
+    """That the one at a place (0 is the first) of `ranked` belongs there, and the least with which a neighbour does not
+    take its place."""
+    if place == 0:
+        return extreme_probabilities(values, ascending)
+    order = ranked(values, ascending)
+    draws = np.stack([values[k].draws for k in order]) * (1 if ascending else -1)
+    before, own, behind = draws[:place], draws[place], draws[place + 1 :]
+    right = (before <= own).all(axis=0) & (own <= behind).all(axis=0)
+    neighbours = [(before[-1] <= own).mean(), *(own <= follower for follower in behind[:1])]
+    return float(right.mean()), min(float(np.mean(n)) for n in neighbours)
+
+
 def order_probabilities(values: Sequence[Drawn], ascending: bool) -> tuple[float, list[float]]:
     """That the whole order of `ranked` is right, and of each two neighbours in it that theirs is."""
     draws = np.stack([values[k].draws for k in ranked(values, ascending)]) * (1 if ascending else -1)

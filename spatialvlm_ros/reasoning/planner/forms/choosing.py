@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.reasoning.planner.cues import (
@@ -11,6 +12,7 @@ from spatialvlm_ros.reasoning.planner.cues import (
     BIG,
     NARROW,
     NEAREST,
+    NTH,
     SHORT,
     SMALL,
     TALL,
@@ -18,8 +20,9 @@ from spatialvlm_ros.reasoning.planner.cues import (
     first_of,
     items_and_reference,
     nearness,
+    place,
 )
-from spatialvlm_ros.reasoning.planner.deciding import extreme_probabilities, hedged, ranked, shown
+from spatialvlm_ros.reasoning.planner.deciding import hedged, place_probabilities, ranked, shown
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
 from spatialvlm_ros.reasoning.planner.turns import COMPARISONS, DISTANCES, NUMBERS
@@ -60,6 +63,60 @@ _OF_PREDICATE = {
     Relation.BIG: (SIZES[2], 1),
     Relation.SMALL: (SIZES[2], -1),
 }
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing of several, by a quantity of each.
+
+    Attributes:
+        items: to choose from.
+        queries: the quantity of each.
+        ascending: whether the least of it comes first.
+        word: for the first: "nearest to the lamp".
+        place: of the one that is wanted: 0 for the first.
+        nth: that place in words, before ``word``: "second ".
+        by_how_much: whether the margin to the next one is wanted.
+    """
+
+    items: tuple[str, ...]
+    queries: tuple[Query, ...]
+    ascending: bool
+    word: str
+    place: int = 0
+    nth: str = ""
+    by_how_much: bool = False
+
+    def plan_of(self, trait: Trait) -> Plan:
+        """The plan of a choice by size."""
+        return Plan(
+            "tallest", f"I need the {trait.relation.value} of {_each(self.items)}.", self.queries, self.conclude
+        )
+
+    def conclude(self, evidence: Evidence) -> Conclusion:
+        """Which one it is, with the numbers of all."""
+        values = [evidence.drawn(q) for q in self.queries]
+        order = ranked(values, self.ascending)
+        chosen = order[self.place]
+        names = [evidence.name(q) for q in self.queries]
+        if self.place == 0:
+            extreme, word = ("min", "least") if self.ascending else ("max", "largest")
+            evidence.calculate(f"{extreme}({', '.join(names)})", f"The {word} of them.")
+        result, by = values[chosen], ""
+        if self.by_how_much:
+            larger, smaller = order[1::-1] if self.ascending else order[:2]
+            result = evidence.calculate(f"{names[larger]} - {names[smaller]}", "The difference.")
+            by = f" by {shown(result)}"
+        probability, doubt = place_probabilities(values, self.ascending, self.place)
+        numbers = listed([f"{the(self.items[k])} {shown(values[k])}" for k in order])
+        text = hedged(the(self.items[chosen]), probability, f"{self._said()}{by}, with {numbers}", doubt)
+        return Conclusion(text, (self.items[chosen],), result.value, result.std, result.unit, probability)
+
+    def _said(self) -> str:
+        first, _, rest = self.word.partition("the ")
+        return f"the {self.nth}{rest}" if not first and self.nth else f"{self.nth}{self.word}"
+
+
 _TURNED = r"\b(?:least|less) (?:tall|high|wide|big|large)\b"
 
 
@@ -84,6 +141,7 @@ def trait_of_predicate(predicate: Relation) -> tuple[Trait, int] | None:
     85,
     "Which of the mug, the bowl and the tray is nearest to the lamp?",
     accounts=(
+        NTH,
         DISTANCES,
         COMPARISONS,
         NUMBERS,
@@ -92,21 +150,17 @@ def trait_of_predicate(predicate: Relation) -> tuple[Trait, int] | None:
     ),
 )
 def read_nearest(sentence: Sentence) -> Plan | None:
-    """Which is nearest to something, or farthest from it; of two also by how much."""
+    """Which is nearest to something, or farthest from it, or the second nearest; also by how much."""
     near, roles = nearness(sentence), items_and_reference(sentence)
     if not near or roles is None or sentence.lengths or len(roles[0]) < 2:
         return None
     items, reference = roles
-    queries = tuple(Query(reference, item) for item in items)
-    place = the(reference)
     of_several, of_two = ("nearest to", "nearer to") if near > 0 else ("farthest from", "farther from")
-    word = of_two if len(items) == 2 else of_several
-    by_how_much = len(items) == 2 and sentence.has(AMOUNT)
-
-    def conclude(evidence: Evidence) -> Conclusion:
-        return _chosen(evidence, items, queries, near > 0, f"{word} {place}", by_how_much)
-
-    return Plan("nearest", f"I need the distance from {place} to {_each(items)}.", queries, conclude)
+    word = f"{of_two if len(items) == 2 else of_several} {the(reference)}"
+    queries = tuple(Query(reference, item) for item in items)
+    choice = _choice(sentence, Choice(items, queries, near > 0, word))
+    thought = f"I need the distance from {the(reference)} to {_each(items)}."
+    return None if choice is None else Plan("nearest", thought, queries, choice.conclude)
 
 
 @form(
@@ -114,6 +168,7 @@ def read_nearest(sentence: Sentence) -> Plan | None:
     130,
     "Which is taller, the mug or the lamp, and by how much?",
     accounts=(
+        NTH,
         SIZE_WORDS,
         r"\b(?:top to bottom|bottom to top|above (?:all|others?|rest))\b",
         COMPARISONS,
@@ -131,41 +186,25 @@ def read_tallest(sentence: Sentence) -> Plan | None:
     comparing = sentence.has(AMOUNT) or "or" in {g.joiner for g in sentence.groups}
     if len(items) < 2 or len(sentence.singles) == 2 and (sentence.lists or not comparing):
         return None
-    by_how_much = sentence.has(AMOUNT) and trait.relation is not Relation.VOLUME
-    return choice_plan(items, trait, sign, by_how_much)
+    choice = _choice(sentence, size_choice(items, trait, sign), trait.relation is not Relation.VOLUME)
+    return None if choice is None else choice.plan_of(trait)
 
 
-def choice_plan(items: Sequence[str], trait: Trait, sign: int, by_how_much: bool = False) -> Plan:
+def size_choice(items: Sequence[str], trait: Trait, sign: int) -> Choice:
     """Which has the most (sign 1) or the least (-1) of a trait."""
-    queries = tuple(Query(item, relation=trait.relation) for item in items)
     of_several, of_two = trait.most if sign > 0 else trait.least
-    word = of_two if len(items) == 2 else f"the {of_several}"
-
-    def conclude(evidence: Evidence) -> Conclusion:
-        return _chosen(evidence, items, queries, sign < 0, word, by_how_much)
-
-    return Plan("tallest", f"I need the {trait.relation.value} of {_each(items)}.", queries, conclude)
+    queries = tuple(Query(item, relation=trait.relation) for item in items)
+    return Choice(tuple(items), queries, sign < 0, of_two if len(items) == 2 else f"the {of_several}")
 
 
-def _chosen(
-    evidence: Evidence, items: Sequence[str], queries: Sequence[Query], ascending: bool, word: str, by_how_much: bool
-) -> Conclusion:
-    values = [evidence.drawn(q) for q in queries]
-    order = ranked(values, ascending)
-    best, second = order[0], order[1]
-    probability, doubt = extreme_probabilities(values, ascending)
-    names = [evidence.name(q) for q in queries]
-    extreme = "min" if ascending else "max"
-    evidence.calculate(f"{extreme}({', '.join(names)})", f"The {'least' if ascending else 'largest'} of them.")
-    numbers = listed([f"{the(items[k])} {shown(values[k])}" for k in order])
-    head = the(items[best])
-    if not by_how_much:
-        text = hedged(head, probability, f"{word}, with {numbers}", doubt)
-        return Conclusion(text, (items[best],), values[best].value, values[best].std, values[best].unit, probability)
-    larger, smaller = (names[second], names[best]) if ascending else (names[best], names[second])
-    margin = evidence.calculate(f"{larger} - {smaller}", "The difference.")
-    text = hedged(head, probability, f"{word} by {shown(margin)}, with {numbers}", doubt)
-    return Conclusion(text, (items[best],), margin.value, margin.std, margin.unit, probability)
+def _choice(sentence: Sentence, choice: Choice, has_margin: bool = True) -> Choice | None:
+    """A choice with the place and the margin that a sentence asks for; None where it has no such place."""
+    nth = re.search(NTH, sentence.skeleton)
+    by_how_much = has_margin and sentence.has(AMOUNT)
+    if nth is None:
+        return replace(choice, by_how_much=by_how_much)
+    rank = place(sentence)
+    return None if by_how_much or rank >= len(choice.items) else replace(choice, place=rank, nth=f"{nth[0].strip()} ")
 
 
 def _each(items: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.question_reading import ReadQuestion, read_family_question
 from spatialvlm_ros.questions.families import Kind
 from spatialvlm_ros.reasoning.planner.deciding import hedged, shown, yes_or_no
-from spatialvlm_ros.reasoning.planner.forms.choosing import choice_plan, trait_of_predicate
+from spatialvlm_ros.reasoning.planner.forms.choosing import size_choice, trait_of_predicate
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence, read_sentence
 from spatialvlm_ros.reasoning.planner.turns import may_be_a_name
@@ -74,7 +74,7 @@ def _plan(read: ReadQuestion, name: str) -> Plan:
     query = read.query
     trait = trait_of_predicate(query.kind)
     if read.family.kind is Kind.CHOICE and trait is not None:
-        return choice_plan(_names(query), *trait)
+        return size_choice(_names(query), *trait).plan_of(trait[0])
 
     def conclude(evidence: Evidence) -> Conclusion:
         estimate = evidence.estimate(query)
