@@ -52,6 +52,7 @@ AMOUNT = any_of(
     "margin, exceeds?"
 )
 LENGTH_ASKED = r"\bhow (?:much|many (?:centi|milli)?met(?:re|er)s|many (?:cm|mm|m))\b"
+COUNTS = any_of("how many, what number, number of, count")
 _BEYOND = (
     r"\b(?:(?:more|longer|greater|larger|bigger) (?:away )?(?:from <\d+> )?than|farther|further|beyond|outside|over #|"
     r"at least|out of reach|too far|exceeds?)\b"

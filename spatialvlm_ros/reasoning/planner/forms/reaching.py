@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from spatialvlm_ros.models.query import CAMERA_NAME, Query
-from spatialvlm_ros.reasoning.arithmetic.draws import DRAWS, Drawn
-from spatialvlm_ros.reasoning.planner.cues import any_of, asks_below
-from spatialvlm_ros.reasoning.planner.deciding import LEAST, UNDECIDED, said, shown, yes_or_no
+from spatialvlm_ros.reasoning.planner.counting import counted
+from spatialvlm_ros.reasoning.planner.cues import COUNTS, any_of, asks_below
+from spatialvlm_ros.reasoning.planner.deciding import shown, yes_or_no
 from spatialvlm_ros.reasoning.planner.forms.choosing import trait_of
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
@@ -27,7 +25,6 @@ _DENIED = (
     r"(?=(?:more|longer|greater|larger|bigger|farther|further|beyond|outside|over|at least|out|too far|exceeds?|within|"
     r"closer|nearer|less|inside|reach)\b)"
 )
-_COUNTS = any_of("how many, what number, number of, count")
 
 
 @form(
@@ -44,7 +41,7 @@ _COUNTS = any_of("how many, what number, number of, count")
 )
 def read_count_within(sentence: Sentence) -> Plan | None:
     """How many are nearer, or farther, than a length."""
-    if len(sentence.lengths) != 1 or not sentence.has(_COUNTS) or len(sentence.lists) != 1:
+    if len(sentence.lengths) != 1 or not sentence.has(COUNTS) or len(sentence.lists) != 1:
         return None
     if len(sentence.singles) > 1:
         return None
@@ -58,26 +55,10 @@ def read_count_within(sentence: Sentence) -> Plan | None:
         values = [evidence.drawn(q) for q in queries]
         names = [evidence.name(q) for q in queries]
         truths = [evidence.calculate(f"{n} {sign} {limit:.6g} m", "Near enough?") for n in names]
-        count, probability = _likeliest_count(truths)
-        inside = np.argsort([-t.value for t in truths], kind="stable")[:count]
-        chosen = [the(items[k]) for k in sorted(inside)]
-        who = f" ({listed(chosen)})" if chosen else ""
         numbers = listed([f"{the(i)} {shown(v)}" for i, v in zip(items, values, strict=True)])
-        close = [the(i) for i, t in zip(items, truths, strict=True) if 1 - LEAST < t.value < LEAST]
-        if len(close) == len(items):
-            text = f"{UNDECIDED}: {numbers} from {the(reference)}; if anything, {count}."
-        else:
-            doubt = f"; {listed(close)} {'is' if len(close) == 1 else 'are'} too close to tell" if close else ""
-            text = f"{said(f'{count}{who}', probability)}: {numbers} from {the(reference)}{doubt}."
-        return Conclusion(text, (str(count),), float(count), 0.0, "", probability)
+        return counted(items, truths, f"{numbers} from {the(reference)}")
 
     return Plan("count_within", f"I need the distance from {the(reference)} to each of them.", queries, conclude)
-
-
-def _likeliest_count(truths: list[Drawn]) -> tuple[int, float]:
-    """How many are true most often, and how often; what they have in common (the scale of the view) counts."""
-    shares = np.bincount(np.sum([t.draws > 0.5 for t in truths], axis=0)) / DRAWS
-    return int(shares.argmax()), float(shares.max())
 
 
 @form(
@@ -93,7 +74,7 @@ def _likeliest_count(truths: list[Drawn]) -> tuple[int, float]:
 )
 def read_reach(sentence: Sentence) -> Plan | None:
     """Whether the distance of two things, or from the camera, is below a length, or above it."""
-    if len(sentence.lengths) != 1 or not sentence.has(_REACHES) or sentence.has(_COUNTS):
+    if len(sentence.lengths) != 1 or not sentence.has(_REACHES) or sentence.has(COUNTS):
         return None
     names = tuple(dict.fromkeys(sentence.names))
     if len(names) not in (1, 2):

@@ -55,7 +55,7 @@ def read_single_described(sentence: Sentence) -> Plan | None:
 
 def _family_question(sentence: Sentence) -> ReadQuestion | None:
     try:
-        return read_family_question(sentence.text)
+        return None if sentence.lengths else read_family_question(sentence.text)  # no family asks about a length
     except QueryError:
         return None
 
