@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from noisy_friend import NoisyFriend
 from reasoning_scenes import table_scene
@@ -45,6 +48,15 @@ LABELLED = (
     ("Can a gripper that is 20 cm wide pass between the mug and the bowl?", ("yes",)),
     ("Would a crate with a width of 30 cm fit between the mug and the bowl?", ("no",)),
     ("Does a 30 cm wide drawer fit between the mug and the bowl?", ("no",)),
+    ("Will the can of beer fit into the mug?", ("no",)),
+    ("Will the can of beer fit into the lamp?", ("yes",)),
+    ("Does the mug fit in the bowl?", ("no",)),
+    ("Does the mug fit on the bowl?", ("yes",)),
+    ("Is there room for the bowl on the tray?", ("yes",)),
+    ("Does the tray fit on top of the bowl?", ("no",)),
+    ("Would a 30 cm wide box fit on the tray?", ("yes",)),
+    ("Would a box that is 30 cm wide fit on the bowl?", ("no",)),
+    ("Does a 10 cm tall tin fit into the bowl?", ("no",)),
     ("Can an arm with a reach of 0.5 m get to the mug from the bowl?", ("yes",)),
     ("Is the lamp out of reach for an arm of 0.5 m at the bowl?", ("yes",)),
     ("Is the lamp farther than 0.5 m from the bowl?", ("yes",)),
@@ -103,6 +115,19 @@ NUMBERS = (
     ),
     ("Which is taller, the mug or the lamp, and by how much?", 0.38, "m"),
     ("Which of the mug, the lamp and the bowl is the tallest, and by how much?", 0.38, "m"),
+    ("What is the average height of the mug, the bowl and the lamp?", 0.7 / 3, "m"),
+    ("How tall are the mug and the lamp on average?", 0.31, "m"),
+    ("What is the mean width of the mug and the tray?", 0.25, "m"),
+    (
+        "What is the average distance of the mug and the lamp to the bowl?",
+        ((0.4**2 + 0.02**2) ** 0.5 + (0.8**2 + 0.21**2) ** 0.5) / 2,
+        "m",
+    ),
+    (
+        "What is the average distance between the mug, the bowl and the lamp?",
+        ((0.4**2 + 0.02**2) ** 0.5 + (0.8**2 + 0.21**2) ** 0.5 + (1.2**2 + 0.19**2) ** 0.5) / 3,
+        "m",
+    ),
     ("How far is the mug from the bowl?", (0.4**2 + 0.02**2) ** 0.5, "m"),
     ("How tall is the lamp?", 0.5, "m"),
 )
@@ -145,6 +170,35 @@ def test_doubt_is_said(friend):
     tie = solve("Which is closer to the bowl, the mug or the gripper?", NoisyFriend(friend, 0.25))  # 0.400 m both
     assert tie.text.startswith("Too close to tell: ") and "if anything, the " in tie.text
     assert tie.valid and tie.conclusion.probability < 0.55
+
+
+def test_what_fits_may_be_turned():
+    """The tray is 0.40 m wide and 0.25 m deep, the shelf 0.30 m wide and 0.45 m deep."""
+    scene = table_scene("shelf")
+    shelf = next(thing for thing in scene.objects if thing.label == "shelf")
+    shelf = replace(shelf, box3d=replace(shelf.box3d, sizes=np.array([[0.3, 0.1, 0.45]])))
+    solution = solve(
+        "Does the tray fit into the shelf?", ExactFriend(replace(scene, objects=(*scene.objects[:-1], shelf)))
+    )
+    assert solution.text == (
+        "Yes: the tray is 0.40 m wide, 0.25 m deep and 0.030 m high, "
+        "the shelf is 0.30 m wide, 0.45 m deep and 0.10 m high; walls are not subtracted."
+    )
+
+
+def test_what_fits_is_as_sure_as_the_depth(friend):
+    class Shallow(NoisyFriend):
+        def locate_many(self, subjects):
+            found = self.exact.locate_many(subjects)
+            return [replace(t, size_std=np.array([0.0, 0.05 if t.name == "bowl" else 0.0, 0.0])) for t in found]
+
+    class Flat(NoisyFriend):
+        def locate_many(self, subjects):
+            return [replace(t, size=t.size * [1, np.nan, 1]) for t in self.exact.locate_many(subjects)]
+
+    end = solve("Does the mug fit on the bowl?", Shallow(friend)).conclusion
+    assert end.labels == ("yes",) and 0.96 < end.probability < 0.985  # 0.2 +- 0.05 m against 0.1 m
+    assert solve("Does the mug fit on the bowl?", Flat(friend)).reason is Reason.NO_FRAME
 
 
 def test_a_place_in_an_order(friend):
@@ -224,8 +278,6 @@ def test_a_doubt_whether_a_thing_is_there_is_said_with_the_conclusion(friend):
 
 
 def test_what_is_probably_not_there_is_not_concluded_from(friend):
-    from dataclasses import replace
-
     class Unsure(NoisyFriend):
         def locate_many(self, subjects):
             return [replace(t, score=0.05 if t.name == "lamp" else 0.9) for t in self.exact.locate_many(subjects)]
@@ -257,8 +309,6 @@ def test_what_cannot_be_answered_is_refused(question, reason):
 
 
 def test_a_frame_that_is_not_known_is_a_refusal(friend):
-    from dataclasses import replace
-
     from spatialvlm_ros.geometry.frames import CanonicalFrame
 
     blind = ExactFriend(replace(friend.scene, frame=CanonicalFrame.unknown()))

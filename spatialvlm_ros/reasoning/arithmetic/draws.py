@@ -88,6 +88,13 @@ def positions_of(thing: LocatedObject) -> Float:
     return thing.position + (scores * np.sqrt(np.maximum(variances, 0.0))) @ axes.T
 
 
+def depth_of(thing: LocatedObject) -> Drawn:
+    """How far an object extends along the frame's forward axis; NaN where that is not known."""
+    _, depth, _ = (float(v) for v in thing.size)
+    std = float(np.nan_to_num(thing.size_std[1]))
+    return Drawn(np.maximum(depth + std * _normal(f"depth of {thing.name}"), 0.0), 1.0)
+
+
 def _key(estimate: Estimate) -> str:
     names = [estimate.subject, estimate.reference]
     if estimate.relation in SYMMETRIC:

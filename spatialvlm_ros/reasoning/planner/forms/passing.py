@@ -25,6 +25,7 @@ _FITS = any_of(
     "gap, slide, slides, slip, slips, push, insert, take, hold, "
     r"(?:can|could|may|would|will|to) (?:i |you |we )?(?:be )?(?:<\d+> )?(?:be )?(?:put|placed?|set|park|stand|go)"
 )
+_ELSEWHERE = r"\b(?:in|into|inside|on|onto|on top of|under|behind|beside) <\d+>"  # "do these two fit onto the tray"
 _WIDTHS = (
     words("wide width widths broad breadth narrow slim")
     + r"|\btoo (?:wide|big|large|broad|thick|narrow|tight|small)\b|\b(?:wide|big|large|broad) enough\b"
@@ -93,7 +94,7 @@ def _passage(sentence: Sentence) -> tuple[str, str] | None:
 def read_fits_between(sentence: Sentence) -> Plan | None:
     """Whether one thing fits between two others, as wide as the camera sees it."""
     roles = pair_of_lists(sentence)
-    if sentence.lengths or roles is None or not sentence.has(_FITS):
+    if sentence.lengths or roles is None or not sentence.has(_FITS) or sentence.has(_ELSEWHERE):
         return None
     thing, (a, b) = roles
     width, passage = Query(thing, relation=Relation.WIDTH), Query(a, b, Relation.FREE_WIDTH)
