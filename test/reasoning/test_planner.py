@@ -83,6 +83,7 @@ LABELLED = (
     ("Which is closer to the lamp, the bowl or the mug, and by how much?", ("bowl",)),
     ("Which two of the mug, the bowl, the lamp and the tray are closest together?", ("bowl", "tray")),
     ("Which two of the mug, the bowl, the lamp and the tray are farthest apart?", ("mug", "lamp")),
+    ("What is the shortest of the distances between the mug, the bowl and the lamp?", ("mug", "bowl")),
     ("Are the bowl and the tray closer together than the mug and the lamp?", ("yes",)),
     ("Are the bowl and the tray farther apart than the mug and the lamp?", ("no",)),
     ("How many of the mug, the tray and the lamp are within 0.5 m of the bowl?", ("2",)),
@@ -101,6 +102,7 @@ def test_what_is_decided(friend, question, labels):
 
 
 NUMBERS = (
+    ("How far is the mug from the tray via the bowl?", 0.4 + (0.3**2 + 0.025**2) ** 0.5, "m"),
     ("How long is the path from the mug via the bowl to the tray?", 0.4 + (0.3**2 + 0.025**2) ** 0.5, "m"),
     (
         "How far is it from the mug to the lamp and then to the bowl in total?",

@@ -103,6 +103,8 @@ def items_and_reference(sentence: Sentence) -> tuple[tuple[str, ...], str] | Non
     """The names to choose from, and the one they are compared to; the camera where none is named."""
     lists, singles = sentence.lists, sentence.singles
     if len(lists) == 1 and len(singles) == 1:
+        if sentence.has(rf"\b(?:nearest|closest|nearer|closer) to <{lists[0]}>"):  # the list begins with the reference
+            return None
         return sentence.groups[lists[0]].names, sentence.name(singles[0])
     if len(lists) == 1 and not singles:
         names = sentence.groups[lists[0]].names

@@ -42,12 +42,16 @@ BOUNDS = r"\b(?:at (?:least|most)|(?:more|less|fewer) than|(?:over|under|above|b
 _NEGATIONS = r"\b(?:not|no|never|neither|nor|none|cannot)\b|\b\w+n't(?!\w)"
 _EXCEPTIONS = words("without but unless besides instead otherwise else")
 _SIDE_BY_SIDE = r"\bside by side\b|\bside-by-side\b"
+_PARTS = r"\b(?:from|to) (?:straight )?(?:line|middle|midpoint|edge|corner|rim|surface|tip)\b"  # not of the whole
+_EQUALS = r"\b(?:exactly|precisely|equal to|equals) (?=#)"
 _TURNS = re.compile(
     "|".join(
         [
             _NEGATIONS,
             _EXCEPTIONS,
             _SIDE_BY_SIDE,
+            _PARTS,
+            _EQUALS,
             words("why average mean median right-angled"),
             *(SIZES, DISTANCES, DIRECTIONS, ORDINALS, COMPARISONS, MULTIPLES, NUMBERS, AMOUNTS, BOUNDS),
         ]

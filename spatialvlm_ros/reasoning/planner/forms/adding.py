@@ -24,6 +24,7 @@ _WAYS = any_of(
     "far, "
     "distances?, visiting, passing, stops?, stopping, over, long, detour"
 )
+_ASKS_ELSE = r"^(?:is|are|does|do|will|would|has|have|did)\b|\bhow long (?:does|do|will|would|did) it take\b"
 _ASKS_LENGTH = any_of(
     "how (?:long|far|much|many), length, total, what distance, add, sum, overall, altogether, in all, distance"
 )
@@ -73,6 +74,8 @@ def read_path_length(sentence: Sentence) -> Plan | None:
     """How long the way along several places is."""
     if sentence.lengths or not sentence.has(_WAYS) or not sentence.has(_ASKS_LENGTH) or nearness(sentence):
         return None
+    if sentence.has(_ASKS_ELSE):
+        return None
     stops = _stops(sentence)
     several = sentence.has(r"\band from <") and not sentence.has(r"\bto <")  # "from the bowl and from the lamp"
     if len(stops) < 3 or several or sentence.has(r"\b(?:than|or|ratio|times)\b"):
@@ -91,12 +94,12 @@ def read_path_length(sentence: Sentence) -> Plan | None:
 def _stops(sentence: Sentence) -> list[str]:
     """The places in the order in which they are visited; a place that is named twice in a row counts once."""
     late = re.search(
-        r"\bfrom <(\d+)> (?:\w+ ){0,3}?to <(\d+)>,? [^<]*\b(?:via|by way of|through|over|past|passing|at|visiting|"
-        r"stopping at|stop at|stops at|including|around|across) <(\d+)>",
+        r"(?:\bfrom <(\d+)> (?:\w+ ){0,3}?to|<(\d+)> from) <(\d+)>,? [^<]*\b(?:via|by way of|through|over|past|passing|"
+        r"at|visiting|stopping at|stop at|stops at|including|around|across) <(\d+)>",
         sentence.skeleton,
     )
     if late is not None and len(sentence.groups) == 3:
-        start, end, middle = (sentence.groups[int(k)].names for k in late.groups())
+        start, end, middle = (sentence.groups[int(k)].names for k in late.groups() if k is not None)
         ordered = [*start, *middle, *end]
     else:
         ordered = list(sentence.names)

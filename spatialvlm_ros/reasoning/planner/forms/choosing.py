@@ -122,6 +122,8 @@ _TURNED = r"\b(?:least|less) (?:tall|high|wide|big|large)\b"
 
 def trait_of(sentence: Sentence) -> tuple[Trait, int] | None:
     """What a sentence compares by, and whether the most (1) or the least (-1) of it is asked for."""
+    if sentence.has(f"{TALL}|{SHORT}") and sentence.has(f"{WIDE}|{NARROW}"):  # two traits at once
+        return None
     for trait in SIZES:
         sign = first_of(sentence, trait.more, trait.less)
         if sign:
@@ -152,7 +154,7 @@ def trait_of_predicate(predicate: Relation) -> tuple[Trait, int] | None:
 def read_nearest(sentence: Sentence) -> Plan | None:
     """Which is nearest to something, or farthest from it, or the second nearest; also by how much."""
     near, roles = nearness(sentence), items_and_reference(sentence)
-    if not near or roles is None or sentence.lengths or len(roles[0]) < 2:
+    if not near or roles is None or sentence.lengths or len(roles[0]) < 2 or sentence.has(r"\bdistances? between <"):
         return None
     items, reference = roles
     of_several, of_two = ("nearest to", "nearer to") if near > 0 else ("farthest from", "farther from")
@@ -180,6 +182,8 @@ def read_tallest(sentence: Sentence) -> Plan | None:
     """Which is the tallest, widest or biggest, or the least so; of two also by how much."""
     found = trait_of(sentence)
     if found is None or sentence.lengths or sentence.has(r"\b(?:stack|pile|on top|sum|add up|together|combined|fit)\b"):
+        return None
+    if sentence.lists and sentence.has(rf"\bthan <{sentence.lists[0]}>"):  # wider than all of these
         return None
     trait, sign = found
     items = sentence.names if len(sentence.singles) in (0, 2) and len(sentence.lists) < 2 else ()

@@ -54,11 +54,11 @@ def read_fits_into(sentence: Sentence) -> Plan | None:
 
     def conclude(evidence: Evidence) -> Conclusion:
         sides = [_sides(n, evidence) for n in names]
-        fits = (np.sort(sides[0], axis=0) < np.sort(sides[1], axis=0)).all(axis=0)
+        smaller = [np.sort(sides[0], axis=0) < np.sort(sides[1], axis=0)]
         if into:
             lower, higher = (evidence.drawn(Query(n, relation=Relation.HEIGHT)) for n in names)
-            fits &= lower.draws < higher.draws
-        truth = Drawn(fits.astype(np.float64), None, truth=True)
+            smaller.append((lower.draws < higher.draws)[None])
+        truth = Drawn(np.asarray(np.vstack(smaller).all(axis=0), dtype=np.float64), None, truth=True)
         said = [_said(n, evidence, into) for n in names]
         text, label, probability = yes_or_no(truth, f"{said[0]}, {said[1]}{f'; {_WALLS}' if into else ''}")
         return Conclusion(text, (label,), probability=probability)

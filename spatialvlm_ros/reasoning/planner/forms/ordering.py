@@ -11,7 +11,7 @@ from spatialvlm_ros.reasoning.planner.cues import BIG, NARROW, SHORT, SMALL, TAL
 from spatialvlm_ros.reasoning.planner.deciding import LEAST, UNDECIDED, order_probabilities, ranked, said, shown
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
-from spatialvlm_ros.reasoning.planner.turns import COMPARISONS, DIRECTIONS, DISTANCES, ORDINALS, SIZES, words
+from spatialvlm_ros.reasoning.planner.turns import COMPARISONS, DIRECTIONS, DISTANCES, SIZES, words
 from spatialvlm_ros.reasoning.steps import Conclusion
 from spatialvlm_ros.reasoning.texts import listed, percent, the
 from spatialvlm_ros.scenes.relations import Relation
@@ -48,7 +48,7 @@ _DEPTH = r"\b(?:front|back|foreground|background)\b"
     accounts=(
         DIRECTIONS,
         DISTANCES,
-        ORDINALS,
+        r"\bfirst (?:, )?(?:and |then )?second\b(?: (?:, )?third\b)?|\blast\b",
         COMPARISONS,
         words("number"),
         SIZES,
@@ -59,6 +59,7 @@ def read_order(sentence: Sentence) -> Plan | None:
     if (
         not sentence.has(_CUE)
         or sentence.has(r"\bin order(?: to\b|[ ?.]*$)")
+        or sentence.has(r"^how (?:far|much|tall|high|wide|long)\b")
         or sentence.lengths
         or len(sentence.lists) != 1
         or len(sentence.singles) > 1

@@ -33,7 +33,7 @@ _MOST_ITEMS = 8  # 28 distances
 def read_closest_pair(sentence: Sentence) -> Plan | None:
     """Which two are closest together, or farthest apart."""
     near = nearness(sentence)
-    wanted = sentence.has(r"(?<!which of )\b(?:two|pair|couple|each other|one another)\b")
+    wanted = sentence.has(r"(?<!which of )\b(?:two|pair|couple|each other|one another)\b|\bdistances between <")
     if not near or not wanted or sentence.lengths or sentence.singles or len(sentence.lists) != 1:
         return None
     items = sentence.groups[sentence.lists[0]].names

@@ -25,7 +25,10 @@ _FITS = any_of(
     "gap, slide, slides, slip, slips, push, insert, take, hold, "
     r"(?:can|could|may|would|will|to) (?:i |you |we )?(?:be )?(?:<\d+> )?(?:be )?(?:put|placed?|set|park|stand|go)"
 )
-_ELSEWHERE = r"\b(?:in|into|inside|on|onto|on top of|under|behind|beside) <\d+>"  # "do these two fit onto the tray"
+_ELSEWHERE = (  # how many fit; whether these two fit onto the tray
+    r"^(?:how|what|which|who|where|when)\b|"
+    r"\b(?:in|into|inside|on|onto|on top of|under|behind|beside) <\d+>"
+)
 _WIDTHS = (
     words("wide width widths broad breadth narrow slim")
     + r"|\btoo (?:wide|big|large|broad|thick|narrow|tight|small)\b|\b(?:wide|big|large|broad) enough\b"
@@ -53,7 +56,7 @@ _OWN_WIDTH = r"<\d+>,? (?:that is |which is |that's |of |with (?:a |the )?(?:wid
 def read_robot_passes(sentence: Sentence) -> Plan | None:
     """Whether something of a width that is told gets through between two things. What it is does not matter then: it
     need not be in the picture."""
-    if len(sentence.lengths) != 1 or not sentence.has(_PASSES):
+    if len(sentence.lengths) != 1 or not sentence.has(_PASSES) or sentence.has(r"# (?:long|deep)\b"):
         return None
     passage = _passage(sentence)
     if passage is None:

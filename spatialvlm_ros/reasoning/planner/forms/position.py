@@ -38,7 +38,13 @@ _LEAST_SHARE = 0.15  # of the distance: smaller components are not worth a word
 def read_relative_position(sentence_: Sentence) -> Plan | None:
     """Left or right, in front or behind, above or below, and how far."""
     names = tuple(dict.fromkeys(sentence_.names))
-    if len(names) != 2 or len(sentence_.names) != 2 or sentence_.lengths or not sentence_.has(_ASKS):
+    if (
+        len(names) != 2
+        or len(sentence_.names) != 2
+        or sentence_.lengths
+        or not sentence_.has(_ASKS)
+        or sentence_.has(r"\bshould\b")
+    ):
         return None
     subject, reference = _roles(sentence_)
     aside, behind = (Query(subject, reference, r) for r in (Relation.LEFT_DIFF, Relation.BEHIND_DIFF))

@@ -61,6 +61,10 @@ def read_count_within(sentence: Sentence) -> Plan | None:
     return Plan("count_within", f"I need the distance from {the(reference)} to each of them.", queries, conclude)
 
 
+# Something in the way, not the start; or another question about the two.
+_NOT_APART = r"\b(?:over|past|through|via|under|behind) <\d+>|\b(?:fits?|pass(?:es)?|squeezes?)\b"
+
+
 @form(
     "reach",
     50,
@@ -78,6 +82,8 @@ def read_reach(sentence: Sentence) -> Plan | None:
         return None
     names = tuple(dict.fromkeys(sentence.names))
     if len(names) not in (1, 2):
+        return None
+    if sentence.has(_NOT_APART):
         return None
     a, b = names if len(names) == 2 else (CAMERA_NAME, names[0])
     if a == b:

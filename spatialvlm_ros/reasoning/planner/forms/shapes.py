@@ -83,7 +83,12 @@ def _kinds(sides: np.ndarray) -> np.ndarray:
 def read_between(sentence: Sentence) -> Plan | None:
     """Whether one thing lies between two others."""
     roles = pair_of_lists(sentence)
-    if roles is None or sentence.lengths or not sentence.has(_BETWEEN) or sentence.has(rf"^{_NOT_PLAIN_BETWEEN}"):
+    if (
+        roles is None
+        or sentence.lengths
+        or not sentence.has(_BETWEEN)
+        or sentence.has(rf"^{_NOT_PLAIN_BETWEEN}|\bexactly\b")
+    ):
         return None
     thing, (a, b) = roles
     if len({thing, a, b}) < 3 or "or" in {g.joiner for g in sentence.groups}:
