@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from spatialvlm_ros.models.question_reading import read_family_question
+from spatialvlm_ros.models.question_reading import read_family_question, read_question
+from spatialvlm_ros.questions.ambiguity import CLAUSES
 from spatialvlm_ros.questions.families import FAMILY_NAMES, Kind
 from spatialvlm_ros.questions.generator import QuestionGenerator
 from spatialvlm_ros.reasoning.bench.exact_friend import ExactFriend
@@ -57,6 +58,17 @@ def test_questions_of_the_generator_are_answered_as_their_family():
         elif abs(friend.value(read.query.kind, str(read.query.subject), str(read.query.reference))) > 1e-6:  # no tie
             assert end.labels == (label,), (pair.question, end.text)
     assert sum(asked.values()) > 0.9 * SCENES * PER_SCENE and len(asked) > 0.9 * len(FAMILY_NAMES)
+
+
+def test_of_two_alike_the_one_that_is_meant_is_asked_about():
+    """ "The mug on the left", "the mug nearer to the camera": the clauses by which the generator tells two apart."""
+    clauses = [clause for pair in CLAUSES.values() for clause in pair]
+    for number, (friend, pair) in enumerate(asked_of_scenes()):
+        name = friend.scene.objects[pair.subject].label
+        question = pair.question.replace(name, f"{name} {clauses[number % len(clauses)]}")
+        query, plan = read_question(question), read_plan(question)
+        assert plan is not None, question
+        assert set(plan.names) == {str(n) for n in (query.subject, query.reference) if n is not None}, question
 
 
 FAMILIES = (

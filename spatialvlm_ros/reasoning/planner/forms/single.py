@@ -6,6 +6,7 @@ from spatialvlm_ros.errors import QueryError
 from spatialvlm_ros.models.estimate import PROBABILITY
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.question_reading import ReadQuestion, read_family_question
+from spatialvlm_ros.questions.ambiguity import CLAUSES
 from spatialvlm_ros.questions.families import Kind
 from spatialvlm_ros.reasoning.planner.deciding import hedged, shown, yes_or_no
 from spatialvlm_ros.reasoning.planner.forms.choosing import size_choice, trait_of_predicate
@@ -26,6 +27,7 @@ _SIDES = {  # what a predicate says of the first object, beside sizes
     Relation.BEHIND: "farther back",
     Relation.FRONT: "farther forward",
 }
+_CLAUSES = tuple(f" {clause}" for pair in CLAUSES.values() for clause in pair)
 _CLASSES = {
     "left": "to the left",
     "right": "to the right",
@@ -65,8 +67,10 @@ def _names(query: Query) -> tuple[str, ...]:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether nothing but a name stands where the family has one: "lamp", not "lamp, and by how much"."""
-    alone = read_sentence(f"the {name}")
+    """Whether nothing but a name stands where the family has one: "lamp" or "lamp on the left", as questions tell two
+    lamps apart, not "lamp, and by how much"."""
+    clause = next((c for c in _CLAUSES if name.lower().endswith(c)), "")
+    alone = read_sentence(f"the {name[: len(name) - len(clause)]}")
     return alone.skeleton == "<0>" and len(alone.names) == 1 and may_be_a_name(name)
 
 
