@@ -35,6 +35,8 @@ REFUSED = (
     "Who is nearest to the lamp, the mug or the bowl, from the view of the tray?",
     "Where should I put the mug relative to the bowl?",
     "Can an arm of 0.8 m reach the mug over the bowl?",
+    "Where is the mug on the left relative to the bowl?",
+    "Sort the mug on the left, the bowl and the lamp by distance.",
     "Will the mug and the bowl fit onto the tray?",
     "Does the mug not fit on the tray?",
     "Would a 30 cm tall box fit on the tray?",

@@ -43,6 +43,7 @@ _NEGATIONS = r"\b(?:not|no|never|neither|nor|none|cannot)\b|\b\w+n't(?!\w)"
 _EXCEPTIONS = words("without but unless besides instead otherwise else")
 _SIDE_BY_SIDE = r"\bside by side\b|\bside-by-side\b"
 _PARTS = r"\b(?:from|to) (?:straight )?(?:line|middle|midpoint|edge|corner|rim|surface|tip)\b"  # not of the whole
+_CLAUSE = r"<\d+> on (?:left|right)\b(?! (?:side )?(?:of|from))"  # one of two alike: "the mug on the left"
 _EQUALS = r"\b(?:exactly|precisely|equal to|equals) (?=#)"
 _TURNS = re.compile(
     "|".join(
@@ -85,6 +86,9 @@ def unread(sentence: Sentence, accounted: Sequence[str]) -> str:
         sentence: that is asked.
         accounted: patterns of what a form reads.
     """
+    clause = re.search(_CLAUSE, sentence.skeleton)
+    if clause is not None:
+        return clause[0].partition(" ")[2]
     rest = _joined(tuple(accounted)).sub(" ", sentence.skeleton)
     turn = _TURNS.search(rest)
     if turn is not None:

@@ -68,7 +68,7 @@ def read_order(sentence: Sentence) -> Plan | None:
     items = sentence.groups[sentence.lists[0]].names
     reference = sentence.name(sentence.singles[0]) if sentence.singles else ""
     apart = sentence.has(_BY_DISTANCE)
-    if reference and not apart:  # "from left to right as seen from the lamp"
+    if reference and (not apart or sentence.has(_SIDES)):  # "from left to right as seen from the lamp"
         return None
     if not reference and sentence.has(_SIDES):
         return _along(sentence, items, Relation.LEFT_DIFF, ("left", "leftmost"), ("right", "rightmost"))
