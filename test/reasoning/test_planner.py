@@ -102,6 +102,11 @@ def test_what_is_decided(friend, question, labels):
 
 
 NUMBERS = (
+    (
+        "What is the total distance from the mug to the bowl and from the mug to the lamp?",
+        (0.4**2 + 0.02**2) ** 0.5 + (1.2**2 + 0.19**2) ** 0.5,
+        "m",
+    ),
     ("How far is the mug from the tray via the bowl?", 0.4 + (0.3**2 + 0.025**2) ** 0.5, "m"),
     ("How long is the path from the mug via the bowl to the tray?", 0.4 + (0.3**2 + 0.025**2) ** 0.5, "m"),
     (

@@ -45,6 +45,7 @@ _SIDE_BY_SIDE = r"\bside by side\b|\bside-by-side\b"
 _PARTS = r"\b(?:from|to) (?:straight )?(?:line|middle|midpoint|edge|corner|rim|surface|tip)\b"  # not of the whole
 _CLAUSE = r"<\d+> on (?:left|right)\b(?! (?:side )?(?:of|from))"  # one of two alike: "the mug on the left"
 _EQUALS = r"\b(?:exactly|precisely|equal to|equals) (?=#)"
+_ANY = r"\b(?:is|are|does|do|there|what|which) (?:anything|something|nothing|everything)\b"
 _TURNS = re.compile(
     "|".join(
         [
@@ -53,6 +54,7 @@ _TURNS = re.compile(
             _SIDE_BY_SIDE,
             _PARTS,
             _EQUALS,
+            _ANY,
             words("why average mean median right-angled"),
             *(SIZES, DISTANCES, DIRECTIONS, ORDINALS, COMPARISONS, MULTIPLES, NUMBERS, AMOUNTS, BOUNDS),
         ]

@@ -24,7 +24,7 @@ _WAYS = any_of(
     "far, "
     "distances?, visiting, passing, stops?, stopping, over, long, detour"
 )
-_ASKS_ELSE = r"^(?:is|are|does|do|will|would|has|have|did)\b|\bhow long (?:does|do|will|would|did) it take\b"
+_ASKS_ELSE = r"^(?:is|are|does|do|will|would|has|have|did)\b|\bapart\b|\bhow long (?:does|do|will|would|did) it take\b"
 _ASKS_LENGTH = any_of(
     "how (?:long|far|much|many), length, total, what distance, add, sum, overall, altogether, in all, distance"
 )
@@ -80,15 +80,27 @@ def read_path_length(sentence: Sentence) -> Plan | None:
     several = sentence.has(r"\band from <") and not sentence.has(r"\bto <")  # "from the bowl and from the lamp"
     if len(stops) < 3 or several or sentence.has(r"\b(?:than|or|ratio|times)\b"):
         return None
-    queries = tuple(Query(a, b) for a, b in zip(stops, stops[1:], strict=False))
+    along = list(zip(stops, stops[1:], strict=False))
+    legs = _legs(sentence) or along
+    queries = tuple(Query(a, b) for a, b in legs)
+    route = f"along {', '.join(map(the, stops))}"
+    if legs != along:
+        route = listed([f"from {the(a)} to {the(b)}" for a, b in legs])
 
     def conclude(evidence: Evidence) -> Conclusion:
         total = evidence.calculate(" + ".join(evidence.name(q) for q in queries), "Add the parts of the way.")
         parts = listed([shown(evidence.drawn(q)) for q in queries])
-        route = ", ".join(the(s) for s in stops)
-        return Conclusion(f"{shown(total)}, along {route}: {parts}.", (), total.value, total.std, total.unit)
+        return Conclusion(f"{shown(total)}, {route}: {parts}.", (), total.value, total.std, total.unit)
 
-    return Plan("path_length", f"I need the distances along {listed([the(s) for s in stops])}.", queries, conclude)
+    return Plan("path_length", f"I need the distances {route}.", queries, conclude)
+
+
+def _legs(sentence: Sentence) -> list[tuple[str, str]]:
+    """The ways that are named one by one, "from <0> to <1> and from <0> to <2>"; none where they are not."""
+    found = re.findall(r"\bfrom <(\d+)> (?:\w+ ){0,3}?to <(\d+)>", sentence.skeleton)
+    if len(found) < 2 or 2 * len(found) != len(sentence.names):
+        return []
+    return [(sentence.name(int(a)), sentence.name(int(b))) for a, b in found]
 
 
 def _stops(sentence: Sentence) -> list[str]:

@@ -181,7 +181,11 @@ def read_nearest(sentence: Sentence) -> Plan | None:
 def read_tallest(sentence: Sentence) -> Plan | None:
     """Which is the tallest, widest or biggest, or the least so; of two also by how much."""
     found = trait_of(sentence)
-    if found is None or sentence.lengths or sentence.has(r"\b(?:stack|pile|on top|sum|add up|together|combined|fit)\b"):
+    if (
+        found is None
+        or sentence.lengths
+        or sentence.has(r"\b(?:stack|pile|on top|sum|add up|together|combined|fit|triangle)\b")
+    ):
         return None
     if sentence.lists and sentence.has(rf"\bthan <{sentence.lists[0]}>"):  # wider than all of these
         return None

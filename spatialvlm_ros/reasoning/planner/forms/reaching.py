@@ -62,7 +62,7 @@ def read_count_within(sentence: Sentence) -> Plan | None:
 
 
 # Something in the way, not the start; or another question about the two.
-_NOT_APART = r"\b(?:over|past|through|via|under|behind) <\d+>|\b(?:fits?|pass(?:es)?|squeezes?)\b"
+_NOT_APART = r"\b(?:over|past|through|via|under|behind) <\d+>|\b(?:fits?|pass(?:es)?|squeezes?|space|room|clearance)\b"
 
 
 @form(

@@ -40,6 +40,8 @@ _NOT_PLAIN_BETWEEN = r"\b(?:distance|how|where|why|when|which|what|who)\b"
 def read_triangle(sentence: Sentence) -> Plan | None:
     """Which kind of triangle three things form; sides within 10% of each other count as equal."""
     corners = tuple(dict.fromkeys(sentence.names))
+    if sentence.has(r"\b(?:how (?:large|big|long|wide)|longest|shortest|largest|smallest)\b"):
+        return None
     if len(corners) != 3 or not sentence.has(r"\b(?:triangle|equilateral|isosceles|scalene)\b") or sentence.lengths:
         return None
     queries = tuple(Query(a, b) for a, b in combinations(corners, 2))
