@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 OWN_MESSAGES = (
     "Answer",
+    "Conclusion",
     "Estimate",
     "EstimateArray",
     "LocatedObject",

@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any
 
 from spatialvlm_ros.errors import SpatialVLMError
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.models.gathering import failure_of
 from spatialvlm_ros.reasoning.chat_thinker import ChatThinker
+from spatialvlm_ros.reasoning.decided_object import decided_object
 from spatialvlm_ros.reasoning.faults import Stopped
 from spatialvlm_ros.reasoning.friend import Friend
 from spatialvlm_ros.reasoning.limits import Limits
@@ -116,6 +118,8 @@ class Reasoner:
                     yield None
         finally:
             thinking.close()
+        if isinstance(outcome, Conclusion):
+            outcome = replace(outcome, object=decided_object(outcome, task.tools.found))
         solution = _solution(text, outcome, trace)
         yield from trace.steps[shown:]
         return Solution(**{**vars(solution), "steps": tuple(trace.steps)})

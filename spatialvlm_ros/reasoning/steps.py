@@ -57,6 +57,7 @@ class Conclusion:
             nothing is decided.
         presence: least probability with which an object that it rests on is there; NaN where none had to be located.
         estimate: the one measurement that is the answer, where it is one.
+        object: the one located object it decides for; "" for none or several, and where it is too close to tell.
     """
 
     text: str
@@ -67,6 +68,7 @@ class Conclusion:
     probability: float = float("nan")
     estimate: Estimate | None = None
     presence: float = float("nan")
+    object: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Solution(Answer):
 
     Attributes:
         steps: how it came about, the answer being the last one.
-        conclusion: in numbers and labels; None when invalid, and where a language model concluded in free words.
+        conclusion: in numbers and labels; None when invalid.
         cancelled: whether it has no answer because the one who asked did not want it any more.
     """
 

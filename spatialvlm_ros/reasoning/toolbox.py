@@ -53,6 +53,13 @@ class Toolbox:
         return located or self._answered or any(e.valid for e in self.measured.values())
 
     @property
+    def found(self) -> frozenset[str]:
+        """Names of what was located, or measured."""
+        places = {name for name, thing in self.located.items() if thing.valid}
+        measured = (e for e in self.measured.values() if e.valid)
+        return frozenset(places.union(*((e.subject, e.reference) for e in measured)) - {""})
+
+    @property
     def last_sum(self) -> str:
         """Name of the last value that was calculated."""
         return f"c{self._sums}"

@@ -18,7 +18,7 @@ from spatialvlm_ros.models.estimate import Answer, Reason
 from spatialvlm_ros.reasoning.limits import Limits
 from spatialvlm_ros.reasoning.loading import PLANNER, load_thinker
 from spatialvlm_ros.reasoning.reasoner import Reasoner
-from spatialvlm_ros.reasoning.steps import ReasoningStep, Solution
+from spatialvlm_ros.reasoning.steps import Conclusion, ReasoningStep, Solution
 from spatialvlm_ros.reasoning.task import Thinker
 from spatialvlm_ros.ros.bag_annotation import AnnotationOrder, AnnotationResult, annotate_in_a_process
 from spatialvlm_ros.ros.camera_inputs import input_topics
@@ -26,7 +26,7 @@ from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked, NoPictureError
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.services import Turnstile, reason_of, seconds_allowed
 from spatialvlm_ros.ros.shared_models import ONE_LOADS
-from spatialvlm_ros.ros.to_messages import answer_message, step_message
+from spatialvlm_ros.ros.to_messages import answer_message, conclusion_message, step_message
 from spatialvlm_ros.ros.topics import INTERFACES
 from spatialvlm_ros.ros.worker_friend import WorkerFriend
 
@@ -98,9 +98,20 @@ class CameraActions:
             _log.exception("a chain of thought failed")
             detail = f"{type(error).__name__}: {error}"
             solution = Answer(goal.request.question, reason=Reason.MODEL_ERROR, detail=detail)
-        result = interfaces().action.Reason.Result(answer=answer_message(solution, header), steps=steps)
+        end = solution.conclusion if isinstance(solution, Solution) else None
+        answer, conclusion = answer_message(solution, header), conclusion_message(end, header)
+        target = self._set_target(goal, end)
+        result = interfaces().action.Reason.Result(answer=answer, steps=steps, conclusion=conclusion, target=target)
         _finish(goal, solution)
         return result
+
+    def _set_target(self, goal: Any, conclusion: Conclusion | None) -> str:
+        """The object that the conclusion decides for is the target from now on, where the goal wants that; its name."""
+        unit, name = self._unit(), "" if conclusion is None else conclusion.object
+        if not goal.request.set_target or not name or unit is None or goal.is_cancel_requested:
+            return ""
+        unit.standing = unit.standing.with_target(name)
+        return name
 
     def _solved(self, goal: Any, told: Callable[[ReasoningStep, Any], None]) -> tuple[Any, Solution]:
         """Thinks in this thread; what it asks of the picture is answered in the model's thread, between pictures."""

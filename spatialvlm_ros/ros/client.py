@@ -223,6 +223,7 @@ class SpatialClient:
         on_step: Callable[[ReasoningStep], None] | None = None,
         timeout_s: float = REASONING_S,
         max_steps: int = 0,
+        set_target: bool = False,
     ) -> Solution:
         """A question that takes several steps: an answer that holds them.
 
@@ -233,12 +234,14 @@ class SpatialClient:
             on_step: called with each step as it comes, in this thread.
             timeout_s: most seconds for all of it.
             max_steps: 0 takes the node's default.
+            set_target: where it concludes with one located object, make that the node's target, as `set_target` does;
+                the name is ``solution.conclusion.object``, "" where the target stays what it was.
 
         Raises:
             RemoteError: this client is closed, or was while it waited.
         """
         try:
-            goal = self.start_reason(question, timeout_s, max_steps)
+            goal = self.start_reason(question, timeout_s, max_steps, set_target)
         except DeadlineError as error:
             return solution_of(Answer(question, reason=Reason.TIMEOUT, detail=str(error)))
         try:
@@ -252,7 +255,9 @@ class SpatialClient:
             raise
         return goal.result()
 
-    def start_reason(self, question: str, timeout_s: float = REASONING_S, max_steps: int = 0) -> ReasoningGoal:
+    def start_reason(
+        self, question: str, timeout_s: float = REASONING_S, max_steps: int = 0, set_target: bool = False
+    ) -> ReasoningGoal:
         """The same without waiting: the goal gives its steps and can be cancelled.
 
         Raises:
@@ -263,7 +268,9 @@ class SpatialClient:
         client = self._action("reason")
         self._wait_ready(client.server_is_ready, self._name("reason"), end)
         left = end - time.monotonic()
-        goal = interfaces().action.Reason.Goal(question=question, max_steps=max_steps, deadline_s=_given(left))
+        goal = interfaces().action.Reason.Goal(
+            question=question, max_steps=max_steps, deadline_s=_given(left), set_target=set_target
+        )
         with self._lock:
             self._check_open()
             sent = ReasoningGoal(question, lambda told: client.send_goal_async(goal, feedback_callback=told), left)

@@ -9,8 +9,8 @@ from typing import Any
 
 from spatialvlm_ros.errors import RemoteError
 from spatialvlm_ros.models.estimate import Answer, Reason
-from spatialvlm_ros.reasoning.steps import ReasoningStep, Solution
-from spatialvlm_ros.ros.from_messages import answer_from, step_from
+from spatialvlm_ros.reasoning.steps import Conclusion, ReasoningStep, Solution
+from spatialvlm_ros.ros.from_messages import answer_from, conclusion_from, step_from
 
 _END_AFTER_CANCEL_S = 1.0
 
@@ -37,6 +37,7 @@ class ReasoningGoal:
         self._cancelled = self._closed = False
         self._steps: dict[int, ReasoningStep] = {}
         self._result: Solution | None = None
+        self._target = ""
         accepted = send(lambda message: self._events.put(("step", message.feedback.step)))
         accepted.add_done_callback(lambda future: self._events.put(("accepted", future)))
 
@@ -73,6 +74,11 @@ class ReasoningGoal:
         assert self._result is not None
         return self._result
 
+    def target(self) -> str:
+        """Waits as `result`; the name that the goal made the target, "" where it asked for none or concluded so."""
+        self.result()
+        return self._target
+
     # ---- parts ----
 
     def _take(self, seconds: float) -> None:
@@ -96,7 +102,10 @@ class ReasoningGoal:
             result = content.result().result
             for message in result.steps:
                 self._note(step_from(message))
-            self._result = solution_of(answer_from(result.answer), self._in_order())
+            answer = answer_from(result.answer)
+            conclusion = conclusion_from(result.conclusion, answer.text) if answer.valid else None
+            self._target = str(result.target)
+            self._result = solution_of(answer, self._in_order(), conclusion=conclusion)
 
     def _note(self, step: ReasoningStep) -> None:
         self._steps.setdefault(step.index, step)
@@ -135,7 +144,14 @@ def client_closed() -> RemoteError:
     return RemoteError("this client is closed", remedy="Make another SpatialClient.")
 
 
-def solution_of(answer: Answer, steps: Sequence[ReasoningStep] = (), cancelled: bool = False) -> Solution:
-    """An answer with its steps. The conclusion in numbers and labels does not come over the wire."""
+def solution_of(
+    answer: Answer,
+    steps: Sequence[ReasoningStep] = (),
+    cancelled: bool = False,
+    conclusion: Conclusion | None = None,
+) -> Solution:
+    """An answer with its steps and what they come to. Many measurements may be behind the words: the one that is the
+    answer is the conclusion's."""
     fields = {name: getattr(answer, name) for name in answer.__dataclass_fields__}
-    return Solution(**fields, steps=tuple(steps), cancelled=cancelled)
+    fields["estimate"] = None if conclusion is None else conclusion.estimate
+    return Solution(**fields, steps=tuple(steps), conclusion=conclusion, cancelled=cancelled)

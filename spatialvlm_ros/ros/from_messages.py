@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.errors import RemoteError
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason, Source
-from spatialvlm_ros.reasoning.steps import ReasoningStep, StepKind
+from spatialvlm_ros.reasoning.steps import Conclusion, ReasoningStep, StepKind
 from spatialvlm_ros.scenes.relations import Relation
 
 Float = NDArray[np.float64]
@@ -126,6 +126,29 @@ def answer_from(message: Any) -> Answer:
         reason=_word(Reason, message.reason),
         estimate=estimate_from(message.estimates[0]) if len(message.estimates) else None,
         detail=str(message.detail),
+    )
+
+
+def conclusion_from(message: Any, text: str) -> Conclusion:
+    """Of ``spatialvlm_ros/msg/Conclusion``.
+
+    Args:
+        message: the message.
+        text: of the answer, which the message leaves to it.
+
+    Raises:
+        RemoteError: as `estimate_from`.
+    """
+    return Conclusion(
+        text,
+        tuple(str(label) for label in message.labels),
+        float(message.value),
+        float(message.std),
+        str(message.unit),
+        float(message.probability),
+        estimate_from(message.estimate[0]) if len(message.estimate) else None,
+        float(message.presence),
+        str(message.object),
     )
 
 

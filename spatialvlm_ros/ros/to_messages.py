@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
-from spatialvlm_ros.reasoning.steps import ReasoningStep
+from spatialvlm_ros.reasoning.steps import Conclusion, ReasoningStep, Solution
 from spatialvlm_ros.rewards.frames import RewardFrame, RewardTerm
 from spatialvlm_ros.ros.interfaces import interfaces
 
 Float = NDArray[np.float64]
+
+MOST_ESTIMATES = 64  # of an answer
 
 
 def estimate_message(estimate: Estimate, header: Any, rate: float = np.nan, rate_std: float = np.nan) -> Any:
@@ -67,9 +69,27 @@ def answer_message(answer: Answer, header: Any) -> Any:
     message = interfaces().msg.Answer()
     message.header = header
     message.question, message.text = answer.question, answer.text
-    if answer.estimate is not None:
-        message.estimates = [estimate_message(answer.estimate, header)]
+    message.estimates = [estimate_message(e, header) for e in _behind(answer)]
     message.valid, message.reason, message.detail = bool(answer.valid), answer.reason.value, answer.detail
+    return message
+
+
+def _behind(answer: Answer) -> list[Estimate]:
+    """The measurements behind an answer, the one that is the answer first; of a chain of thought those of its steps."""
+    steps = answer.steps if isinstance(answer, Solution) else ()
+    found = [] if answer.estimate is None else [answer.estimate]
+    found += [e for step in steps for e in step.estimates if e is not answer.estimate]
+    return found[:MOST_ESTIMATES]
+
+
+def conclusion_message(conclusion: Conclusion | None, header: Any) -> Any:
+    """``spatialvlm_ros/msg/Conclusion``; None for no answer."""
+    message = interfaces().msg.Conclusion()
+    end = conclusion or Conclusion("")
+    message.labels, message.object, message.unit = list(end.labels), end.object, end.unit
+    message.value, message.std = _floats(end.value, end.std)
+    message.probability, message.presence = _floats(end.probability, end.presence)
+    message.estimate = [] if end.estimate is None else [estimate_message(end.estimate, header)]
     return message
 
 

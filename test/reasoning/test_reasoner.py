@@ -119,6 +119,28 @@ def test_what_a_tool_cannot_do_is_told_and_the_game_goes_on(friend):
     assert solution.valid and solution.text == "0.40 m"
 
 
+@pytest.mark.parametrize(
+    ("question", "object_"),
+    [
+        ("Which of the mug, the bowl and the lamp is nearest to the tray?", "bowl"),
+        ("Which of the mug and the bowl is taller, and by how much?", "mug"),
+        ("How tall is the mug?", ""),
+        ("Which two of the mug, the bowl and the lamp are closest together?", ""),
+        ("Can a robot 0.1 m wide pass between the mug and the bowl?", ""),
+    ],
+)
+def test_the_one_object_that_is_decided_for_is_named(friend, question, object_):
+    solution = Reasoner("planner", friend).solve(question)
+    assert solution.valid and solution.conclusion.object == object_
+
+
+def test_what_is_too_close_to_tell_names_no_object(friend):
+    twins = NoisyFriend(ExactFriend(table_scene("first box", "second box")), 0.2)
+    solution = Reasoner("planner", twins).solve("Which is taller, the first box or the second box?")
+    assert solution.text.startswith("Too close to tell") and len(solution.conclusion.labels) == 1
+    assert solution.conclusion.object == ""
+
+
 # ---- malformed words ----
 
 

@@ -18,8 +18,9 @@ from spatialvlm_ros.action import Reason
 from spatialvlm_ros.models.estimate import Estimate
 from spatialvlm_ros.models.estimate import Reason as Why
 from spatialvlm_ros.msg import Answer, ReasoningStep
+from spatialvlm_ros.reasoning.steps import Conclusion
 from spatialvlm_ros.ros.running import run_until_signal
-from spatialvlm_ros.ros.to_messages import estimate_message
+from spatialvlm_ros.ros.to_messages import conclusion_message, estimate_message
 from spatialvlm_ros.scenes.relations import Relation
 
 
@@ -54,6 +55,10 @@ class Thinker(Node):
             result.steps = [*result.steps, step]
             goal.publish_feedback(Reason.Feedback(step=step))
         result.answer.text, result.answer.valid, result.answer.reason = "so it is", True, str(Why.OK)
+        end = Conclusion("so it is", ("mug",), 0.5, 0.1, "m", 0.75, measured, 0.9, "mug")
+        result.conclusion = conclusion_message(end, result.answer.header)
+        result.answer.estimates = [estimate for step in result.steps for estimate in step.estimates]
+        result.target = "mug" if goal.request.set_target else ""
         goal.succeed()
         return result
 

@@ -332,7 +332,18 @@ def test_steps_come_in_this_thread_while_it_thinks(thinker: tuple[SpatialClient,
     assert reasoning.valid and reasoning.text == "so it is"
     assert seen == [(k, f"step {k}", float(k), True) for k in range(4)]
     assert [s.text for s in reasoning.steps] == [f"step {k}" for k in range(4)]
+    end = reasoning.conclusion
+    assert end is not None and (end.text, end.labels, end.object) == ("so it is", ("mug",), "mug")
+    assert (end.value, end.std, end.unit, end.probability, end.presence) == (0.5, 0.1, "m", 0.75, 0.9)
+    # Of the four measurements behind the words, the one that is the answer, not the first.
+    assert reasoning.estimate is end.estimate is not None and end.estimate.value == 3.0
     assert times[-1] - times[0] > 0.8  # one by one, not all at the end
+
+
+def test_a_goal_says_what_it_made_the_target(thinker: tuple[SpatialClient, GraphProcess]) -> None:
+    client, _ = thinker
+    assert client.start_reason("1 steps of 0.1 s", set_target=True).target() == "mug"
+    assert client.start_reason("1 steps of 0.1 s").target() == ""
 
 
 def test_what_a_callback_raises_cancels_the_goal(thinker: tuple[SpatialClient, GraphProcess]) -> None:

@@ -12,8 +12,24 @@ from std_msgs.msg import Header
 from spatialvlm_ros.errors import RemoteError
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason, Source
 from spatialvlm_ros.msg import ReasoningStep
-from spatialvlm_ros.ros.from_messages import answer_from, estimate_from, estimates_from, located_from, step_from
-from spatialvlm_ros.ros.to_messages import answer_message, estimate_message, estimates_message, located_message
+from spatialvlm_ros.reasoning.steps import Conclusion, Solution, StepKind
+from spatialvlm_ros.reasoning.steps import ReasoningStep as Step
+from spatialvlm_ros.ros.from_messages import (
+    answer_from,
+    conclusion_from,
+    estimate_from,
+    estimates_from,
+    located_from,
+    step_from,
+)
+from spatialvlm_ros.ros.to_messages import (
+    MOST_ESTIMATES,
+    answer_message,
+    conclusion_message,
+    estimate_message,
+    estimates_message,
+    located_message,
+)
 from spatialvlm_ros.scenes.relations import Relation
 
 MEASURED = Estimate(
@@ -84,6 +100,26 @@ def test_a_located_object_comes_back(valid: bool) -> None:
 def test_an_answer_comes_back_with_the_measurement_behind_it() -> None:
     for answer in (Answer("How far?", "12 cm.", True, Reason.OK, MEASURED), Answer("Why?", reason=Reason.TIMEOUT)):
         same(answer, answer_from(sent(answer_message(answer, header()))))
+
+
+def test_the_measurements_behind_a_chain_of_thought_are_those_of_its_steps() -> None:
+    steps = tuple(Step(k, StepKind.MEASURE, "", estimates=(REFUSED, MEASURED)) for k in range(MOST_ESTIMATES))
+    few = Solution("Why?", "So.", True, Reason.OK, estimate=MEASURED, steps=(steps[0],))
+    message = sent(answer_message(few, header()))
+    assert [e.valid for e in message.estimates] == [True, False]  # each once, the answer first
+    assert message.estimates[0].header == header()
+    free = Solution("Why?", "So.", True, Reason.OK, steps=steps)
+    assert [e.valid for e in answer_message(free, header()).estimates] == [False, True] * (MOST_ESTIMATES // 2)
+
+
+@pytest.mark.parametrize("estimate", [MEASURED, None])
+def test_a_conclusion_comes_back(estimate: Estimate | None) -> None:
+    conclusion = Conclusion("The mug.", ("mug", "große Schale"), 0.5, 0.25, "m2", 0.75, estimate, 0.875, "mug")
+    same(conclusion, conclusion_from(sent(conclusion_message(conclusion, header())), "The mug."))
+
+
+def test_no_conclusion_is_an_empty_one() -> None:
+    same(Conclusion(""), conclusion_from(sent(conclusion_message(None, header())), ""))
 
 
 def test_a_step_comes_back() -> None:

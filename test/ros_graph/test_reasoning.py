@@ -82,6 +82,36 @@ def test_the_python_of_the_page_runs(picture_node: GraphProcess, capsys: pytest.
     assert [e.relation.value for step in solution.steps for e in step.estimates] == ["height", "height"]
 
 
+def test_what_is_concluded_becomes_the_target(
+    picture_node: GraphProcess, node: Any, wait_until: Callable[..., None]
+) -> None:
+    from geometry_msgs.msg import PoseStamped
+
+    from spatialvlm_ros.ros.client import SpatialClient
+
+    poses: list[Any] = []
+    node.create_subscription(PoseStamped, "/spatialvlm/target_pose", poses.append, 10)
+    question = "Which of the jug and the yellow bowl is nearest to the tray?"
+    with SpatialClient(timeout_s=60) as client:
+        unasked = client.reason(question, timeout_s=60)
+        assert unasked.valid and unasked.conclusion is not None and unasked.conclusion.object
+        assert client.start_reason("How tall is the jug?", 60, set_target=True).target() == ""  # a number is no object
+        pictures = client.estimates(timeout_s=60)
+        for _ in range(3):
+            next(pictures)
+        assert poses == []
+        goal = client.start_reason(question, 60, set_target=True)
+        solution = goal.result()
+        end = solution.conclusion
+        assert end is not None and end.labels == (end.object,) and end.probability > 0.5 and end.unit == "m"
+        assert goal.target() == end.object and end.object in solution.text
+        wait_until(lambda: poses, 60, "a pose of the target")
+        place = client.locate(end.object, timeout_s=60).position
+        found = poses[-1].pose.position
+        np.testing.assert_allclose([found.x, found.y, found.z], place, atol=0.3)
+        assert client.set_target("") == ""
+
+
 def test_a_language_model_thinks_and_is_left_when_the_goal_is_cancelled(
     picture_node: GraphProcess, node: Any, server: Any, wait_until: Callable[..., None]
 ) -> None:
