@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from spatialvlm_ros.errors import QueryError
 
@@ -85,9 +86,20 @@ def _solve(args: argparse.Namespace) -> int:
     limits = _limits(args)
     thinker = load_thinker(args.llm, args.tool_calls)
     view = SpatialVLM.from_pretrained(args.model).look(read_observation(args))
-    solution = Reasoner(thinker, view, limits).solve(args.question, on_step=None if args.json else _print_step)
+    reasoner = Reasoner(thinker, view, limits)
+    solution = reasoner.solve(args.question, on_step=None if args.json else _print_step)
     sys.stdout.write(f"{json.dumps(_record(solution)) if args.json else _in_words(solution)}\n")
-    return 0 if solution.valid else NO_ANSWER
+    status = 0 if solution.valid else NO_ANSWER
+    if reasoner.busy:
+        _leave(status)
+    return status
+
+
+def _leave(status: int) -> NoReturn:
+    """End now: Python would wait for the threads of a call that nobody wants any more."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _limits(args: argparse.Namespace) -> Limits:

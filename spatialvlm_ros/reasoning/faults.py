@@ -23,7 +23,7 @@ class UnsupportedError(ReplyError):
 
 
 class Stopped(Exception):
-    """Ends a chain of thought without an answer; it never leaves this room.
+    """Ends a chain of thought without an answer; whoever leads one catches it.
 
     Args:
         reason: what the answer says.

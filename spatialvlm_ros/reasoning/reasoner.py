@@ -16,6 +16,8 @@ from typing import Any
 from spatialvlm_ros.errors import SpatialVLMError
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.models.gathering import failure_of
+from spatialvlm_ros.reasoning.awaited_friend import AwaitedFriend
+from spatialvlm_ros.reasoning.calls import Calls, ThreadCalls
 from spatialvlm_ros.reasoning.chat_thinker import ChatThinker
 from spatialvlm_ros.reasoning.decided_object import decided_object
 from spatialvlm_ros.reasoning.faults import Stopped
@@ -43,7 +45,7 @@ class Reasoner:
     Args:
         llm: "planner" (or None), the embedded planner without a language model; "openai:URL#model"; a hub id or folder
             of a chat model; or a loaded `ChatModel` or `Thinker`.
-        view: who sees the picture: a `View`. The language model does not see it.
+        view: who sees the picture: a `View`, or the `Calls` of one. The language model does not see it.
         limits: bounds of each question.
         clock: seconds, monotonic.
 
@@ -54,14 +56,23 @@ class Reasoner:
     def __init__(
         self,
         llm: str | ChatModel | Thinker | None,
-        view: Friend,
+        view: Friend | Calls,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.thinker = thinker_of(llm)
         self.view = view
+        self._calls = calls_of(view)
         self.limits = limits or Limits()
         self._clock = clock
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call of the view still runs that a question has left behind when it ended before it.
+
+        Until it is done, the next question of this reasoner waits for it, and nobody else may use the view.
+        """
+        return isinstance(self._calls, ThreadCalls) and self._calls.busy
 
     def solve(
         self,
@@ -76,7 +87,8 @@ class Reasoner:
         Args:
             question: in words.
             on_step: called with each step as it is done.
-            cancelled: asked between tools and between tokens; True ends it.
+            cancelled: asked between tools and tokens, and fifty times a second while the view is at work; True ends
+                it.
             limits: of this question, in place of the reasoner's.
 
         Returns:
@@ -105,7 +117,7 @@ class Reasoner:
         if not text or len(text) > MOST_LETTERS:
             fault = f"has {len(text)} letters, at most {MOST_LETTERS} are read" if text else "is empty"
             return Solution(text[:MOST_LETTERS], reason=Reason.MODEL_ERROR, detail=f"The question {fault}.")
-        task = Task(plain(text, MOST_LETTERS), Toolbox(self.view, trace), trace)
+        task = Task(plain(text, MOST_LETTERS), Toolbox(AwaitedFriend(self._calls, trace.check), trace), trace)
         thinking = self.thinker.think(task)
         shown = 0
         outcome: Conclusion | Stopped | None = None
@@ -123,6 +135,12 @@ class Reasoner:
         solution = _solution(text, outcome, trace)
         yield from trace.steps[shown:]
         return Solution(**{**vars(solution), "steps": tuple(trace.steps)})
+
+
+def calls_of(view: Friend | Calls) -> Calls:
+    """How a view is called: as it says itself, or in a thread."""
+    given: Any = view
+    return given if hasattr(given, "answering") else ThreadCalls(given)
 
 
 def thinker_of(llm: str | ChatModel | Thinker | None) -> Thinker:

@@ -15,11 +15,13 @@ from std_msgs.msg import Header
 
 from spatialvlm_ros.errors import SpatialVLMError
 from spatialvlm_ros.models.estimate import Answer, Reason
+from spatialvlm_ros.reasoning.faults import Stopped
 from spatialvlm_ros.reasoning.limits import Limits
 from spatialvlm_ros.reasoning.loading import PLANNER, load_thinker
 from spatialvlm_ros.reasoning.reasoner import Reasoner
 from spatialvlm_ros.reasoning.steps import Conclusion, ReasoningStep, Solution
 from spatialvlm_ros.reasoning.task import Thinker
+from spatialvlm_ros.reasoning.trace import Trace
 from spatialvlm_ros.ros.bag_annotation import AnnotationOrder, AnnotationResult, annotate_in_a_process
 from spatialvlm_ros.ros.camera_inputs import input_topics
 from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked, NoPictureError
@@ -28,7 +30,7 @@ from spatialvlm_ros.ros.services import Turnstile, reason_of, seconds_allowed
 from spatialvlm_ros.ros.shared_models import ONE_LOADS
 from spatialvlm_ros.ros.to_messages import answer_message, conclusion_message, step_message
 from spatialvlm_ros.ros.topics import INTERFACES
-from spatialvlm_ros.ros.worker_friend import WorkerFriend
+from spatialvlm_ros.ros.worker_calls import WorkerCalls
 
 _log = logging.getLogger(__name__)
 
@@ -92,6 +94,9 @@ class CameraActions:
         try:
             with self._turnstile:
                 header, solution = self._solved(goal, told)
+        except Stopped as stopped:  # before there was a picture to think about
+            reason, detail = stopped.reason, str(stopped)
+            solution = Solution(goal.request.question, reason=reason, detail=detail, cancelled=stopped.cancelled)
         except SpatialVLMError as error:
             solution = Answer(goal.request.question, reason=reason_of(error), detail=str(error))
         except Exception as error:  # noqa: BLE001
@@ -122,15 +127,15 @@ class CameraActions:
         request = goal.request
         seconds = seconds_allowed(request.deadline_s, "reason_deadline_s", unit.settings.reason_deadline_s)
         end = time.monotonic() + seconds
-        looked: Looked = unit.with_view(lambda found: found, seconds)
-        header = looked.messages.image.header
-        limits = Limits(seconds=seconds) if not request.max_steps else Limits(request.max_steps, seconds=seconds)
-        reasoner = Reasoner(thinker, WorkerFriend(unit, looked, end), limits)
-        solution = reasoner.solve(
-            request.question,
-            on_step=lambda step: told(step, header),
-            cancelled=lambda: bool(goal.is_cancel_requested),
-        )
+
+        def cancelled() -> bool:
+            return bool(goal.is_cancel_requested)
+
+        looked: Looked = unit.look(end, Trace(Limits(seconds=seconds), cancelled).check)
+        header, left = looked.messages.image.header, max(end - time.monotonic(), 0.0)
+        limits = Limits(seconds=left) if not request.max_steps else Limits(request.max_steps, seconds=left)
+        reasoner = Reasoner(thinker, WorkerCalls(unit, looked, end), limits)
+        solution = reasoner.solve(request.question, on_step=lambda step: told(step, header), cancelled=cancelled)
         return header, solution
 
     def _thinker(self, spec: str) -> Thinker:

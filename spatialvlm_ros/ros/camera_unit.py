@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -20,6 +21,7 @@ from spatialvlm_ros.models.gaps import with_gaps
 from spatialvlm_ros.models.query import ObjectRef, Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.models.view import View
+from spatialvlm_ros.reasoning.calls import awaited
 from spatialvlm_ros.rewards.frames import RewardFrame
 from spatialvlm_ros.ros.observations import CameraMessages, FrameRefusedError, ObservationBuilder, Seen
 from spatialvlm_ros.ros.parameters import Settings
@@ -43,6 +45,7 @@ _OF_PARAMETERS = {
     "known_sizes": ("known_sizes",),
     "reward": ("reward_task", "reward_gamma", "reward_mode", "reward_step_s", "reward_follow", "filter"),
 }
+_CHECK_S = 0.02  # between two looks whether a picture is still wanted
 _INFO_GRACE_S = 1.0  # of a picture without CameraInfo: who asks waits so long for a better one
 _FUTURE_NS = 500_000_000  # a stamp that is further ahead of the clock is no jitter
 _TRACK_IDS = count(1)  # of all cameras, and also after a node was deactivated: no id is given twice
@@ -232,26 +235,33 @@ class CameraUnit:
 
         return self._waited(self._worker.steps(steps, s), end)
 
-    def call_on(self, looked: Looked, work: Callable[[Looked], T], end: float) -> T:
-        """Does ``work`` on a picture that was looked at before, until ``end`` (monotonic seconds)."""
-        left = end - time.monotonic()
-        return self._waited(self._worker.call(lambda _: work(looked), left), end)
+    def look(self, end: float, check: Callable[[], None]) -> Looked:
+        """The newest picture, as `with_view` gives it; what ``check`` raises ends the waiting."""
+        self.wait_for_picture(end, check)
+        return awaited(self._worker.call(self._current, end - time.monotonic()), check)
 
-    def steps_on(self, looked: Looked, work: Callable[[Looked], Generator[Any, None, T]], end: float) -> T:
+    def call_on(self, looked: Looked, work: Callable[[Looked], T], end: float) -> Future[T]:
+        """Does ``work`` on a picture that was looked at before; begins it until ``end`` (monotonic seconds)."""
+        return self._worker.call(lambda _: work(looked), end - time.monotonic())
+
+    def steps_on(self, looked: Looked, work: Callable[[Looked], Generator[Any, None, T]], end: float) -> Future[T]:
         """The same in steps, which give way to standing queries."""
-        left = end - time.monotonic()
-        return self._waited(self._worker.steps(lambda _: work(looked), left), end)
+        return self._worker.steps(lambda _: work(looked), end - time.monotonic())
 
-    def wait_for_picture(self, end: float) -> None:
+    def wait_for_picture(self, end: float, check: Callable[[], None] | None = None) -> None:
         """Until there is one that is young enough.
 
+        Args:
+            end: monotonic seconds.
+            check: asked again and again; what it raises ends the waiting.
+
         Raises:
-            NoPictureError: there is none at ``end`` (monotonic seconds), or the unit was closed.
+            NoPictureError: there is none at ``end``, or the unit was closed.
         """
         with self._arrived:
             # The very first picture may come before the first CameraInfo.
-            if not self._wait_for(self._is_whole, min(_INFO_GRACE_S, end - time.monotonic())):
-                self._wait_for(self._is_fresh, end - time.monotonic())
+            if not self._wait_for(self._is_whole, min(end, time.monotonic() + _INFO_GRACE_S), check):
+                self._wait_for(self._is_fresh, end, check)
             if self._closed:
                 raise _not_active()
             if self._is_fresh():
@@ -263,9 +273,15 @@ class CameraUnit:
             "Does the camera publish, and is the topic remapped?",
         )
 
-    def _wait_for(self, enough: Callable[[], bool], seconds: float) -> bool:
+    def _wait_for(self, enough: Callable[[], bool], end: float, check: Callable[[], None] | None) -> bool:
         """With the lock; a unit that is closed ends it too."""
-        return self._arrived.wait_for(lambda: self._closed or enough(), max(0.0, seconds))
+        most = _CHECK_S if check is not None else math.inf
+        while (left := end - time.monotonic()) > 0:
+            if self._arrived.wait_for(lambda: self._closed or enough(), min(left, most)):
+                return True
+            if check is not None and time.monotonic() < end:
+                check()
+        return self._closed or enough()
 
     @staticmethod
     def _waited(future: Future[T], end: float) -> T:

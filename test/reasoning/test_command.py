@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -73,6 +75,16 @@ def test_a_question_without_an_answer(server, picture, capsys):
     question = "Which of the mug and the bowl is nearest to the lamp?"
     assert main(["reason", str(picture), question, "--hfov", "60", "--model", spec]) == NO_ANSWER
     assert "no answer (" in capsys.readouterr().out
+
+
+def test_a_model_that_never_answers_holds_nobody(mute_server, picture, tmp_path):
+    """Neither the answer nor the end of the process waits for what hangs."""
+    arguments = ["reason", str(picture), "How far is the jug from the tray?", "--hfov", "60", "--seconds", "1"]
+    command = [sys.executable, "-m", "spatialvlm_ros.cli.main", *arguments, "--model", mute_server.model]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert mute_server.asked.is_set()
+    assert done.returncode == NO_ANSWER and "Traceback" not in done.stderr
+    assert done.stdout.endswith("no answer (timeout). No answer within 1 s.\n")
 
 
 def test_wrong_arguments_are_one_line(picture, capsys):

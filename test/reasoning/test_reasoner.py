@@ -268,6 +268,98 @@ def test_cancelling_while_the_friend_answers(friend):
     assert solution.cancelled and Talker.words <= 11
 
 
+class Slow(NoisyFriend):
+    """Does not answer before it may; keeps which threads called it, and when two of them did so at once."""
+
+    def __init__(self, exact):
+        super().__init__(exact)
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+        self.done: list[str] = []
+        self.inside, self.at_once = 0, 0
+
+    def _slowly(self, name, work):
+        self.inside += 1
+        self.at_once = max(self.at_once, self.inside)
+        self.asked.set()
+        assert self.may_answer.wait(60)
+        self.inside -= 1
+        self.done.append(name)
+        return work()
+
+    def measure_many(self, queries):
+        return self._slowly("measure", lambda: super(Slow, self).measure_many(queries))
+
+    def ask_steps(self, question):
+        yield
+        self._slowly("ask", lambda: None)
+        return Answer(question, "left of it", True, Reason.OK)
+
+
+@pytest.mark.parametrize("line", ["MEASURE: distance | mug | bowl", "ASK: Where is the mug?"])
+def test_cancelling_in_the_middle_of_a_call(friend, line):
+    slow = Slow(friend)
+    reasoner = Reasoner(ScriptedChat(line), slow)
+    solution = reasoner.solve(QUESTION, cancelled=slow.asked.is_set)
+    assert solution.cancelled and solution.reason is Reason.TIMEOUT and slow.done == []
+    assert reasoner.busy
+    # The next question waits for the call that was left behind, in its own time, and nobody calls meanwhile.
+    assert reasoner.solve(QUESTION, limits=Limits(seconds=0.1)).reason is Reason.TIMEOUT
+    assert slow.done == []
+    slow.may_answer.set()
+    reasoner.solve(QUESTION, limits=Limits(steps=2))
+    assert len(slow.done) >= 2 and slow.at_once == 1
+
+
+def test_time_runs_out_in_the_middle_of_a_call(friend):
+    slow = Slow(friend)
+    solution = Reasoner(ScriptedChat("MEASURE: distance | mug | bowl"), slow).solve(
+        QUESTION, limits=Limits(seconds=0.1)
+    )
+    assert solution.reason is Reason.TIMEOUT and not solution.cancelled and "0.1 s" in solution.detail
+    assert slow.done == []  # it returned while the friend was still at it
+    slow.may_answer.set()
+
+
+def test_a_call_that_nobody_wants_and_that_did_not_begin_is_never_done(friend):
+    slow = Slow(friend)
+    reasoner = Reasoner("planner", slow)
+    question = "How far is the mug from the bowl?"
+    assert reasoner.solve(question, cancelled=slow.asked.is_set).cancelled
+    assert reasoner.solve(question, limits=Limits(seconds=0.05)).reason is Reason.TIMEOUT
+    slow.may_answer.set()
+    assert reasoner.solve(question).valid
+    assert slow.done == ["measure", "measure"] and not reasoner.busy
+
+
+def test_the_owner_of_the_view_never_meets_a_call_between_the_steps(friend):
+    class Watched(NoisyFriend):
+        inside = 0
+
+        def measure_many(self, queries):
+            Watched.inside += 1
+            made = super().measure_many(queries)
+            Watched.inside -= 1
+            return made
+
+    reasoner = Reasoner(ScriptedChat(*GAME), Watched(friend))
+    for _ in reasoner.steps(QUESTION):
+        assert Watched.inside == 0 and not reasoner.busy
+
+
+def test_the_thread_of_the_calls_ends_with_the_reasoner(friend):
+    def threads():
+        return {t for t in threading.enumerate() if t.name == "spatialvlm-friend"}
+
+    before = threads()
+    reasoner = Reasoner("planner", friend)
+    assert threads() <= before  # it begins with the first call
+    assert reasoner.solve("How tall is the mug?").valid
+    (thread,) = threads() - before
+    del reasoner
+    thread.join(60)
+    assert not thread.is_alive()
+
+
 def test_as_a_generator_it_gives_way_and_may_be_closed(friend):
     chat = ScriptedChat(*GAME, pauses=5)
     steps = Reasoner(chat, friend).steps(QUESTION)

@@ -112,6 +112,36 @@ def test_what_is_concluded_becomes_the_target(
         assert client.set_target("") == ""
 
 
+@pytest.mark.parametrize("camera", [True, False], ids=["the model", "a picture"])
+def test_a_goal_is_cancelled_while_it_waits_for(
+    spawn: Callable[..., GraphProcess], node: Any, wait_until: Callable[..., None], mute_server: Any, camera: bool
+) -> None:
+    """A model that sees and never answers, or a picture that never comes."""
+    from action_msgs.msg import GoalStatus
+    from rclpy.action import ActionClient
+
+    from spatialvlm_ros.action import Reason as Reasoning
+
+    if camera:
+        spawn(HERE / "camera_process.py")
+    spawn("spatialvlm_node", "-p", f"model:={mute_server.model}").wait_for_output("active with the model", 180)
+    client = ActionClient(node, Reasoning, "/spatialvlm/reason")
+    assert client.wait_for_server(60)
+    sent = client.send_goal_async(Reasoning.Goal(question=QUESTION, deadline_s=300.0))
+    wait_until(sent.done, 60, "the goal to be accepted")
+    handle = sent.result()
+    result = handle.get_result_async()
+    if camera:
+        wait_until(mute_server.asked.is_set, 60, "the model to be asked")
+    assert not result.done()
+    handle.cancel_goal_async()
+    wait_until(result.done, 60, "the cancelled goal to end")
+    found = result.result()
+    assert found.status == GoalStatus.STATUS_CANCELED and found.result.answer.detail.startswith("Cancelled before")
+    assert found.result.answer.reason == str(Reason.TIMEOUT)
+    client.destroy()
+
+
 def test_a_language_model_thinks_and_is_left_when_the_goal_is_cancelled(
     picture_node: GraphProcess, node: Any, server: Any, wait_until: Callable[..., None]
 ) -> None:

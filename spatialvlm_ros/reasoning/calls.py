@@ -1,0 +1,111 @@
+"""Calls of a friend that may take long: they are started, and whoever asks looks after them while they run.
+
+A call that is not wanted any more is abandoned: what it comes to is ignored. It may still run, so the friend's next
+call waits for its end. No two calls of a friend ever run at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from queue import SimpleQueue
+from typing import Any, Protocol, TypeVar
+
+from spatialvlm_ros.models.estimate import Answer
+from spatialvlm_ros.reasoning.friend import Friend
+
+T = TypeVar("T")
+
+_SLICE_S = 0.02  # between two looks whether a call is still wanted
+
+
+class Calls(Protocol):
+    """Starts calls of a friend somewhere else than in the thread that asks."""
+
+    def start(self, work: Callable[[Friend], T]) -> Future[T]:
+        """Do this soon; a future that is cancelled before that is not done at all."""
+        ...
+
+    def answering(self, question: str) -> Generator[Future[Answer | None], None, None]:
+        """`Friend.ask_steps` in calls, one after the other; the result of the last one is the answer."""
+        ...
+
+
+class ThreadCalls:
+    """One thread of its own that calls a friend who lives in this process.
+
+    The thread begins with the first call. It ends with this object, and never keeps the process from ending.
+
+    Args:
+        friend: who is called.
+    """
+
+    def __init__(self, friend: Friend) -> None:
+        self._friend = friend
+        self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._started = False
+        self._last: Future[Any] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call runs, or waits for its turn."""
+        return self._last is not None and not self._last.done()
+
+    def start(self, work: Callable[[Friend], T]) -> Future[T]:
+        """See `Calls`."""
+        if not self._started:
+            self._started = True
+            threading.Thread(target=_serve, args=(self._jobs,), name="spatialvlm-friend", daemon=True).start()
+            weakref.finalize(self, self._jobs.put, None)
+        future: Future[T] = Future()
+        friend = self._friend
+        self._last = future
+        self._jobs.put((future, lambda: work(friend)))
+        return future
+
+    def answering(self, question: str) -> Generator[Future[Answer | None], None, None]:
+        """See `Calls`: a call for each token."""
+        steps = self._friend.ask_steps(question)
+        try:
+            while True:
+                yield self.start(lambda _: _next_of(steps))
+        finally:
+            self.start(lambda _: steps.close())  # behind a call that may still run
+
+
+def awaited(call: Future[T], check: Callable[[], None]) -> T:
+    """The result of a call. It is abandoned as soon as ``check`` raises, and that is raised."""
+    try:
+        while True:
+            try:
+                return call.result(_SLICE_S)
+            except FutureTimeoutError:
+                if call.done():  # the friend's own time-out
+                    raise
+            check()
+    except BaseException:
+        call.cancel()
+        raise
+
+
+def _next_of(steps: Generator[None, None, Answer]) -> Answer | None:
+    try:
+        next(steps)
+    except StopIteration as end:
+        answer: Answer = end.value
+        return answer
+    return None
+
+
+def _serve(jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]) -> None:
+    while (job := jobs.get()) is not None:
+        future, work = job
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001  it belongs to the one who asked
+                future.set_exception(error)
+        del job, future, work  # nothing of a call is kept until the next one
