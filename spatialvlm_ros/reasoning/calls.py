@@ -83,8 +83,8 @@ def awaited(call: Future[T], check: Callable[[], None]) -> T:
             try:
                 return call.result(_SLICE_S)
             except FutureTimeoutError:
-                if call.done():  # the friend's own time-out
-                    raise
+                if call.done():  # just now; or the time-out is the friend's own
+                    return call.result()
             check()
     except BaseException:
         call.cancel()
