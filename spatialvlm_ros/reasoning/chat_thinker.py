@@ -59,6 +59,7 @@ class ChatThinker:
             move = self._read(task, talk, reply)
             if move is None:
                 continue
+            noted = len(task.trace.steps)
             if move.thought and (move.uses or move.answer):
                 task.trace.add(StepKind.THINK, move.thought)
             if move.refusal:
@@ -66,6 +67,8 @@ class ChatThinker:
             if move.answer:
                 return Conclusion(move.answer, estimate=_only_estimate(task))
             yield from self._use(task, talk, move)
+            if len(task.trace.steps) == noted:
+                task.trace.idle()
 
     def _reply(self, task: Task, talk: _Talk) -> Generator[None, None, ChatReply]:
         schemas = [tool.schema() for tool in TOOLS.values()] if self.chat.calls_tools else []

@@ -12,7 +12,7 @@ class Limits:
     """Bounds of one question. Whatever runs into one is refused and says so.
 
     Attributes:
-        steps: of the trace, the answer included.
+        steps: of the trace, the answer included; a reply of a language model that adds none counts as one.
         tokens: of a language model, over all its replies.
         reply_tokens: of one reply.
         seconds: from the question to the answer.

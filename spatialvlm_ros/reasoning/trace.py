@@ -33,6 +33,7 @@ class Trace:
         self._clock = clock
         self._began = self._step_began = clock()
         self._tokens = 0
+        self._idle = 0  # replies that added no step
 
     def check(self) -> None:
         """Go on?
@@ -56,6 +57,15 @@ class Trace:
         """Count a reply's tokens."""
         self._tokens += max(int(tokens), 1)
 
+    def idle(self) -> None:
+        """A reply of a language model did nothing new: it counts as a step that is not noted.
+
+        Raises:
+            Stopped: there were too many.
+        """
+        self._idle += 1
+        self._leave_room(0)
+
     def add(
         self,
         kind: StepKind,
@@ -69,10 +79,14 @@ class Trace:
         Raises:
             Stopped: there were too many.
         """
-        if len(self.steps) + (kind is not StepKind.ANSWER) >= self.limits.steps:
-            raise Stopped(Reason.MODEL_ERROR, f"No answer within {self.limits.steps} steps.")
+        self._leave_room(kind is not StepKind.ANSWER)
         now = self._clock()
         said, given, told = (plain(t, _MOST_CHARACTERS) for t in (text, tool_input, tool_output))
         seconds = now - self._step_began
         self.steps.append(ReasoningStep(len(self.steps), kind, said, given, told, tuple(estimates), seconds))
         self._step_began = now
+
+    def _leave_room(self, more: int) -> None:
+        """For the answer, after so many steps more."""
+        if len(self.steps) + self._idle + more >= self.limits.steps:
+            raise Stopped(Reason.MODEL_ERROR, f"No answer within {self.limits.steps} steps.")

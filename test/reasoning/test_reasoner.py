@@ -205,6 +205,30 @@ def test_a_language_model_that_never_stops_runs_into_the_steps(friend):
     assert len(solution.steps) <= 6
 
 
+@pytest.mark.parametrize(
+    ("line", "noted"),
+    [
+        ("MEASURE: distance | mug | bowl", 1),  # known after the first time
+        ("LOCATE: mug", 1),
+        ("MEASURE: hotness | mug", 0),
+        ("CALCULATE: m7 + 1", 0),
+        ("Once more.\nMEASURE: distance | mug | bowl", 6),
+    ],
+)
+def test_a_reply_that_does_nothing_new_counts_as_a_step(friend, line, noted):
+    chat = ScriptedChat(line)
+    solution = Reasoner(chat, friend, Limits(steps=7, tokens=10**6)).solve(QUESTION)
+    assert solution.reason is Reason.MODEL_ERROR and "7 steps" in solution.detail
+    assert len(chat.heard) <= 7 and len(solution.steps) == noted
+
+
+def test_an_answer_after_replies_that_did_nothing_new(friend):
+    measure = "MEASURE: distance | mug | bowl"
+    for repeated, valid in ((2, True), (3, False)):
+        chat = ScriptedChat(*[measure] * (1 + repeated), "ANSWER: 0.40 m")
+        assert Reasoner(chat, friend, Limits(steps=4)).solve(QUESTION).valid is valid
+
+
 def test_one_that_thinks_without_end_runs_into_the_tokens(friend):
     chat = ScriptedChat("MEASURE: distance | mug | bowl", pauses=1)
     solution = Reasoner(chat, friend, Limits(steps=10_000, tokens=60, reply_tokens=20)).solve(QUESTION)
