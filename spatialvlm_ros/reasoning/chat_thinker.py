@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
-from spatialvlm_ros.models.estimate import Estimate, Reason
+from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.reasoning.actions import TOOLS
 from spatialvlm_ros.reasoning.faults import ReplyError, Stopped, UnsupportedError
 from spatialvlm_ros.reasoning.llm.chat_model import ASSISTANT, SYSTEM, TOOL, USER, ChatModel, ChatReply, Message
 from spatialvlm_ros.reasoning.prompt import friend_says, opening, repair
 from spatialvlm_ros.reasoning.reply import Move, read_reply
+from spatialvlm_ros.reasoning.stated_conclusion import stated_conclusion
 from spatialvlm_ros.reasoning.steps import Conclusion, StepKind
 from spatialvlm_ros.reasoning.support import unsupported_numbers
 from spatialvlm_ros.reasoning.task import Task
@@ -32,7 +33,8 @@ class ChatThinker:
     """Leads a chain of thought by a `ChatModel`.
 
     A reply that cannot be read is sent back once with what is wrong with it; the next one that cannot be read ends the
-    chain of thought. So does a second answer that rests on no measurement, or that has numbers which nobody told.
+    chain of thought. So does a second answer that rests on no measurement, or that has numbers which nobody told. An
+    answer that leaves out the errors of its numbers gets them appended.
 
     Args:
         chat: the language model.
@@ -65,7 +67,7 @@ class ChatThinker:
             if move.refusal:
                 raise Stopped(_reason_of(task), plain(move.refusal))
             if move.answer:
-                return Conclusion(move.answer, estimate=_only_estimate(task))
+                return stated_conclusion(move.answer, task)
             yield from self._use(task, talk, move)
             if len(task.trace.steps) == noted:
                 task.trace.idle()
@@ -147,8 +149,3 @@ def _reason_of(task: Task) -> Reason:
     refused = task.tools.first_refusal
     missing = next((t.reason for t in task.tools.located.values() if not t.valid), None)
     return refused.reason if refused is not None else missing or Reason.MODEL_ERROR
-
-
-def _only_estimate(task: Task) -> Estimate | None:
-    measured = list(task.tools.measured.values())
-    return measured[0] if len(measured) == 1 and measured[0].valid else None

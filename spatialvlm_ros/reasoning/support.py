@@ -44,10 +44,11 @@ def unsupported_numbers(answer: str, task: Task) -> list[str]:
 
 
 def _is_told(number: StatedNumber, told: Iterable[Told]) -> bool:
-    return any(_agrees(number, one) for one in told)
+    return any(agrees(number, one) for one in told)
 
 
-def _agrees(number: StatedNumber, told: Told) -> bool:
+def agrees(number: StatedNumber, told: Told) -> bool:
+    """Whether a number that is stated is a told one, rounded, or in another unit."""
     if number.percent and told.power in (None, 0.0):
         shares = (told.value, abs(1 - told.value))  # "83% sure", "17% shorter", "50% longer"
         if any(_is_rounded(number.value / 100, number.half / 100, share) for share in shares):

@@ -5,7 +5,7 @@ Nothing else can be triggered from here, whatever names or words come in: no cod
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 import numpy as np
 
@@ -32,18 +32,19 @@ class Toolbox:
     Attributes:
         measured: name ("m1", "m2", ...) -> the measurement, valid or not.
         located: name as asked for -> where it is.
+        calculated: name ("c1", "c2", ...) -> the expression.
     """
 
     def __init__(self, friend: Friend, trace: Trace) -> None:
         self.friend = friend
         self.measured: dict[str, Estimate] = {}
         self.located: dict[str, LocatedObject] = {}
+        self.calculated: dict[str, str] = {}
         self._trace = trace
         self._values: dict[str, Drawn] = {}
         self._names: dict[Query, str] = {}
         self._closer: set[ObjectRef] = set()
         self._said: dict[str, str] = {}
-        self._sums = 0
         self._answered = False
 
     @property
@@ -62,7 +63,7 @@ class Toolbox:
     @property
     def last_sum(self) -> str:
         """Name of the last value that was calculated."""
-        return f"c{self._sums}"
+        return f"c{len(self.calculated)}"
 
     @property
     def first_refusal(self) -> Estimate | None:
@@ -121,11 +122,16 @@ class Toolbox:
         """
         self._trace.check()
         result = calculate(expression, self._values)
-        self._sums += 1
+        self.calculated[f"c{len(self.calculated) + 1}"] = expression
         self._values[self.last_sum] = result
         said = f"{self.last_sum} = {drawn_words(result)}"
         self._trace.add(StepKind.CALCULATE, why or f"Calculate {expression}.", expression, said)
         return result
+
+    @property
+    def values(self) -> Mapping[str, Drawn]:
+        """All valid measurements and sums as draws, by name."""
+        return self._values
 
     def value(self, name: str) -> Drawn:
         """A valid measurement, or a sum, as draws."""

@@ -483,7 +483,7 @@ def test_a_name_in_the_picture_triggers_nothing(friend):
     there = Tells(ExactFriend(table_scene(EVIL)))
     chat = ScriptedChat(f"MEASURE: height | {EVIL}\nMEASURE: height | vase", "ANSWER: 0.10 m")
     solution = Reasoner(chat, there).solve("How tall is the odd box?")
-    assert solution.text == "0.10 m" and len(chat.heard) == 2
+    assert solution.text.startswith("0.10 m") and "42" not in solution.text and len(chat.heard) == 2
     said = "\n".join(m.content for m in chat.heard[1][0][1:])
     assert "<|" not in said and not any(line.startswith("ANSWER") for line in said.splitlines())
     assert "gone" in said

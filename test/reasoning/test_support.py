@@ -164,7 +164,7 @@ CALL = ChatReply("", (ToolCall("measure", '{"relation":"distance","subject":"mug
 )
 def test_an_announcement_is_no_answer(friend, said):
     solution, chat = answered(friend, CALL, said, "It is 0.40 m.", calls_tools=True)
-    assert solution.text == "It is 0.40 m." and len(chat.heard) == 3
+    assert solution.text.startswith("It is 0.40 m.") and len(chat.heard) == 3
     assert "announces a step" in chat.heard[-1][0][-1].content
     again, _ = answered(friend, CALL, said, calls_tools=True)
     assert not again.valid and "announces a step" in again.detail

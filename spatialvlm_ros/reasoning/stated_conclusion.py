@@ -1,0 +1,133 @@
+"""What an answer in free words concludes, as far as its numbers and its first word are those of the tools.
+
+Nothing more is understood of the words: what could be meant in two ways is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from spatialvlm_ros.models.estimate import Estimate
+from spatialvlm_ros.reasoning.arithmetic.draws import Drawn
+from spatialvlm_ros.reasoning.stated_numbers import StatedNumber, stated_numbers
+from spatialvlm_ros.reasoning.steps import Conclusion
+from spatialvlm_ros.reasoning.support import Told, agrees
+from spatialvlm_ros.reasoning.task import Task
+from spatialvlm_ros.reasoning.texts import listed, with_error
+from spatialvlm_ros.reasoning.toolbox import Toolbox
+
+_NAN = float("nan")
+_NUMBER = r"\d+(?:[.,]\d+)?"
+_ERROR = re.compile(rf"(?:\u00b1|\+\s?/?\s?-)\s*{_NUMBER}(?:\s*(?:to|and|or|-|\u2013)\s*{_NUMBER})?")
+_YES_OR_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+_BEFORE_A_NAME = r"\W*(?:(?:probably|likely|most likely)\W+)?(?:the\s+|an?\s+)?"
+# "The mug and the bowl ...", "the mug is not ...", "the mug is as tall as ..." decide for no first name.
+_NO_CHOICE = re.compile(r"\b(?:not|neither|nor|never|as|same|equal|equally|both)\b|n't\b", re.IGNORECASE)
+_COMPARISON = re.compile(r"\s*(m\d+)\s*[<>]=?\s*(m\d+)\s*")
+
+
+def stated_conclusion(answer: str, task: Task) -> Conclusion:
+    """The conclusion of a language model's answer, with the errors that it left out.
+
+    ``value`` is the measurement or sum that its number is, where it states one; of several, the only sum among them.
+    ``probability`` is that of the only comparison, where the answer begins with yes or no, or with one of the two that
+    were compared.
+    """
+    tools = task.tools
+    stated = _stated(answer, task)
+    sums = {name: drawn for name, drawn in stated.items() if name in tools.calculated}
+    meant = stated if len(stated) == 1 else sums
+    end = next(iter(meant.values())) if len(meant) == 1 else None
+    labels, probability = _decided(answer, tools)
+    return Conclusion(
+        _with_errors(answer, list(stated.values())),
+        labels,
+        _NAN if end is None else end.value,
+        _NAN if end is None else end.std,
+        "" if end is None else end.unit,
+        probability,
+        _only_estimate(tools),
+        min((thing.score for thing in tools.located.values() if thing.valid), default=_NAN),
+    )
+
+
+# ---- numbers ----
+
+
+def _stated(answer: str, task: Task) -> dict[str, Drawn]:
+    """Name -> value, of the measurements and sums whose values an answer states; its numbers from the question are
+    none of them. Where a number may be several of them, it is the one with the largest error."""
+    asked = {(number.value, number.scales) for number in stated_numbers(task.question)}
+    values = {name: drawn for name, drawn in task.tools.values.items() if not drawn.truth}
+    found: dict[str, Drawn] = {}
+    for number in stated_numbers(_ERROR.sub(" ", answer)):
+        if (number.value, number.scales) in asked or number.percent:
+            continue
+        fitting = [name for name, drawn in values.items() if agrees(number, Told(drawn.value, drawn.power or 0.0))]
+        if fitting:
+            name = max(fitting, key=lambda n: values[n].std)
+            found[name] = values[name]
+    return found
+
+
+def _with_errors(answer: str, values: Sequence[Drawn]) -> str:
+    """The answer, and behind it each value whose error it does not state."""
+    numbers = stated_numbers(answer)
+    missing = [with_error(v.value, v.std, v.unit) for v in values if not _error_is_stated(v, numbers)]
+    told = [text for text in dict.fromkeys(missing) if "\u00b1" in text]  # others have no error worth saying
+    if not told:
+        return answer
+    stop = "" if answer.endswith((".", "!", "?")) else "."
+    return f"{answer}{stop} Measured: {listed(told)}."
+
+
+def _error_is_stated(drawn: Drawn, numbers: Sequence[StatedNumber]) -> bool:
+    return any(agrees(number, Told(drawn.std, drawn.power or 0.0)) for number in numbers)
+
+
+def _only_estimate(tools: Toolbox) -> Estimate | None:
+    measured = list(tools.measured.values())
+    return measured[0] if len(measured) == 1 and measured[0].valid else None
+
+
+# ---- decisions ----
+
+
+def _decided(answer: str, tools: Toolbox) -> tuple[tuple[str, ...], float]:
+    """The label that an answer begins with, and how sure the comparison behind it is."""
+    truths = {name: drawn for name, drawn in tools.values.items() if drawn.truth}
+    word = _YES_OR_NO.match(answer)
+    if word is not None:
+        label = word[1].lower()
+        return (label,), _probability_of(label, list(truths.values()))
+    if len(truths) != 1 or _NO_CHOICE.search(answer):
+        return (), _NAN
+    ((name, truth),) = truths.items()
+    for candidate in _candidates(name, tools):
+        if re.match(rf"{_BEFORE_A_NAME}{re.escape(candidate)}\b(?!\W*(?:and|or)\b)", answer, re.IGNORECASE):
+            return (candidate,), max(truth.value, 1 - truth.value)
+    return (), _NAN
+
+
+def _probability_of(label: str, truths: Sequence[Drawn]) -> float:
+    """Of "yes" or "no", where the only comparison says the same; NaN where the question may have been turned round."""
+    if len(truths) != 1:
+        return _NAN
+    p = truths[0].value if label == "yes" else 1 - truths[0].value
+    return p if p >= 0.5 else _NAN
+
+
+def _candidates(name: str, tools: Toolbox) -> Iterator[str]:
+    """The two things that a comparison of two measurements decides between, the longer name first."""
+    compared = _COMPARISON.fullmatch(tools.calculated.get(name, ""))
+    if compared is None:
+        return
+    first, second = (_objects(tools.measured[m]) for m in compared.groups())
+    alone = [*(first - second), *(second - first)]
+    if len(alone) == 2:
+        yield from sorted(alone, key=len, reverse=True)
+
+
+def _objects(estimate: Estimate) -> set[str]:
+    return {name for name in (estimate.subject, estimate.reference) if name}
