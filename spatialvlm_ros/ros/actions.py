@@ -57,7 +57,7 @@ class CameraActions:
     ) -> None:
         self._unit, self._turnstile = unit, turnstile
         self._node, self._camera = node, camera
-        self._thinkers: dict[str, Thinker] = {}
+        self._thinkers: dict[tuple[str, bool], Thinker] = {}
         self._loading = threading.Lock()
         self._annotating = Turnstile(1)  # a recording keeps a process busy for long
         self._ending = threading.Event()
@@ -123,7 +123,7 @@ class CameraActions:
         unit = self._unit()
         if unit is None:
             raise NoPictureError(Reason.NOT_CONFIGURED, "the node is not active", "Configure and activate it.")
-        thinker = self._thinker(unit.settings.llm or PLANNER)
+        thinker = self._thinker(unit.settings.llm or PLANNER, unit.settings.llm_calls_tools)
         request = goal.request
         seconds = seconds_allowed(request.deadline_s, "reason_deadline_s", unit.settings.reason_deadline_s)
         end = time.monotonic() + seconds
@@ -138,12 +138,13 @@ class CameraActions:
         solution = reasoner.solve(request.question, on_step=lambda step: told(step, header), cancelled=cancelled)
         return header, solution
 
-    def _thinker(self, spec: str) -> Thinker:
+    def _thinker(self, spec: str, calls_tools: bool) -> Thinker:
+        wanted = spec, calls_tools
         with self._loading:
-            if spec not in self._thinkers:
-                with ONE_LOADS:
-                    self._thinkers = {spec: load_thinker(spec)}  # one at a time: language models are large
-            return self._thinkers[spec]
+            if wanted not in self._thinkers:
+                with ONE_LOADS:  # and one is kept: language models are large
+                    self._thinkers = {wanted: load_thinker(spec, calls_tools)}
+            return self._thinkers[wanted]
 
     # ---- recordings ----
 

@@ -197,6 +197,11 @@ class Settings:
         "Who leads a chain of thought: openai:URL#model, a hub id or folder; empty takes the embedded planner.",
         live=True,
     )
+    llm_calls_tools: bool = _declared(
+        False,
+        "Offer the tools to a language model as functions, for servers and models that call them; else in plain lines.",
+        live=True,
+    )
     reason_deadline_s: float = _declared(
         30.0, "Seconds a chain of thought may take where the goal names none.", low=0.1, high=3600.0, live=True
     )

@@ -97,7 +97,7 @@ def test_its_names_exist(capsys):
         assert f"| {tool} |" in PAGE
     named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", PAGE))
     reasons = {r.value for r in Reason}
-    fields = {"on_step", "tool_input", "tool_output", "reason_deadline_s", "set_target"}
+    fields = {"on_step", "tool_input", "tool_output", "reason_deadline_s", "set_target", "llm_calls_tools"}
     assert named <= reasons | fields
     with pytest.raises(SystemExit):
         main(["reason", "--help"])

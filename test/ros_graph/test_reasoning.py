@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import threading
@@ -53,13 +54,14 @@ def server() -> Iterator[Any]:
     made.close()
 
 
-def set_llm(node: Any, value: str, wait_until: Callable[..., None]) -> None:
+def set_llm(node: Any, value: str, wait_until: Callable[..., None], calls_tools: bool = False) -> None:
     client = node.create_client(SetParameters, "/spatialvlm/set_parameters")
     assert client.wait_for_service(20)
-    request = SetParameters.Request(parameters=[Parameter("llm", value=value).to_parameter_msg()])
+    values = {"llm": value, "llm_calls_tools": calls_tools}
+    request = SetParameters.Request(parameters=[Parameter(k, value=v).to_parameter_msg() for k, v in values.items()])
     future = client.call_async(request)
     wait_until(future.done, 20, "setting llm")
-    assert future.result().results[0].successful, future.result().results[0].reason
+    assert all(result.successful for result in future.result().results), future.result().results
     node.destroy_client(client)
 
 
@@ -174,3 +176,31 @@ def test_a_language_model_thinks_and_is_left_when_the_goal_is_cancelled(
         assert not cancelled.valid and cancelled.reason is Reason.TIMEOUT
         assert client.measure("jug", relation="height").valid  # the node serves others meanwhile
         silent.set()
+
+
+def test_a_language_model_that_calls_tools(
+    picture_node: GraphProcess, node: Any, server: Any, wait_until: Callable[..., None]
+) -> None:
+    from scripted_server import Reply, completion
+
+    from spatialvlm_ros.ros.client import SpatialClient
+
+    called = completion(None)
+    arguments = json.dumps({"relation": "height", "subject": "jug"})
+    call = {"id": "one", "type": "function", "function": {"name": "measure", "arguments": arguments}}
+    called["choices"][0]["message"]["tool_calls"] = [call]
+    server.script = [Reply(called), Reply(completion("It is taller than nothing."))]
+    spec = f"openai:{server.url}#tiny"
+    set_llm(node, spec, wait_until, calls_tools=True)
+    with SpatialClient(timeout_s=60) as client:
+        solution = client.reason("How tall is the jug?", timeout_s=60)
+        assert solution.valid and solution.text == "It is taller than nothing.", solution.detail
+        assert [s.kind.value for s in solution.steps] == ["measure", "answer"]
+        offered = {tool["function"]["name"] for tool in server.requests[0].body["tools"]}
+        assert offered == {"measure", "locate", "ask", "calculate"}
+        # The same model in plain lines: the parameter is live.
+        asked = len(server.requests)
+        server.script = [Reply(completion("MEASURE: height | jug")), Reply(completion("ANSWER: It is there."))]
+        set_llm(node, spec, wait_until, calls_tools=False)
+        assert client.reason("How tall is the jug?", timeout_s=60).text == "It is there."
+        assert all("tools" not in request.body for request in server.requests[asked:])
