@@ -43,7 +43,15 @@ _OF_PARAMETERS = {
     "queries": ("queries",),
     "target": ("target",),
     "known_sizes": ("known_sizes",),
-    "reward": ("reward_task", "reward_gamma", "reward_mode", "reward_step_s", "reward_follow", "filter"),
+    "reward": (
+        "reward_task",
+        "reward_gamma",
+        "reward_mode",
+        "reward_step_s",
+        "reward_ends_on_success",
+        "reward_follow",
+        "filter",
+    ),
 }
 _CHECK_S = 0.02  # between two looks whether a picture is still wanted
 _INFO_GRACE_S = 1.0  # of a picture without CameraInfo: who asks waits so long for a better one
@@ -190,6 +198,18 @@ class CameraUnit:
         self._reset = True
         with self._arrived:
             self._newest = None
+
+    def end_episode(self, truncated: bool) -> None:
+        """The next reward is the last of its episode; the picture after that begins another one.
+
+        Raises:
+            NoPictureError: there is no reward task, or no picture has begun an episode yet.
+        """
+        work = self._reward
+        if self.standing.reward is None:
+            raise NoPictureError(Reason.NOT_CONFIGURED, "no reward task is set", "Set one: set_task, or reward_task.")
+        if work is None or work.request is not self.standing.reward or not work.end(truncated):
+            raise NoPictureError(Reason.TIMEOUT, "no picture has begun an episode of this task", "Ask again later.")
 
     def replaced(self) -> int:
         """Pictures that were replaced by a newer one before the model had time."""

@@ -302,6 +302,17 @@ class SpatialClient:
         """
         return str(_require(self._call("set_target", None, target=target)).name)
 
+    def end_episode(self, truncated: bool = False) -> None:
+        """End the episode of the reward: the next reward is its last.
+
+        Args:
+            truncated: it is cut and keeps its potential; else it is terminated, and its potential is 0 by definition.
+
+        Raises:
+            DeadlineError, RemoteError: as `set_queries`.
+        """
+        _require(self._call("end_episode", None, truncated=truncated))
+
     def set_task(self, task: str) -> str:
         """Choose the reward task, by name, sentence or YAML; the specification that is now used, as YAML.
 

@@ -187,6 +187,11 @@ class Settings:
     reward_step_s: float = _declared(
         0.0, "Seconds of a control step of the learner; 0: every picture is one.", low=0.0, high=60.0, live=True
     )
+    reward_ends_on_success: bool = _declared(
+        False,
+        "A success terminates the episode: its potential is 0 by definition, and the next picture begins another.",
+        live=True,
+    )
     reward_follow: bool = _declared(
         True,
         "Follow the objects of the task from picture to picture, by depth or by TF; else each picture by itself.",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,7 @@ class RewardRequest:
         step_s: seconds of a control step, each with the reward of one picture; 0: each picture is one.
         filtered: whether estimates are filtered over time.
         follow: whether objects are followed from picture to picture.
+        ends_on_success: whether a success terminates the episode.
     """
 
     task: RewardTask
@@ -43,6 +46,7 @@ class RewardRequest:
     step_s: float
     filtered: bool
     follow: bool = False
+    ends_on_success: bool = False
 
     @staticmethod
     def of(task: str, settings: Settings) -> RewardRequest:
@@ -63,6 +67,7 @@ class RewardRequest:
             settings.reward_step_s,
             settings.filter,
             settings.reward_follow,
+            settings.reward_ends_on_success,
         )
 
 
@@ -81,18 +86,47 @@ class Sight:
     camera_pose: Transform | None = None
 
 
+class End(str, Enum):
+    """How an episode ends."""
+
+    TERMINATED = "terminated"
+    TRUNCATED = "truncated"
+
+
 class RewardWork:
-    """The state of one request, fed with each picture."""
+    """The state of one request, fed with each picture in the model's thread. Others may end its episode."""
 
     def __init__(self, request: RewardRequest) -> None:
         self.request = request
         # Invalid frames are NaN on the topic, so a learner leaves them out.
         filtered = FilterSettings() if request.filtered else None
         self._engine = RewardEngine(
-            request.task, gamma=request.gamma, mode=request.mode, unseen=DROPPED, filtered=filtered
+            request.task,
+            gamma=request.gamma,
+            mode=request.mode,
+            unseen=DROPPED,
+            ends_on_success=request.ends_on_success,
+            filtered=filtered,
         )
         self._follower = Follower() if request.follow else None
         self._steps = ControlSteps(request.step_s)
+        self._lock = threading.RLock()
+        self._running = False
+        self._end: End | None = None
+
+    def end(self, truncated: bool) -> bool:
+        """The next reward is the last of the episode. From any thread.
+
+        Args:
+            truncated: the episode is cut, and keeps its potential; else it is terminated, with the next picture.
+
+        Returns:
+            False where no picture has begun an episode yet.
+        """
+        with self._lock:
+            if self._running:
+                self._end = End.TRUNCATED if truncated else End.TERMINATED
+            return self._running
 
     def queries(self) -> tuple[Query, ...]:
         """What has to be known of each picture."""
@@ -116,12 +150,22 @@ class RewardWork:
             stamp_ns: of the picture.
             estimates: of all `queries`, valid or not, in order.
         """
-        steps = self._steps.until(stamp_ns)
-        return self._engine.step(estimates, stamp_ns=stamp_ns, steps=steps) if steps else None
+        with self._lock:
+            over, cut = self._end is End.TERMINATED, self._end is End.TRUNCATED
+            steps = self._steps.until(stamp_ns, over)
+            if not steps:
+                return None
+            self._running = True
+            frame = self._engine.step(estimates, over, cut, stamp_ns=stamp_ns, steps=steps)
+            if frame.terminated or frame.truncated:
+                self.reset()
+            return frame
 
     def reset(self) -> None:
-        """A new episode: time has jumped."""
-        self._engine.reset()
-        if self._follower is not None:
-            self._follower.reset()
-        self._steps.reset()
+        """The next picture begins an episode."""
+        with self._lock:
+            self._engine.reset()
+            if self._follower is not None:
+                self._follower.reset()
+            self._steps.reset()
+            self._end, self._running = None, False

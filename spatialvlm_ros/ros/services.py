@@ -55,7 +55,7 @@ class Turnstile:
 
 
 class CameraServices:
-    """Servers of a camera: measure, locate, ask, set_queries, set_target, set_task.
+    """Servers of a camera: measure, locate, ask, set_queries, set_target, set_task, end_episode.
 
     Args:
         node: their owner.
@@ -84,6 +84,7 @@ class CameraServices:
             "set_queries": (srv.SetQueries, self._set_queries),
             "set_target": (srv.SetTarget, self._set_target),
             "set_task": (srv.SetTask, self._set_task),
+            "end_episode": (srv.EndEpisode, self._end_episode),
         }
         self._services = [
             node.create_service(kind, INTERFACES[name].topic(camera), _safely(call), callback_group=group)
@@ -172,6 +173,10 @@ class CameraServices:
         unit.standing = unit.standing.with_reward(reward)
         response.task = "" if reward is None else to_yaml(reward.task)
         response.message = "There is no task." if reward is None else f"The task is {reward.task.name}."
+
+    def _end_episode(self, request: Any, response: Any) -> None:
+        self._active().end_episode(bool(request.truncated))
+        response.message = f"The next reward is {'cut' if request.truncated else 'terminated'}."
 
     # ---- parts ----
 

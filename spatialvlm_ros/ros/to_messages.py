@@ -116,6 +116,7 @@ def reward_message(reward: RewardFrame | None, header: Any, latency_s: float) ->
         return message
     message.task, message.phase = reward.task, reward.phase
     message.success, message.success_probability = bool(reward.success), float(reward.success_probability)
+    message.terminated, message.truncated = bool(reward.terminated), bool(reward.truncated)
     message.terms = [_term_message(term) for term in reward.terms]
     message.valid, message.reason, message.detail = bool(reward.valid), reward.reason.value, reward.detail
     if reward.valid:

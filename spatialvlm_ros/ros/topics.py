@@ -153,6 +153,9 @@ _TABLE = (
     Interface(Kind.SERVICE, "set_queries", "spatialvlm_ros/srv/SetQueries", "Change the standing queries."),
     Interface(Kind.SERVICE, "set_target", "spatialvlm_ros/srv/SetTarget", "Choose the target, by name or sentence."),
     Interface(Kind.SERVICE, "set_task", "spatialvlm_ros/srv/SetTask", "Choose the reward task."),
+    Interface(
+        Kind.SERVICE, "end_episode", "spatialvlm_ros/srv/EndEpisode", "End the reward's episode with the next reward."
+    ),
     Interface(Kind.ACTION, "reason", "spatialvlm_ros/action/Reason", "Chain of thought; its steps are the feedback."),
     Interface(
         Kind.ACTION, "annotate_bag", "spatialvlm_ros/action/AnnotateBag", "Write a reward for every recorded picture."

@@ -83,3 +83,76 @@ def test_a_new_episode_counts_from_its_own_first_picture():
     work.reset()
     again = [work.step(int(t * 1e9), estimates) for t in (0.11, 0.2, 0.31)]
     assert [f is not None and f.steps for f in again] == [0, False, 1]
+
+
+# ---- the end of an episode ----
+
+
+def work_of(step_s=0.0, **more):
+    return RewardWork(RewardRequest(REACH, GAMMA, "potential", step_s, False, **more))
+
+
+def stepped(work, gaps_m, first_s=0.0, every_s=0.1):
+    estimates = gaps(gaps_m)
+    return [work.step(int((first_s + k * every_s) * 1e9), e) for k, e in enumerate(estimates)]
+
+
+def test_a_terminated_episode_pays_its_potential_back_and_the_next_picture_begins_another():
+    work = work_of()
+    frames = stepped(work, [0.5, 0.3, 0.2])
+    assert work.end(truncated=False)
+    (last,) = stepped(work, [0.15], 0.3)
+    assert last.terminated and not last.truncated and last.potential == 0.0
+    total, steps = paid([*frames, last])
+    assert steps == 3 and total == pytest.approx(-frames[0].potential, abs=1e-9)  # it changes no optimal policy
+    first, second = stepped(work, [0.2, 0.1], 0.4)
+    assert (first.reward, first.steps, first.terminated, second.terminated) == (0.0, 0, False, False)
+    assert second.reward == pytest.approx(GAMMA * second.potential - first.potential)
+
+
+def test_a_truncated_episode_keeps_its_potential():
+    work = work_of()
+    frames = stepped(work, [0.5, 0.3])
+    assert work.end(truncated=True)
+    (last,) = stepped(work, [0.2], 0.2)
+    assert last.truncated and not last.terminated and last.potential > frames[-1].potential
+    total, _ = paid([*frames, last])
+    assert total == pytest.approx(GAMMA**2 * last.potential - frames[0].potential, abs=1e-9)
+    assert stepped(work, [0.2], 0.3)[0].steps == 0
+
+
+def test_an_end_that_is_not_seen_is_an_end():
+    work = work_of()
+    frames = stepped(work, [0.5, 0.3])
+    work.end(truncated=False)
+    (last,) = stepped(work, [None], 0.2)
+    assert last.valid and last.terminated and last.potential == 0.0
+    assert paid([*frames, last])[0] == pytest.approx(-frames[0].potential, abs=1e-9)
+
+
+def test_a_terminated_episode_ends_its_control_step_and_a_cut_one_waits_for_it():
+    for truncated, ends_at in ((False, 2), (True, 3)):
+        work = work_of(step_s=0.4)
+        assert [f is not None for f in stepped(work, [0.5, 0.4])] == [True, False]
+        work.end(truncated)
+        later = stepped(work, [0.2, 0.2, 0.2], 0.2)
+        ended = [2 + k for k, f in enumerate(later) if f is not None and (f.terminated or f.truncated)]
+        assert ended == [ends_at]
+
+
+def test_before_the_first_picture_there_is_no_episode_to_end():
+    work = work_of()
+    assert not work.end(truncated=False)
+    stepped(work, [0.5])
+    work.end(truncated=False)
+    work.reset()  # time has jumped: what was asked for is of another episode
+    assert not work.end(truncated=False)
+    assert not any(f.terminated for f in stepped(work, [0.5, 0.4], 7.0))
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_success_ends_the_episode_only_where_that_is_wanted(ends):
+    frames = stepped(work_of(ends_on_success=ends), [0.5, *[0.0] * 40])
+    assert any(f.success for f in frames)
+    over = [f for f in frames if f.terminated]
+    assert bool(over) is ends and all(f.success and f.potential == 0.0 for f in over)

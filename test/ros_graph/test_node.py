@@ -30,7 +30,7 @@ from spatialvlm_ros.action import AnnotateBag, Reason  # noqa: E402
 from spatialvlm_ros.bags.images import image_fields  # noqa: E402
 from spatialvlm_ros.bags.reader import open_bag  # noqa: E402
 from spatialvlm_ros.msg import EstimateArray, LocatedObjectArray, Query, Reward  # noqa: E402
-from spatialvlm_ros.srv import Ask, Locate, Measure, SetQueries, SetTarget, SetTask  # noqa: E402
+from spatialvlm_ros.srv import Ask, EndEpisode, Locate, Measure, SetQueries, SetTarget, SetTask  # noqa: E402
 
 # Regions are measured in any picture, whatever the model makes of it; the wall is 1.5 m away.
 LEFT_BOX, RIGHT_BOX = "[100, 180, 180, 300]", "[460, 180, 540, 300]"
@@ -244,6 +244,29 @@ def test_a_reward_task_is_set_and_rewarded_picture_by_picture(vlm, node, driver,
     again = call(SetTask, "/spatialvlm/set_task", task="")
     assert again.success and not again.task
     wait_until(lambda: rewards.messages[-1].reason == "not_configured", 30, "the end of the task")
+
+
+def test_an_episode_is_ended_by_whoever_knows(vlm, node, driver, call, wait_until):
+    rewards = Heard(node, Reward, "/spatialvlm/reward")
+    gamma = [Parameter("reward_gamma", value=0.9).to_parameter_msg()]
+    assert call(SetParameters, "/spatialvlm/set_parameters", parameters=gamma).results[0].successful
+    assert call(SetTask, "/spatialvlm/set_task", task="").success
+    without = call(EndEpisode, "/spatialvlm/end_episode")
+    assert not without.success and "no reward task" in without.message
+    assert call(SetTask, "/spatialvlm/set_task", task="pick up the apple").success
+    for flag, truncated in (("terminated", False), ("truncated", True)):
+        wait_until(lambda: rewards.messages and rewards.messages[-1].task, 30, "the reward of a task")
+        assert call(EndEpisode, "/spatialvlm/end_episode", truncated=truncated).success
+        wait_until(lambda f=flag: any(getattr(m, f) for m in rewards.messages), 30, flag)
+        (number,) = [k for k, m in enumerate(rewards.messages) if getattr(m, flag)]
+        last = rewards.messages[number]
+        # Nobody sees an apple: where the episode is terminated its potential is known all the same.
+        assert last.valid is not truncated and (truncated or (last.potential, last.reward) == (0.0, 0.0))
+        wait_until(lambda n=number: len(rewards.messages) > n + 2, 30, "the next episode")
+        later = rewards.messages[number + 1 :]
+        assert not any(m.terminated or m.truncated or m.valid for m in later)
+        rewards.messages.clear()
+    assert call(SetTask, "/spatialvlm/set_task", task="").success
 
 
 def test_a_chain_of_thought_tells_its_steps_and_can_be_cancelled(vlm, node, driver):

@@ -22,6 +22,7 @@ from spatialvlm_ros.bags.reader import mcap_files
 from spatialvlm_ros.bags.salvage import MAGIC, McapSalvage
 from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.optional import require
+from spatialvlm_ros.rewards.recordings.annotate import TERMINATED, TRUNCATED
 from spatialvlm_ros.rewards.recordings.composing import AnnotationsOf
 from spatialvlm_ros.rewards.recordings.episode import BETWEEN, EpisodeAnnotations, Provenance
 from spatialvlm_ros.rewards.recordings.mcap import BagRecording
@@ -101,6 +102,7 @@ class _Output:
     def __init__(self, writer: Any, provenance: Provenance) -> None:
         self._writer, self._store = writer, full_typestore()
         self._task = _task_name(provenance)
+        self._end = str(provenance.settings.get("end", ""))
         self._connections: dict[_Channel, Any] = {}
 
     def copy(self, channel: _Channel, log_ns: int, data: bytes | memoryview) -> None:
@@ -118,7 +120,8 @@ class _Output:
 
     def reward(self, annotations: EpisodeAnnotations, number: int, log_ns: int, frame_id: str) -> None:
         """The reward of one picture."""
-        message = _reward(self._store.types, annotations, number, frame_id, self._task)
+        end = self._end if number == len(annotations) - 1 else ""
+        message = _reward(self._store.types, annotations, number, frame_id, self._task, end)
         value = self._store.types[FLOAT](data=message.reward)
         for topic, kind, content in ((REWARD_TOPIC, REWARD, message), (VALUE_TOPIC, FLOAT, value)):
             definition, _ = self._store.generate_msgdef(kind, ros_version=2)
@@ -131,7 +134,9 @@ def _task_name(provenance: Provenance) -> str:
     return str(task.get("name", "")) if isinstance(task, Mapping) else str(task)
 
 
-def _reward(kinds: Mapping[str, Any], annotations: EpisodeAnnotations, number: int, frame_id: str, task: str) -> Any:
+def _reward(
+    kinds: Mapping[str, Any], annotations: EpisodeAnnotations, number: int, frame_id: str, task: str, end: str
+) -> Any:
     """`spatialvlm_ros/msg/Reward` of one picture; as the message says, numbers are NaN where it is not valid."""
     seconds, nanoseconds = divmod(int(annotations.stamp_ns[number]), types.NANOSECONDS)
     stamp = kinds["builtin_interfaces/msg/Time"](sec=seconds, nanosec=nanoseconds)
@@ -144,6 +149,8 @@ def _reward(kinds: Mapping[str, Any], annotations: EpisodeAnnotations, number: i
         reward_std=float(annotations.reward_std[number]) if valid else np.nan,
         potential=float(annotations.potential[number]),
         success=bool(annotations.success[number]),
+        terminated=end == TERMINATED,
+        truncated=end == TRUNCATED,
         success_probability=float(annotations.success_probability[number]),
         terms=[_term(kinds, term) for term in json.loads(annotations.terms[number])],
         valid=valid,

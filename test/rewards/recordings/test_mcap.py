@@ -99,6 +99,8 @@ def test_rewards_carry_the_stamp_and_frame_of_their_picture(bag, annotated, rewa
     values = [m.message.reward for m in rewards]
     assert values[0] == 0 and np.allclose(values[1:], rewards_between(DISTANCES), atol=1e-12)
     assert np.allclose([m.message.potential for m in rewards], [potential(d) for d in DISTANCES])
+    assert [m.message.truncated for m in rewards] == [False] * (len(rewards) - 1) + [True]
+    assert not any(m.message.terminated for m in rewards)
     assert [m.message.data for m in read(done.target, VALUE)] == values
     first = rewards[0].message
     assert (first.valid, first.reason, first.phase) == (True, "ok", "reach")
@@ -202,6 +204,8 @@ def test_control_steps_are_counted_by_time(tmp_path, annotated, end):
     messages = [m.message for m in read(done.target, REWARD)]
     ended = [round((m.header.stamp.sec - 1) * 10 + m.header.stamp.nanosec / 1e8) for m in messages]
     assert ended == [0, 2, 4, 11, 12, 14, 16] + [17] * (end == "terminated")
+    assert [m.terminated for m in messages] == [False] * 7 + [True] * (end == "terminated")
+    assert not any(m.truncated for m in messages)  # where it is cut no control step ends
     counted = [0, 1, 2, 5, 6, 7, 8, 9][: len(ended)]
     learnt = sum(GAMMA**before * m.reward for before, m in zip(counted, messages[1:], strict=False))
     last = 0.0 if end == "terminated" else GAMMA ** counted[-1] * messages[-1].potential
