@@ -44,6 +44,7 @@ def _run(args: argparse.Namespace, stop: threading.Event) -> int:
     size = result.recording.stat().st_size / 1e6
     print(f"recording  {result.recording}   {result.messages} messages, {size:.1f} MB (ros2 bag play, Foxglove)")
     print(f"picture    {result.picture or 'none: no picture was answered'}")
+    print(f"rewards    {result.rewards or 'none: the recording of the first seconds was not done in time'}")
     print(f"logs       {args.out / 'logs'}")
     if result.killed:
         print(f"ended by force: {', '.join(result.killed)}")

@@ -257,6 +257,7 @@ def _annotated(order: AnnotationOrder) -> AnnotationResult:
     provenance = plan.provenance(recording, tasks, fingerprint_of(model.backend))
     writer = RecordingWriter(recording, report_folder(target), target, "copy", provenance)
     total, done = sum(e.frames for e in recording.episodes()), 0
+    _say({"done": done, "total": total}, 0)
 
     def count(pictures: int) -> None:
         nonlocal done

@@ -22,9 +22,11 @@ from spatialvlm_ros.models.question_reading import read_question  # noqa: E402
 from spatialvlm_ros.reasoning.planner.planner import read_plan  # noqa: E402
 from spatialvlm_ros.rewards.templates import task_of  # noqa: E402
 from spatialvlm_ros.ros.demo import processes as demo_processes  # noqa: E402
+from spatialvlm_ros.ros.demo.opening import Opening  # noqa: E402
 from spatialvlm_ros.ros.demo.processes import MODULES, Processes, command_of  # noqa: E402
 from spatialvlm_ros.ros.demo.recorder import Recorder, header_stamp_ns  # noqa: E402
 from spatialvlm_ros.ros.demo.story import STRANGER, queries_for, questions_for, thoughts_for  # noqa: E402
+from spatialvlm_ros.ros.demo.topics import COLOUR, SERVER  # noqa: E402
 from spatialvlm_ros.ros.launch_arguments import SIM_DEMO_ARGUMENTS, sim_demo_nodes  # noqa: E402
 from spatialvlm_ros.ros.query_text import read_query  # noqa: E402
 from spatialvlm_ros.ros.target_text import target_of  # noqa: E402
@@ -89,6 +91,23 @@ def test_pictures_are_thinned_by_their_stamps_and_the_rest_is_kept(tmp_path: Pat
     assert stamps["/color"][0] == start and min(np.diff(stamps["/color"])) >= 300_000_000
     assert [m.message.data for m in found if m.topic == "/said"] == [str(n) for n in range(20)]
     assert recorder.messages == len(found) == 30 and recorder.left_out == 30
+
+
+def test_the_first_seconds_are_a_whole_recording_while_the_rest_goes_on(tmp_path: Path) -> None:
+    opening = Opening(tmp_path / "first_seconds.mcap", seconds=2.0)
+    start = 1_700_000_000_000_000_000
+    opening.take("/tf_static", "std_msgs/msg/String", text("before the first picture"), start - 10**10, latched=True)
+    for number in range(10):
+        assert not opening.whole and not opening.path.exists()
+        now = start + number * 250_000_000
+        opening.take(COLOUR, messages.IMAGE, image(now), now)
+        opening.take(f"{SERVER}/reward", "std_msgs/msg/String", text("of the node"), now)
+    assert opening.whole  # more than two seconds have passed
+    opening.take(COLOUR, messages.IMAGE, image(start + 10**10), start + 10**10)
+    opening.close()
+    bag = open_bag(opening.path)
+    assert sorted(bag.topics) == sorted(["/tf_static", COLOUR])
+    assert len([m for m in bag.messages([COLOUR])]) == 5  # two a second
 
 
 def test_all_pictures_are_kept_where_that_is_wanted(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from spatialvlm_ros.models.estimate import PROBABILITY, Estimate, LocatedObject,
 from spatialvlm_ros.ros.demo.bars import ASCII, UNICODE, axis_of, bar, glyphs_of, round_up
 from spatialvlm_ros.ros.demo.picture import explained_picture
 from spatialvlm_ros.ros.demo.screen import Lines, Terminal
-from spatialvlm_ros.ros.demo.state import NAN, Asked, DemoState, Rewarded, Row, Speed
+from spatialvlm_ros.ros.demo.state import NAN, Annotation, Asked, DemoState, Rewarded, Row, Speed
 from spatialvlm_ros.ros.demo.truth import TrueScene
 from spatialvlm_ros.ros.demo.view import coloured, name_of, plain, render, summary_lines
 from spatialvlm_ros.scenes.relations import Relation
@@ -119,6 +119,33 @@ def test_a_chain_of_thought_shows_its_last_steps_where_there_is_room() -> None:
     low = text(replace(STATE, asked=THOUGHT, rows=(*ROWS, ROWS[0])), 84, 23)
     assert "concludes Probably the stapler (84%).   (0.5 s)" in low and not any("measure:" in line for line in low)
     assert any("..." in line for line in text(replace(STATE, asked=Asked("Which?", steps=()))))
+
+
+def test_the_rewards_of_the_first_seconds_have_their_line() -> None:
+    def line(annotation: Annotation, width: int = 84) -> str:
+        (found,) = [x for x in text(replace(STATE, annotation=annotation), width) if x.startswith("recording")]
+        return found
+
+    begun = Annotation("reach the apple")
+    assert line(begun) == 'recording rewards of the first seconds, "reach the apple": begins'
+    assert line(replace(begun, done=4, total=9)).endswith(": 4 of 9 pictures")
+    assert line(replace(begun, succeeded=True, message="7 of 9 are valid")).endswith("7 of 9 are valid")
+    assert len(line(Annotation("x" * 200, message="y" * 200))) <= 84
+    assert any(
+        "4 of 9 pictures" in x for x in summary_lines(replace(STATE, annotation=replace(begun, done=4, total=9)))
+    )
+    rows = (*ROWS, ROWS[0])
+    low = text(replace(STATE, rows=rows, annotation=begun, rewarded=Rewarded("reach the apple")), 80, 24)
+    assert any(x.startswith("recording") for x in low) and not any("make the window" in x for x in low)
+    lowest = text(replace(STATE, rows=rows, annotation=begun, rewarded=Rewarded("reach the apple")), 80, 23)
+    assert "90% interval" in lowest[-1] and not any("make the window" in x for x in lowest)
+
+
+def test_what_a_chain_of_thought_made_the_target_stands_behind_its_answer() -> None:
+    state = replace(STATE, asked=replace(THOUGHT, target="stapler"))
+    assert "concludes Probably the stapler (84%).   target: stapler   (0.5 s)" in text(state)
+    assert "    the target is now the stapler" in summary_lines(state)
+    assert not any("target" in line for line in summary_lines(replace(STATE, asked=THOUGHT)))
 
 
 def test_in_80_columns_six_queries_a_reward_and_a_question_fit() -> None:

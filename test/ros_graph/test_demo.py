@@ -70,7 +70,10 @@ def test_a_few_seconds_leave_a_recording_a_picture_and_no_process(tmp_path: Path
     assert left_behind(out) == []
     printed = log.read_text()
     assert str(out / "demo.mcap") in printed and str(out / "annotated.png") in printed and "force" not in printed
-    assert sorted(p.name for p in out.iterdir()) == ["annotated.png", "demo.mcap", "logs"]
+    assert sorted(p.name for p in out.iterdir()) == ["annotated.png", "annotation", "demo.mcap", "logs"]
+    opening = open_bag(out / "annotation" / "first_seconds.mcap")
+    assert isinstance(opening, IndexedBag) and "/tf_static" in opening.topics
+    assert not any(topic.startswith("/spatialvlm/") for topic in opening.topics)
 
     bag = open_bag(out / "demo.mcap")
     assert isinstance(bag, IndexedBag)  # whole, with its index

@@ -19,6 +19,7 @@ from rclpy.serialization import deserialize_message
 from spatialvlm_ros.bags.images import rgb_from_image
 from spatialvlm_ros.errors import TransformError
 from spatialvlm_ros.models.estimate import LocatedObject
+from spatialvlm_ros.ros.demo.opening import Opening
 from spatialvlm_ros.ros.demo.recorder import Recorder, header_stamp_ns
 from spatialvlm_ros.ros.demo.state import Rewarded, Row, Speed
 from spatialvlm_ros.ros.demo.topics import (
@@ -68,11 +69,11 @@ class Listener:
 
     Args:
         node: that spins in another thread.
-        recorder: is given every message.
+        recorders: are given every message.
     """
 
-    def __init__(self, node: Node, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, node: Node, *recorders: Recorder | Opening) -> None:
+        self._recorders = recorders
         self._lock = threading.Lock()
         self._frames = TransformStore()
         self._speed = Speed()
@@ -172,7 +173,9 @@ class Listener:
 
     def _taker(self, topic: Topic, kind: Any, handle: Callable[[Any], None] | None) -> Callable[[bytes], None]:
         def take(data: bytes) -> None:
-            self._recorder.take(topic.name, topic.type, data, time.time_ns(), topic.latched)
+            now_ns = time.time_ns()
+            for recorder in self._recorders:
+                recorder.take(topic.name, topic.type, data, now_ns, topic.latched)
             if topic.name == COLOUR:
                 self._on_colour(data)
             elif handle is not None:

@@ -65,6 +65,7 @@ class DemoResult:
     Attributes:
         recording: path; messages and topics in it are counted.
         picture: path, or None where no picture was answered.
+        rewards: of the recording of the first seconds, or None where they were not done in time.
         last: the last state.
         killed: processes that did not end by themselves.
     """
@@ -72,6 +73,7 @@ class DemoResult:
     recording: Path
     messages: int
     picture: Path | None
+    rewards: Path | None
     last: DemoState
     killed: tuple[str, ...]
 
@@ -96,7 +98,7 @@ def run_demo(options: DemoOptions, screen: Screen, stop: threading.Event) -> Dem
     finally:
         killed = stage.end()
     drawn = picture if stage.draw(picture) else None
-    return DemoResult(stage.recorder.path, stage.recorder.messages, drawn, last, killed)
+    return DemoResult(stage.recorder.path, stage.recorder.messages, drawn, stage.annotating.rewards, last, killed)
 
 
 class _Stage:
@@ -105,6 +107,7 @@ class _Stage:
     def __init__(self, options: DemoOptions, domain: int) -> None:
         from std_msgs.msg import String
 
+        from spatialvlm_ros.ros.demo.annotating import Annotating
         from spatialvlm_ros.ros.demo.listener import Listener
 
         self._options, self._domain = options, domain
@@ -112,7 +115,8 @@ class _Stage:
         self.recorder = Recorder(options.out / "demo.mcap")
         self._processes = Processes(options.out / "logs", _environment())
         self._node = ClientNode()
-        self._listener = Listener(self._node.node, self.recorder)
+        self.annotating = Annotating(self._node.node, options.out / "annotation")
+        self._listener = Listener(self._node.node, self.recorder, self.annotating.opening)
         self._sentences = self._node.node.create_publisher(String, SENTENCE, 10)
         self._client = SpatialClient(self._node.node, SERVER)
         self._story = Story(self._client, self._listener.labels, self._listener.scene, self._say)
@@ -131,6 +135,7 @@ class _Stage:
             self._processes.start(name, command_of(process))
         self._story.start()
         while True:
+            self.annotating.begin(self._story.task)
             state = self._state()
             screen.show(state)
             total = self._options.seconds
@@ -149,6 +154,7 @@ class _Stage:
         self._client.close()
         self._node.close()
         self.recorder.close()
+        self.annotating.opening.close()
         return tuple(name for name, status in statuses.items() if status == -signal.SIGKILL)
 
     def draw(self, path: Path) -> bool:
@@ -178,6 +184,7 @@ class _Stage:
             rows=self._listener.rows(),
             asked=story.asked,
             rewarded=self._listener.rewarded,
+            annotation=self.annotating.state,
         )
 
     def _say(self, sentence: str) -> None:

@@ -40,6 +40,7 @@ class Asked:
         seconds: it took.
         truth: of the quantity behind the words, metres; NaN where there is none.
         steps: of a chain of thought so far, a line each; None where the question takes no chain.
+        target: what the answer made the planner's target; "" for nothing.
     """
 
     question: str
@@ -47,6 +48,7 @@ class Asked:
     seconds: float = NAN
     truth: float = NAN
     steps: tuple[str, ...] | None = None
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,24 @@ class Rewarded:
     reward: float = NAN
     potential: float = NAN
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Rewards for the recording of the first seconds.
+
+    Attributes:
+        task: that is rewarded.
+        done, total: pictures; 0 of 0 before it is known.
+        succeeded: whether they are written.
+        message: how it ended; "" while it goes on.
+    """
+
+    task: str
+    done: int = 0
+    total: int = 0
+    succeeded: bool = False
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,6 +129,7 @@ class DemoState:
         rows: the standing queries.
         asked: the last question in words.
         rewarded: the reward of the newest picture, None before the first.
+        annotation: rewards for the recording of the first seconds, None before they are asked for.
     """
 
     elapsed_s: float = NAN
@@ -124,6 +145,7 @@ class DemoState:
     rows: tuple[Row, ...] = ()
     asked: Asked | None = None
     rewarded: Rewarded | None = None
+    annotation: Annotation | None = None
 
 
 def _number(text: str) -> float:

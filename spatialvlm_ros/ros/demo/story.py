@@ -67,6 +67,7 @@ class Story(threading.Thread):
     Attributes:
         waiting: what is awaited; "" once the standing queries are set.
         sentence, target, asked: as in `DemoState`.
+        task: that is rewarded; "" before there is one.
         fault: why it cannot go on, or None.
     """
 
@@ -81,7 +82,7 @@ class Story(threading.Thread):
         self._client, self._labels, self._scene, self._say = client, labels, scene, say
         self._stopping = threading.Event()
         self.waiting = "waiting for the simulated robot: its scene is drawn ..."
-        self.sentence = self.target = ""
+        self.sentence = self.target = self.task = ""
         self.asked: Asked | None = None
         self.fault: SpatialVLMError | None = None
 
@@ -108,8 +109,10 @@ class Story(threading.Thread):
                 turn, next_target = turn + 1, now + _TARGET_EVERY_S
                 next_question = max(next_question, now + _RETRY_S)
             if self.target and now >= next_question:
-                self._ask_number(asked, labels)
+                chosen = self._ask_number(asked, labels)
                 asked, next_question = asked + 1, time.monotonic() + _ASK_EVERY_S
+                if chosen and chosen != self.target and self._send_to(labels, chosen):
+                    next_target = time.monotonic() + _TARGET_EVERY_S
 
     def _awaited(self, find: Callable[[], Any]) -> Any:
         while not (found := find()):
@@ -127,24 +130,26 @@ class Story(threading.Thread):
         self._say(self.sentence)
         try:
             self._client.set_task(f"reach the {target}")
+            self.task = f"reach the {target}"
         except SpatialVLMError as error:
             _log.warning("no reward for this: %s", error)
         return True
 
-    def _ask_number(self, number: int, labels: Sequence[str]) -> None:
-        """Every second question takes a chain of thought."""
+    def _ask_number(self, number: int, labels: Sequence[str]) -> str:
+        """Every second question takes a chain of thought; the object that one has made the target, or ""."""
         turn, chained = divmod(number, 2)
         questions = (thoughts_for if chained else questions_for)(labels, self.target)
-        (self._think if chained else self._ask)(questions[turn % len(questions)])
+        return (self._think if chained else self._ask)(questions[turn % len(questions)])
 
-    def _ask(self, question: str) -> None:
+    def _ask(self, question: str) -> str:
         self.asked = Asked(question, truth=self._truth(question))
         began = time.monotonic()
         answer = self._client.ask(question, timeout_s=_ASK_S)
         if not self._stopping.is_set():
             self.asked = Asked(question, _said(answer), time.monotonic() - began, self.asked.truth)
+        return ""
 
-    def _think(self, question: str) -> None:
+    def _think(self, question: str) -> str:
         began, steps = time.monotonic(), list[str]()
         self.asked = Asked(question, steps=())
 
@@ -153,9 +158,12 @@ class Story(threading.Thread):
                 steps.append(step_line(step))
                 self.asked = Asked(question, steps=tuple(steps))
 
-        answer = self._client.reason(question, done, timeout_s=_ASK_S)
+        answer = self._client.reason(question, done, timeout_s=_ASK_S, set_target=True)
+        target = "" if answer.conclusion is None else answer.conclusion.object
         if not self._stopping.is_set():
-            self.asked = Asked(question, _said(answer), time.monotonic() - began, steps=tuple(steps))
+            seconds = time.monotonic() - began
+            self.asked = Asked(question, _said(answer), seconds, steps=tuple(steps), target=target)
+        return target
 
     def _truth(self, question: str) -> float:
         query, scene = read_question(question), self._scene()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from spatialvlm_ros.models.estimate import PROBABILITY, Estimate, Source
 from spatialvlm_ros.ros.demo.bars import UNICODE, Glyphs, axis_of, bar
-from spatialvlm_ros.ros.demo.state import Asked, DemoState, Rewarded, Row
+from spatialvlm_ros.ros.demo.state import Annotation, Asked, DemoState, Rewarded, Row
 from spatialvlm_ros.ros.labels import reason_text, relation_text
 from spatialvlm_ros.scenes.relations import RELATIONS, Relation
 
@@ -32,7 +32,7 @@ _INTRODUCTION = (
 # Columns of a row: the name takes what these leave.
 _VALUE, _RATE, _TRUTH, _ERROR = 16, 9, 10, 9
 _SOURCE = 39  # columns beside a bar
-_FOOT = 5  # lines below the queries, without the steps of a chain of thought
+_FOOT = 5  # lines below the queries, without the steps of a chain of thought and the annotation
 _MOST_STEPS = 6
 
 
@@ -61,10 +61,12 @@ def render(state: DemoState, width: int = 80, height: int = 24, glyphs: Glyphs =
     """At most ``height`` lines of at most ``width`` columns; what does not fit is said to be left out."""
     width = min(max(width, NARROWEST), _WIDEST)
     top = [*_head(state, width, glyphs), _rule(width, glyphs)]
-    spare = height - len(top) - 1 - 2 * len(state.rows) - _FOOT
-    foot = [_rule(width, glyphs), *_asked(state.asked, width, max(spare, 0)), *_legend(width, glyphs)]
-    if height - len(top) - len(foot) < 1 + 2 * len(state.rows):
-        foot.pop()  # the second line of the legend is worth less than a query
+    last = _last_lines(state, width, glyphs)
+    spare = height - len(top) - 1 - 2 * len(state.rows) - _FOOT - (state.annotation is not None)
+    foot = [_rule(width, glyphs), *_asked(state.asked, width, max(spare, 0)), *last]
+    for _ in last[1:]:
+        if height - len(top) - len(foot) < 1 + 2 * len(state.rows):
+            foot.pop()  # worth less than a query
     room = height - len(top) - len(foot)
     lines = [*top, *_middle(state, width, room, glyphs), *foot]
     return [_cut(line, width) for line in lines[:height]]
@@ -82,11 +84,15 @@ def summary_lines(state: DemoState, glyphs: Glyphs = UNICODE) -> list[str]:
         lines.append(f"  {name_of(row.estimate)}: {measured_text(row, glyphs)}{known}{_from(row.estimate)}")
     if state.rewarded is not None:
         lines.append(f"  {plain(_reward(state.rewarded, _WIDEST))}")
+    if state.annotation is not None:
+        lines.append(f"  {plain(_annotation(state.annotation, _WIDEST))}")
     asked = state.asked
     if asked is not None and asked.answer:
         lines.append(f"  asked: {asked.question}")
         lines += [f"    {step}" for step in asked.steps or ()]
         lines.append(f"    answered: {asked.answer}")
+        if asked.target:
+            lines.append(f"    the target is now the {asked.target}")
     return lines
 
 
@@ -290,6 +296,8 @@ def _asked(asked: Asked | None, width: int, spare: int) -> list[Line]:
         return []
     took = f"   ({asked.seconds:.1f} s)" if math.isfinite(asked.seconds) else ""
     known = f"   truly {asked.truth:.2f} m" if math.isfinite(asked.truth) else ""
+    if asked.target:
+        known += f"   target: {_shortened(asked.target, 24)}"
     answer = _shortened(asked.answer or "...", width - 10 - len(took) - len(known))
     shown = (asked.steps or ())[-min(spare, _MOST_STEPS) :] if spare else ()
     begin, end = ("asked     ", "answered  ") if asked.steps is None else ("reasons   ", "concludes ")
@@ -308,6 +316,25 @@ def _legend(width: int, glyphs: Glyphs) -> list[Line]:
     short = f"{interval} 90% interval   {glyphs.truth} true   {glyphs.both} both"
     colours = "The error is green where the true value lies in the interval, and red where not."
     return [(Span(long if len(long) <= width else short, "dim"),), (Span(colours, "dim"),)]
+
+
+def _last_lines(state: DemoState, width: int, glyphs: Glyphs) -> list[Line]:
+    """From what is worth most to what is worth least."""
+    signs, colours = _legend(width, glyphs)
+    annotation = [] if state.annotation is None else [_annotation(state.annotation, width)]
+    return [signs, *annotation, colours]
+
+
+def _annotation(annotation: Annotation, width: int) -> Line:
+    if annotation.message:
+        said = Span(annotation.message, "good" if annotation.succeeded else "warn")
+    elif annotation.total:
+        said = Span(f"{annotation.done} of {annotation.total} pictures")
+    else:
+        said = Span("begins", "dim")
+    task = _shortened(f'"{annotation.task}"', max(width - 60, 12))
+    begin = Span("recording ")
+    return (begin, Span("rewards of the first seconds, "), Span(task, "bold"), Span(": "), said)
 
 
 # ---- parts ----
