@@ -131,6 +131,7 @@ def _record(solution: Solution) -> dict[str, Any]:
         "reason": solution.reason.value,
         "detail": solution.detail,
         "labels": [] if end is None else list(end.labels),
+        "object": "" if end is None else end.object,
         "value": None if end is None else _number(end.value),
         "std": None if end is None else _number(end.std),
         "unit": "" if end is None else end.unit,

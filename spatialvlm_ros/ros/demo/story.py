@@ -111,8 +111,8 @@ class Story(threading.Thread):
             if self.target and now >= next_question:
                 chosen = self._ask_number(asked, labels)
                 asked, next_question = asked + 1, time.monotonic() + _ASK_EVERY_S
-                if chosen and chosen != self.target and self._send_to(labels, chosen):
-                    next_target = time.monotonic() + _TARGET_EVERY_S
+                if chosen and chosen != self.target:
+                    self._send_to(labels, chosen)
 
     def _awaited(self, find: Callable[[], Any]) -> Any:
         while not (found := find()):
