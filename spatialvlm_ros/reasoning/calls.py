@@ -68,12 +68,20 @@ class ThreadCalls:
 
     def answering(self, question: str) -> Generator[Future[Answer | None], None, None]:
         """See `Calls`: a call for each token."""
-        steps = self._friend.ask_steps(question)
+        steps, answered = self._friend.ask_steps(question), False
+
+        def step(_: Friend) -> Answer | None:
+            nonlocal answered
+            answer = _next_of(steps)
+            answered = answer is not None
+            return answer
+
         try:
             while True:
-                yield self.start(lambda _: _next_of(steps))
+                yield self.start(step)
         finally:
-            self.start(lambda _: steps.close())  # behind a call that may still run
+            if not answered:
+                self.start(lambda _: steps.close())  # behind a call that may still run
 
 
 def awaited(call: Future[T], check: Callable[[], None]) -> T:
