@@ -147,10 +147,7 @@ def annotate(
         ModelError: the model fails now and may not later (a server is down, memory is short). That is no measurement:
             what was measured before is kept, and the same call goes on there.
     """
-    if isinstance(batch, bool) or batch < 1:
-        raise ConfigError("a batch has at least one picture", batch, "Pass 1 or more.")
-    if end not in ENDS:
-        raise ConfigError("an episode is truncated or terminated", end, f"Pass one of {', '.join(ENDS)}.")
+    check_settings(batch, end, step_s)
     if writer.provenance.follow != follow:
         raise ConfigError(
             "the provenance says otherwise of following",
@@ -177,6 +174,19 @@ def annotate(
     if not outcome.episodes:
         raise _nothing(recording, outcome)
     return outcome
+
+
+def check_settings(batch: int, end: str, step_s: float) -> None:
+    """Complain of what `annotate` cannot work with, as it does itself.
+
+    Raises:
+        ConfigError: a setting out of its range.
+    """
+    if isinstance(batch, bool) or batch < 1:
+        raise ConfigError("a batch has at least one picture", batch, "Pass 1 or more.")
+    if end not in ENDS:
+        raise ConfigError("an episode is truncated or terminated", end, f"Pass one of {', '.join(ENDS)}.")
+    ControlSteps(step_s)
 
 
 def _stopped(error: ModelError) -> ModelError:

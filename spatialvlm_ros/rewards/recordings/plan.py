@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialvlm_ros.errors import ConfigError
-from spatialvlm_ros.rewards.recordings.annotate import TRUNCATED, Outcome, annotate
+from spatialvlm_ros.models.known_sizes import checked_sizes
+from spatialvlm_ros.rewards.recordings.annotate import TRUNCATED, Outcome, annotate, check_settings
 from spatialvlm_ros.rewards.recordings.beliefs import Beliefs
 from spatialvlm_ros.rewards.recordings.episode import FOLLOW, EpisodeInfo, Provenance, Recording
 from spatialvlm_ros.rewards.recordings.registry import check_step, check_unseen, unseen_in
-from spatialvlm_ros.rewards.reward import POTENTIAL, RewardEngine
+from spatialvlm_ros.rewards.reward import POTENTIAL, EngineSettings, RewardEngine
+from spatialvlm_ros.rewards.shaping import Discount
 from spatialvlm_ros.rewards.task import RewardTask
 from spatialvlm_ros.rewards.task_file import to_plain
 from spatialvlm_ros.rewards.templates import task_of
@@ -62,11 +64,16 @@ class Plan:
     model_options: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, recording: Recording) -> None:
-        """Complain of what does not fit a recording, before any work.
+        """Complain of what cannot be, or does not fit a recording, before any work.
 
         Raises:
-            ConfigError: ``unseen`` or ``step_s`` is not for its format, or both ``step_s`` and ``every`` are given.
+            ConfigError: a value out of its range; ``unseen`` or ``step_s`` is not for its format, or both ``step_s``
+                and ``every`` are given.
+            QueryError: a known size is none.
         """
+        check_settings(self.batch, self.end, self.step_s)
+        EngineSettings(Discount(self.gamma, self.every, self._unseen(recording)), self.mode)
+        checked_sizes(self.known_sizes)
         check_unseen(recording, self._unseen(recording))
         check_step(recording, self.step_s)
         if self.step_s and self.every != 1:

@@ -1,6 +1,7 @@
 """The folder of a run: its settings, what was measured, and the annotations of every finished episode.
 
-It stays beside the result: it says how the rewards came about, and a run that was interrupted goes on in it.
+It stays beside the result: it says how the rewards came about, and a run that was interrupted goes on in it. Settings
+bind as soon as something is measured with them: a run that failed before that keeps nobody from mending them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _log = logging.getLogger(__name__)
 
 RUN_FILE = "run.json"
 _FINGERPRINT = "episode.txt"
+_MEASURED, _ANNOTATIONS = "measured.jsonl", "annotations.npz"
 _TEXTS = ("reason", "phase", "terms", "detail", "faults")
 
 
@@ -54,8 +56,10 @@ class RunStore:
             before = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DatasetError(f"{path} cannot be read", str(error), "Choose another folder.") from error
+        if not isinstance(before, dict):
+            raise DatasetError(f"{path} holds no settings", type(before).__name__, "Choose another folder.")
         changed = sorted(k for k in {*before, *self.settings} if before.get(k) != self.settings.get(k))
-        if changed:
+        if changed and self._holds_work():
             values = {key: (before.get(key), self.settings.get(key)) for key in changed}
             raise DatasetError(
                 f"{self.folder} belongs to a run with other settings: {', '.join(changed)}",
@@ -63,11 +67,15 @@ class RunStore:
                 "Use the same ones, another --out, or remove the folder.",
             )
 
+    def _holds_work(self) -> bool:
+        kept = (_MEASURED, _ANNOTATIONS)
+        return any(next(self.folder.glob(f"episodes/*/{name}"), None) is not None for name in kept)
+
     def begin(self, episode: EpisodeInfo, fingerprint: str) -> None:
         """Note which episode is measured; what was measured of another one in its place is thrown away."""
         if self._fingerprint(episode) not in (fingerprint, None):
             _log.warning("%s has changed: it is measured anew", episode.name)
-            self._path(episode, "measured.jsonl").unlink(missing_ok=True)
+            self._path(episode, _MEASURED).unlink(missing_ok=True)
         write_file(self._path(episode, _FINGERPRINT), f"{fingerprint}\n".encode())
 
     def is_of(self, episode: EpisodeInfo, fingerprint: str) -> bool:
@@ -80,15 +88,15 @@ class RunStore:
 
     def journal(self, episode: EpisodeInfo, queries: Sequence[Query]) -> Journal:
         """The measurements of an episode."""
-        return Journal(self._path(episode, "measured.jsonl"), queries, bool(self.settings["follow"]))
+        return Journal(self._path(episode, _MEASURED), queries, bool(self.settings["follow"]))
 
     def done(self, episode: EpisodeInfo) -> bool:
         """Whether its annotations are kept."""
-        return self._path(episode, "annotations.npz").exists()
+        return self._path(episode, _ANNOTATIONS).exists()
 
     def write(self, episode: EpisodeInfo, annotations: EpisodeAnnotations) -> None:
         """Keep the annotations of an episode, in one step."""
-        path = self._path(episode, "annotations.npz")
+        path = self._path(episode, _ANNOTATIONS)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{os.getpid()}.npz")
         arrays = {name: getattr(annotations, name) for name in annotations.__dataclass_fields__}
@@ -105,7 +113,7 @@ class RunStore:
         Raises:
             DatasetError: they cannot be read.
         """
-        path = self._path(episode, "annotations.npz")
+        path = self._path(episode, _ANNOTATIONS)
         try:
             with np.load(path, allow_pickle=False) as kept:
                 values = {name: kept[name] for name in EpisodeAnnotations.__dataclass_fields__}

@@ -98,6 +98,10 @@ def test_the_gripper_of_the_recording_is_given_to_the_model(tmp_path):
         (("--hfov", 60, "--known-size", "mug=1"), "three lengths"),
         (("--hfov", 60, "--gripper-frame", "tool"), "has no frames"),
         (("--hfov", 60, "--support-frame", "table"), "Leave --support-frame out"),
+        (("--hfov", 60, "--gamma", 2), "gamma"),
+        (("--hfov", 60, "--every", 0), "every"),
+        (("--hfov", 60, "--batch", 0), "at least one picture"),
+        (("--hfov", 60, "--known-size", "mug=1,-1,1"), "positive metres"),
     ],
 )
 def test_what_is_wrong_is_said_before_any_work(tmp_path, capsys, options, message):

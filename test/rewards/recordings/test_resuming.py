@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ruler import episode
+from ruler import Ruler, episode
 from samples import write_bag, write_lerobot_v21, write_lerobot_v30, write_robomimic
 from table_recording import COURSE, write_table_bag
 
-from spatialvlm_ros.errors import DatasetError, SourceError
+from spatialvlm_ros.errors import DatasetError, RemoteError, SourceError
 
 HARNESS = Path(__file__).parent / "helpers" / "killed_run.py"
 EPISODES = [episode(np.arange(40, 17, -1.0)), episode(np.arange(12, 22, 1.0))]
@@ -146,11 +146,32 @@ def test_a_finished_run_is_not_run_again(annotated, tmp_path):
     assert again.outcome.valid == first.outcome.valid == 23
 
 
-def test_other_settings_do_not_mix(annotated, tmp_path):
+class Down(Ruler):
+    """A model behind a server that does not answer."""
+
+    def look_many(self, observations, known_sizes=None):
+        raise RemoteError("the server cannot be reached", "http://x", "Start it.")
+
+
+@pytest.mark.parametrize("kept", ["annotations.npz", "measured.jsonl"])
+def test_other_settings_do_not_mix(annotated, tmp_path, kept):
     path = WRITERS["robomimic"](tmp_path)
-    annotated(path)
+    folder = annotated(path).writer.folder
+    for file in folder.glob("episodes/*/*"):
+        if file.name != kept:
+            file.unlink()
     with pytest.raises(DatasetError, match="other settings: end"):
         annotated(path, end="terminated")
+
+
+def test_settings_bind_only_what_was_measured(annotated, tmp_path):
+    """A run that ended before its first batch keeps nothing that other settings could mix with."""
+    path = WRITERS["robomimic"](tmp_path)
+    with pytest.raises(RemoteError):
+        annotated(path, model=Down())
+    done = annotated(path, end="terminated")
+    assert done.outcome.valid == 33 and done.writer.settings["end"] == "terminated"
+    assert '"end": "terminated"' in (done.writer.folder / "run.json").read_text()
 
 
 CHANGED = {  # a recording whose second episode is another one
