@@ -133,8 +133,11 @@ def episode_column(metadata: LeRobotMetadata, entry: EpisodeEntry, name: str) ->
     Raises:
         SourceError: the Parquet file is missing, damaged, or holds other rows than the metadata says.
     """
-    table = _episode_table(metadata, entry, [name])
-    return np.asarray(table.column(name).to_numpy())
+    values = np.asarray(_episode_table(metadata, entry, [name]).column(name).to_numpy())
+    if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+        fault = f"{name} of episode {entry.number} in {metadata.root / entry.data} is not a number in each row"
+        raise SourceError(fault, str(values.dtype), "The data set is damaged: download it again.")
+    return values
 
 
 def _episode_table(metadata: LeRobotMetadata, entry: EpisodeEntry, columns: list[str]) -> Any:
@@ -145,6 +148,9 @@ def _episode_table(metadata: LeRobotMetadata, entry: EpisodeEntry, columns: list
         table = parquet.read_table(path, columns=names, filters=[("episode_index", "==", entry.number)])
     except (OSError, arrow.ArrowException) as error:
         raise SourceError(f"{path} cannot be read", str(error), "Download the data set again.") from error
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
+        raise SourceError(f"{path} has no column", missing, "Download the data set again.")
     if table.num_rows != entry.length:
         raise SourceError(
             f"episode {entry.number} has {table.num_rows} rows in {path}, and its metadata says",

@@ -8,8 +8,10 @@ each episode in shared data and video files.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ _VIDEO_V2 = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index
 _DATA_V3 = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 _VIDEO_V3 = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 _FILES_PER_CHUNK = 1000
+_AGAIN = "Download the data set again."
 
 
 @dataclass(frozen=True)
@@ -115,15 +118,30 @@ def read_metadata(root: Path) -> LeRobotMetadata:
     """
     info = _read_info(root)
     version = _version(info, root)
-    entries = _READERS[version[0]](root, info)
-    return LeRobotMetadata(root, version, info, tuple(sorted(entries, key=lambda entry: entry.number)))
+    entries = sorted(_READERS[version[0]](root, info), key=lambda entry: entry.number)
+    for one, following in pairwise(entries):
+        if one.number == following.number:
+            raise SourceError(f"{root} lists an episode twice", one.number, _AGAIN)
+    return LeRobotMetadata(root, version, info, tuple(entries))
 
 
 def _read_info(root: Path) -> Mapping[str, Any]:
-    info = read_json(root / INFO)
+    path = root / INFO
+    info = read_json(path)
     missing = [key for key in ("codebase_version", "fps", "features") if key not in info]
-    if missing or not isinstance(info["features"], dict) or not float(info["fps"]) > 0:
-        raise SourceError(f"{root / INFO} is incomplete", missing or info.get("fps"), "It is no LeRobot data set.")
+    if missing:
+        raise SourceError(f"{path} is incomplete", missing, "It is no LeRobot data set.")
+    fps = info["fps"]
+    if isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps < math.inf:
+        raise SourceError(f"fps in {path} is no rate", fps, _AGAIN)
+    features = info["features"]
+    if not isinstance(features, dict):
+        raise SourceError(f"{path} does not name the features", features, _AGAIN)
+    for name, feature in features.items():
+        if not isinstance(feature, dict):
+            raise SourceError(f"the feature {name} in {path} is not described", feature, _AGAIN)
+    if info.get("chunks_size") is not None and whole_number(info, "chunks_size", path) == 0:
+        raise SourceError(f"chunks_size in {path} is no number of files", 0, _AGAIN)
     return info
 
 
@@ -144,36 +162,70 @@ def _version(info: Mapping[str, Any], root: Path) -> tuple[int, int]:
 
 def _entries_v2(root: Path, info: Mapping[str, Any]) -> list[EpisodeEntry]:
     data, video = info.get("data_path") or _DATA_V2, info.get("video_path") or _VIDEO_V2
-    keys = [name for name, feature in info["features"].items() if feature.get("dtype") == "video"]
+    keys = _video_keys(info)
+    path = root / EPISODES_V2
     entries = []
-    for line in read_json_lines(root / EPISODES_V2):
-        number = int(line["episode_index"])
+    for line in read_json_lines(path):
+        number = whole_number(line, "episode_index", path)
         place = {"episode_index": number, "episode_chunk": number // int(info.get("chunks_size") or _FILES_PER_CHUNK)}
-        videos = {key: VideoPart(video.format(video_key=key, **place)) for key in keys}
-        tasks = tuple(str(task) for task in line.get("tasks") or ())
-        entries.append(EpisodeEntry(number, int(line["length"]), tasks, data.format(**place), videos))
+        videos = {key: VideoPart(_filled(video, root, video_key=key, **place)) for key in keys}
+        length = whole_number(line, "length", path)
+        entries.append(EpisodeEntry(number, length, _tasks(line, path), _filled(data, root, **place), videos))
     return entries
 
 
 def _entries_v3(root: Path, info: Mapping[str, Any]) -> list[EpisodeEntry]:
     data, video = info.get("data_path") or _DATA_V3, info.get("video_path") or _VIDEO_V3
-    keys = [name for name, feature in info["features"].items() if feature.get("dtype") == "video"]
+    keys = _video_keys(info)
     entries = []
     for path in episode_files(root):
         for row in _episode_rows(path):
-            place = {"chunk_index": int(row["data/chunk_index"]), "file_index": int(row["data/file_index"])}
-            tasks = tuple(str(task) for task in row.get("tasks") or ())
-            videos = {key: _part_v3(row, key, video) for key in keys if row.get(f"videos/{key}/file_index") is not None}
-            entries.append(
-                EpisodeEntry(int(row["episode_index"]), int(row["length"]), tasks, data.format(**place), videos)
-            )
+            number, length = (whole_number(row, key, path) for key in ("episode_index", "length"))
+            place = {name: whole_number(row, f"data/{name}", path) for name in ("chunk_index", "file_index")}
+            shown = [key for key in keys if row.get(f"videos/{key}/file_index") is not None]
+            videos = {key: _part_v3(row, key, video, root, path) for key in shown}
+            entries.append(EpisodeEntry(number, length, _tasks(row, path), _filled(data, root, **place), videos))
     return entries
 
 
-def _part_v3(row: Mapping[str, Any], key: str, template: str) -> VideoPart:
-    chunk, file = int(row[f"videos/{key}/chunk_index"]), int(row[f"videos/{key}/file_index"])
-    path = template.format(video_key=key, chunk_index=chunk, file_index=file)
-    return VideoPart(path, float(row[f"videos/{key}/from_timestamp"]))
+def _part_v3(row: Mapping[str, Any], key: str, template: Any, root: Path, listed_in: Path) -> VideoPart:
+    place = {name: whole_number(row, f"videos/{key}/{name}", listed_in) for name in ("chunk_index", "file_index")}
+    start = row.get(f"videos/{key}/from_timestamp")
+    if not isinstance(start, (int, float)) or not 0 <= start < math.inf:
+        raise SourceError(f"{listed_in} does not say when an episode begins in its video", start, _AGAIN)
+    return VideoPart(_filled(template, root, video_key=key, **place), float(start))
+
+
+def _video_keys(info: Mapping[str, Any]) -> list[str]:
+    return [name for name, feature in info["features"].items() if feature.get("dtype") == "video"]
+
+
+def _tasks(entry: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    """In words; one that stands alone is one task, not its letters."""
+    tasks = entry.get("tasks")
+    tasks = [tasks] if isinstance(tasks, str) else tasks or []
+    if not isinstance(tasks, list):
+        raise SourceError(f"{path} does not list the tasks of an episode", tasks, _AGAIN)
+    return tuple(str(task) for task in tasks)
+
+
+def _filled(template: Any, root: Path, **place: object) -> str:
+    """The path of a file, relative to the data set and within it: copies are written to such paths."""
+    try:
+        path = str(template).format(**place)
+    except (KeyError, IndexError, ValueError) as error:
+        raise SourceError(f"{root / INFO} has a path that means nothing", template, _AGAIN) from error
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise SourceError(f"{root / INFO} has a path outside the data set", template, _AGAIN)
+    return path
+
+
+def whole_number(entry: Mapping[str, Any], key: str, path: Path) -> int:
+    """A number from 0 of an entry of ``path``; `SourceError` for anything else."""
+    value = entry.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SourceError(f"{key} in {path} is no whole number", value, _AGAIN)
+    return value
 
 
 def episode_files(root: Path) -> list[Path]:
@@ -185,13 +237,16 @@ def episode_files(root: Path) -> list[Path]:
 
 
 def _episode_rows(path: Path) -> list[dict[str, Any]]:
+    return read_table(path, lambda name: not name.startswith("stats/")).to_pylist()
+
+
+def read_table(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> Any:
+    """The wanted columns of a Parquet file; `SourceError` where it cannot be read."""
     parquet = require("pyarrow.parquet", EXTRA)
     try:
-        names = parquet.read_schema(path).names
-        table = parquet.read_table(path, columns=[name for name in names if not name.startswith("stats/")])
+        return parquet.read_table(path, columns=[name for name in parquet.read_schema(path).names if wanted(name)])
     except (OSError, require("pyarrow", EXTRA).ArrowException) as error:
-        raise SourceError(f"{path} cannot be read", str(error), "Download the data set again.") from error
-    return table.to_pylist()
+        raise SourceError(f"{path} cannot be read", str(error), _AGAIN) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -199,9 +254,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SourceError(f"{path} cannot be read", str(error), "Download the data set again.") from error
+        raise SourceError(f"{path} cannot be read", str(error), _AGAIN) from error
     if not isinstance(content, dict):
-        raise SourceError(f"{path} holds no mapping", type(content).__name__, "Download the data set again.")
+        raise SourceError(f"{path} holds no mapping", type(content).__name__, _AGAIN)
     return content
 
 
@@ -209,14 +264,25 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a file with one JSON object a line; `SourceError` where it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        entries = [json.loads(line) for line in text.splitlines() if line.strip()]
     except (OSError, ValueError) as error:
-        raise SourceError(f"{path} cannot be read", str(error), "Download the data set again.") from error
+        raise SourceError(f"{path} cannot be read", str(error), _AGAIN) from error
+    for entry in entries:
+        if not isinstance(entry, dict):
+            raise SourceError(f"{path} holds a line that is no mapping", entry, _AGAIN)
+    return entries
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """As LeRobot writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _is_depth(feature: Mapping[str, Any]) -> bool:
     places = (feature.get("info") or {}, feature.get("video_info") or {})
-    return any(place.get("is_depth_map") or place.get("video.is_depth_map") for place in places)
+    described = [place for place in places if isinstance(place, dict)]
+    return any(place.get("is_depth_map") or place.get("video.is_depth_map") for place in described)
 
 
 _READERS: dict[int, Callable[[Path, Mapping[str, Any]], list[EpisodeEntry]]] = {2: _entries_v2, 3: _entries_v3}

@@ -195,10 +195,10 @@ def test_rewards_are_not_written_twice(annotated, tmp_path):
 def test_the_document_names_every_column():
     from pathlib import Path
 
-    from spatialvlm_ros.rewards.recordings.lerobot_writer import _COLUMNS
+    from spatialvlm_ros.rewards.recordings.lerobot_columns import COLUMNS
 
     text = (Path(__file__).parents[3] / "docs/annotating.md").read_text(encoding="utf-8")
-    assert [c.name for c in _COLUMNS if f"`{c.name}`" not in text] == []
+    assert [c.name for c in COLUMNS if f"`{c.name}`" not in text] == []
 
 
 def renumbered(path, numbers):
