@@ -158,6 +158,9 @@ def annotate(
     episodes = recording.episodes()
     run = _Run(recording, writer, model, batch, end, known_sizes, progress, follow, step_s)
     for episode in episodes:
+        if episode.fault is not None:
+            _leave_out(outcome, recording, episode, episode.fault)
+            continue
         if episode.frames == 0:
             outcome.empty.append(episode.name)
             _log.warning("%s of %s is empty", episode.name, recording.path)
@@ -167,13 +170,17 @@ def annotate(
         except ModelError as error:
             raise _stopped(error) from error
         except (SourceError, DatasetError, ObservationError) as error:
-            outcome.failed[episode.name] = error
-            _log.warning("%s of %s is left out: %s", episode.name, recording.path, error)
+            _leave_out(outcome, recording, episode, error)
             continue
         _count(outcome, episode, annotations)
     if not outcome.episodes:
         raise _nothing(recording, outcome)
     return outcome
+
+
+def _leave_out(outcome: Outcome, recording: Recording, episode: EpisodeInfo, error: SpatialVLMError) -> None:
+    outcome.failed[episode.name] = error
+    _log.warning("%s of %s is left out: %s", episode.name, recording.path, error)
 
 
 def check_settings(batch: int, end: str, step_s: float) -> None:

@@ -103,8 +103,7 @@ class RecordingWriter(RunStore):
     def _annotations(self, episode: EpisodeInfo) -> EpisodeAnnotations:
         if self.done(episode):
             return self.read(episode)
-        length = episode.steps + 1 if episode.frames else 0
-        return EpisodeAnnotations.refused(length, Reason.MODEL_ERROR, "The episode could not be read.")
+        return EpisodeAnnotations.refused(episode.steps + 1, Reason.MODEL_ERROR, "The episode could not be read.")
 
 
 def _sync(path: Path) -> None:

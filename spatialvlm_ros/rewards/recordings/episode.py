@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.errors import DatasetError
+from spatialvlm_ros.errors import DatasetError, SourceError
 from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.models.query import Query
@@ -39,6 +39,7 @@ class EpisodeInfo:
         steps: from one picture to the next: as many as the format has rows, each with an action and a reward. Formats
             that do not keep the picture after the last action have as many pictures as steps, the others one more.
         instruction: what was to be done, in words, where the recording says it.
+        fault: why it cannot be read, where that is known when the recording is opened.
     """
 
     number: int
@@ -46,6 +47,7 @@ class EpisodeInfo:
     frames: int
     steps: int
     instruction: str = ""
+    fault: SourceError | None = None
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ def tasks_of(recording: Recording, text: str) -> dict[int, RewardTask]:
     if text:
         task = task_of(text)
         return {episode.number: task for episode in recording.episodes()}
-    episodes = [episode for episode in recording.episodes() if episode.frames]
+    episodes = [episode for episode in recording.episodes() if episode.frames and episode.fault is None]
     silent = [episode.name for episode in episodes if not episode.instruction]
     if silent:
         raise ConfigError("the recording does not say what was to be done", silent[0], "Give a task (--task).")

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +22,23 @@ from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.optional import require
 from spatialvlm_ros.rewards.recordings.cameras import Reading, chosen_camera
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Frame
-from spatialvlm_ros.rewards.recordings.robosuite_camera import (
-    HAND,
-    RecordedCamera,
-    is_in_hand,
-    recorded_camera,
+from spatialvlm_ros.rewards.recordings.robomimic_demo import (
+    DAMAGE,
+    EXTRA,
+    PICTURE_ENDING,
+    block,
+    demo_names,
+    demo_of,
+    described,
+    picture_names,
+    told_apart_by,
 )
+from spatialvlm_ros.rewards.recordings.robosuite_camera import RecordedCamera, is_in_hand, recorded_camera
 from spatialvlm_ros.scenes.observation import Observation
 
 FORMAT = "robomimic"
-EXTRA = "recordings"
 SUFFIXES = (".hdf5", ".h5")
-DEMO = "demo_"
-_PICTURE_ENDING, _DEPTH_ENDING = "_image", "_depth"
 _NOMINAL_HZ = 20.0  # of robosuite's controllers; used for time stamps only where the file names no other rate
-_RECOGNISED = 16  # pictures, by which an episode is recognised
 _BLOCK = 64  # pictures that are read at once
 
 
@@ -64,23 +65,12 @@ class RobomimicRecording:
         self.notes = reading.notes_without_frames()
         self._faults = reading.faults_without_frames()
         with opened(path) as file:
-            self._demos = demos(file)
+            names = demo_names(file)
             self._hz = _control_rate(file)
-            self.cameras = _cameras(file, self._demos)
-            self._episodes = [self._info(file["data"][name]) for name in self._demos]
-        wanted = reading.camera_name if reading.camera_name in self.cameras else _with_ending(reading.camera_name)
-        self.camera_name = chosen_camera(self.cameras, wanted, path)
-        self._episodes = self._with_pictures()
-
-    def _info(self, demo: Any) -> EpisodeInfo:
-        name = demo.name.rsplit("/", 1)[-1]
-        rows = int(demo["actions"].shape[0]) if "actions" in demo else int(demo.attrs.get("num_samples", 0))
-        return EpisodeInfo(int(name[len(DEMO) :]), name, rows, rows, _instruction(demo))
-
-    def _with_pictures(self) -> list[EpisodeInfo]:
-        with opened(self.path) as file:
-            data = file["data"]
-            return [replace(e, frames=_pictures_in(data[e.name], self.camera_name)) for e in self._episodes]
+            self.cameras = _cameras(file["data"], names)
+            wanted = reading.camera_name if reading.camera_name in self.cameras else _with_ending(reading.camera_name)
+            self.camera_name = chosen_camera(self.cameras, wanted, path)
+            self._episodes = [described(file["data"], name, self.camera_name) for name in names]
 
     @property
     def problems(self) -> Mapping[str, int]:
@@ -93,18 +83,14 @@ class RobomimicRecording:
 
     def frames(self, episode: EpisodeInfo, start: int = 0) -> Iterator[Frame]:
         """The pictures from number ``start`` on; see `Recording`."""
-        if episode.frames - episode.steps not in (0, 1):
-            raise SourceError(
-                f"{episode.name} has {episode.frames} pictures, and its actions are another number",
-                episode.steps,
-                "It is cut off or damaged: copy it again.",
-            )
+        if episode.fault is not None:
+            raise episode.fault
         with opened(self.path) as file:
             demo = file["data"][episode.name]
-            known = recorded_camera(demo, self.camera_name.removesuffix(_PICTURE_ENDING))
+            known = recorded_camera(demo, self.camera_name.removesuffix(PICTURE_ENDING))
             for index in range(start, episode.frames, _BLOCK):
                 stop = min(index + _BLOCK, episode.frames)
-                for k, entries in enumerate(_block(demo, self.camera_name, index, stop), index):
+                for k, entries in enumerate(block(demo, self.camera_name, index, stop), index):
                     yield self._frame(k, *entries, known)
 
     def _frame(self, index: int, picture: Any, depth: Any, hand: Any, recorded: RecordedCamera | None) -> Frame:
@@ -131,10 +117,13 @@ class RobomimicRecording:
     def episode_fingerprint(self, episode: EpisodeInfo) -> str:
         """Of its lengths, what is known of its camera, its actions and hand, and some of its pictures."""
         digest = hashlib.sha256(f"{episode.frames} {episode.steps}".encode())
+        if episode.fault is not None:
+            digest.update(str(episode.fault).encode())
+            return digest.hexdigest()
         with opened(self.path) as file:
             demo = file["data"][episode.name]
             digest.update(str(demo.attrs.get("camera_info")).encode())
-            for part in _told_apart_by(demo, self.camera_name, episode.frames):
+            for part in told_apart_by(demo, self.camera_name, episode.frames):
                 digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
         return digest.hexdigest()
 
@@ -157,91 +146,24 @@ def opened(path: Path, mode: str = "r") -> Iterator[Any]:
     with file:
         try:
             yield file
-        except (OSError, KeyError, RuntimeError) as error:
+        except DAMAGE as error:
             raise SourceError(
                 f"{path} is damaged", f"{type(error).__name__}: {error}", "Copy it again from where it came."
             ) from error
 
 
-def demos(file: Any) -> list[str]:
-    """Names of the episodes by number.
-
-    Raises:
-        SourceError: there is no group "data".
-    """
-    if "data" not in file:
-        raise SourceError(f"{file.filename} is no robomimic data set", sorted(file), "It has no group 'data'.")
-    names = [name for name in file["data"] if name.startswith(DEMO) and name[len(DEMO) :].isdigit()]
-    return sorted(names, key=lambda name: int(name[len(DEMO) :]))
-
-
-def _cameras(file: Any, names: Sequence[str]) -> tuple[str, ...]:
-    """Observations that are colour pictures: (N, H, W, 3) uint8."""
+def _cameras(data: Any, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the first episode that has pictures."""
     for name in names:
-        seen = file["data"][name].get("obs")
-        found = [] if seen is None else [key for key, data in seen.items() if _is_pictures(data)]
-        if found:
-            return tuple(found)
+        with suppress(SourceError, *DAMAGE):
+            found = picture_names(demo_of(data, name))
+            if found:
+                return found
     return ()
 
 
-def _is_pictures(data: Any) -> bool:
-    return getattr(data, "ndim", 0) == 4 and data.shape[-1] == 3 and data.dtype == np.uint8
-
-
 def _with_ending(name: str | None) -> str | None:
-    return None if name is None or name.endswith(_PICTURE_ENDING) else f"{name}{_PICTURE_ENDING}"
-
-
-def _pictures_in(demo: Any, camera: str) -> int:
-    seen = demo.get("obs")
-    if seen is None or camera not in seen:
-        return 0
-    count = int(seen[camera].shape[0])
-    return count + 1 if count and _has_last(demo, camera, count) else count
-
-
-def _has_last(demo: Any, camera: str, count: int) -> bool:
-    """Whether the picture after the last action is kept."""
-    after = demo.get("next_obs")
-    return after is not None and camera in after and int(after[camera].shape[0]) == count
-
-
-def _block(demo: Any, camera: str, start: int, stop: int) -> Iterator[tuple[Any, Any, Any]]:
-    """(picture, depth, place of the hand) of pictures start .. stop - 1; None for what is damaged or not there."""
-    count = int(demo["obs"][camera].shape[0])
-    depth = f"{camera.removesuffix(_PICTURE_ENDING)}{_DEPTH_ENDING}"
-    for group, low, high in (("obs", start, min(stop, count)), ("next_obs", count - 1, count if stop > count else 0)):
-        if low < high:
-            yield from zip(*(_entries(demo[group], name, low, high) for name in (camera, depth, HAND)), strict=True)
-
-
-def _entries(group: Any, name: str, low: int, high: int) -> list[Any]:
-    if name not in group:
-        return [None] * (high - low)
-    try:
-        return list(group[name][low:high])
-    except OSError:  # a damaged chunk: one by one, to lose no more than that
-        return [_entry(group[name], index) for index in range(low, high)]
-
-
-def _entry(data: Any, index: int | slice) -> Any:
-    try:
-        return data[index]
-    except OSError:
-        return None
-
-
-def _told_apart_by(demo: Any, camera: str, frames: int) -> Iterator[Any]:
-    """What an episode is recognised by: reading all its pictures would take too long."""
-    for rows in (demo.get("actions"), demo.get(f"obs/{HAND}")):
-        yield None if rows is None else _entry(rows, slice(None))
-    if frames:
-        yield np.array([demo["obs"][camera].id.get_storage_size()])
-        for index in np.unique(np.linspace(0, frames - 1, min(frames, _RECOGNISED)).astype(int)).tolist():
-            for picture, depth, _ in _block(demo, camera, index, index + 1):
-                yield picture
-                yield depth
+    return None if name is None or name.endswith(PICTURE_ENDING) else f"{name}{PICTURE_ENDING}"
 
 
 def _rgb(picture: Any) -> NDArray[np.uint8] | None:
@@ -271,13 +193,6 @@ def _control_rate(file: Any) -> float:
     except (KeyError, ValueError, TypeError):
         return _NOMINAL_HZ
     return rate if np.isfinite(rate) and rate > 0 else _NOMINAL_HZ
-
-
-def _instruction(demo: Any) -> str:
-    try:
-        return str(json.loads(demo.attrs["ep_meta"]).get("lang", ""))
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return ""
 
 
 def is_robomimic(path: Path) -> bool:

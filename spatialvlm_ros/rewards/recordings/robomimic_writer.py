@@ -7,6 +7,7 @@ Entry t of ``rewards``, ``success``, ``valid`` and ``reason`` belongs to ``actio
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.optional import require
 from spatialvlm_ros.rewards.recordings.composing import AnnotationsOf
 from spatialvlm_ros.rewards.recordings.episode import EpisodeInfo, Provenance
-from spatialvlm_ros.rewards.recordings.robomimic import EXTRA, RobomimicRecording, opened
+from spatialvlm_ros.rewards.recordings.robomimic import RobomimicRecording, opened
+from spatialvlm_ros.rewards.recordings.robomimic_demo import EXTRA, demo_of
 from spatialvlm_ros.rewards.recordings.transitions import Rows, rows_of
+
+_log = logging.getLogger(__name__)
 
 GROUP = "spatialvlm"
 
@@ -26,9 +30,16 @@ GROUP = "spatialvlm"
 def check_copy(recording: RobomimicRecording) -> None:
     """Raise `SourceError` for a file that already has rewards of ours."""
     with opened(recording.path) as file:
-        taken = [e.name for e in recording.episodes() if GROUP in file["data"][e.name]]
+        taken = [e.name for e in recording.episodes() if _has_rewards(file["data"], e.name)]
     if taken:
         raise SourceError(f"{recording.path} already has rewards of ours", taken[0], "Annotate the original instead.")
+
+
+def _has_rewards(data: Any, name: str) -> bool:
+    try:
+        return GROUP in demo_of(data, name)
+    except SourceError:
+        return False
 
 
 def compose_copy(
@@ -42,7 +53,12 @@ def compose_copy(
     shutil.copyfile(recording.path, target)
     with opened(target, "r+") as file:
         for episode in recording.episodes():
-            _write_rows(file["data"][episode.name].create_group(GROUP), episode, annotations_of)
+            try:
+                demo = demo_of(file["data"], episode.name)
+            except SourceError as error:  # there is nothing to put them into; it was reported where it was read
+                _log.warning("%s has no room for rewards: %s", episode.name, error)
+                continue
+            _write_rows(demo.create_group(GROUP), episode, annotations_of)
         file["data"].attrs[f"{GROUP}_reward"] = json.dumps(provenance.as_dict(), sort_keys=True)
 
 
@@ -58,8 +74,7 @@ def compose_beside(
             demo = data.create_group(episode.name)
             demo.attrs["num_samples"] = episode.steps
             _write_rows(demo.create_group(GROUP), episode, annotations_of)
-            rewards = demo[GROUP]["rewards"][()] if episode.frames else np.full(episode.steps, np.nan)
-            demo.create_dataset("rewards", data=rewards)
+            demo.create_dataset("rewards", data=demo[GROUP]["rewards"][()])
             demo.create_dataset("dones", data=_ends(episode.steps))
 
 
@@ -70,8 +85,6 @@ def _ends(steps: int) -> np.ndarray:
 
 
 def _write_rows(group: Any, episode: EpisodeInfo, annotations_of: AnnotationsOf) -> None:
-    if episode.frames == 0:
-        return
     h5py = require("h5py", EXTRA)
     rows: Rows = rows_of(annotations_of(episode), episode)
     numbers = {

@@ -63,6 +63,8 @@ def recorded_camera(demo: Any, name: str) -> RecordedCamera | None:
         pose = np.asarray(entry["extrinsics"], np.float64).reshape(4, 4)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+    if not (np.isfinite(matrix).all() and np.isfinite(pose).all()):
+        return None
     matrix[:2, 2] -= 0.5  # robosuite counts pixels from the edge of the picture
     return RecordedCamera(matrix, pose, is_in_hand(name))
 

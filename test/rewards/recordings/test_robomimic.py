@@ -135,7 +135,7 @@ def test_an_empty_episode_is_named_and_the_others_are_judged(tmp_path, annotated
     done = annotated(path)
     assert done.outcome.empty == ["demo_1"] and done.outcome.episodes == 2
     with h5py.File(done.target) as file:
-        assert len(file["data/demo_1/spatialvlm"]) == 0 and len(file["data/demo_2/spatialvlm/rewards"]) == 22
+        assert len(file["data/demo_1/spatialvlm/rewards"]) == 0 and len(file["data/demo_2/spatialvlm/rewards"]) == 22
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n" + b"\0" * 50, b"hello"])
