@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='a measurement (repeatable), e.g. "distance:red mug:bowl" or "height:red mug"',
     )
     camera = parser.add_mutually_exclusive_group()
-    camera.add_argument("--hfov", type=float, default=None, help="horizontal field of view in degrees")
+    camera.add_argument("--hfov", type=float, default=None, help="horizontal field of view in degrees, 5 to 170")
     camera.add_argument("--focal", type=float, default=None, help="focal length in pixels")
     parser.add_argument("--depth", type=Path, default=None, help="registered depth: 16-bit PNG in millimetres, or .npy")
     parser.add_argument("--camera-height", type=float, default=None, help="metres over the support plane")
@@ -88,11 +88,13 @@ def read_observation(args: argparse.Namespace) -> Observation:
 
     Raises:
         ObservationError: the picture or its depth cannot be read, or the camera is not given.
+        CameraModelError: no camera has such a field of view or focal length.
     """
     import numpy as np
     from PIL import Image, ImageOps
 
     from spatialvlm_ros.geometry.cameras import Camera
+    from spatialvlm_ros.geometry.field_of_view import camera_of_degrees, check_pixels
     from spatialvlm_ros.scenes.observation import Observation
 
     try:
@@ -107,9 +109,9 @@ def read_observation(args: argparse.Namespace) -> Observation:
         raise ObservationError(fault, str(args.picture), "Save the picture as it lies, without the tag.")
     height, width = rgb.shape[:2]
     if args.focal is not None:
-        camera = Camera(width, height, args.focal, args.focal, (width - 1) / 2, (height - 1) / 2)
+        camera = check_pixels(Camera(width, height, args.focal, args.focal, (width - 1) / 2, (height - 1) / 2))
     elif args.hfov is not None:
-        camera = Camera.from_hfov(width, height, float(np.radians(args.hfov)))
+        camera = camera_of_degrees(width, height, args.hfov)
     else:
         raise ObservationError("the camera of the picture is not known", str(args.picture), "Pass --hfov or --focal.")
     up = None if args.up is None else np.array(args.up)

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object with the answer and its steps")
     camera = parser.add_argument_group("camera of the picture")
     focal = camera.add_mutually_exclusive_group()
-    focal.add_argument("--hfov", type=float, default=None, help="horizontal field of view in degrees")
+    focal.add_argument("--hfov", type=float, default=None, help="horizontal field of view in degrees, 5 to 170")
     focal.add_argument("--focal", type=float, default=None, help="focal length in pixels")
     camera.add_argument(
         "--depth", type=Path, default=None, help="registered depth: 16-bit PNG in mm, or .npy in metres"
@@ -83,9 +83,9 @@ def _solve(args: argparse.Namespace) -> int:
 
     if args.picture is None or not args.question:
         raise QueryError("nothing is asked", args.question, 'Write: spatialvlm reason PICTURE "question" --hfov 60')
-    limits = _limits(args)
+    limits, observation = _limits(args), read_observation(args)
     thinker = load_thinker(args.llm, args.tool_calls)
-    view = SpatialVLM.from_pretrained(args.model).look(read_observation(args))
+    view = SpatialVLM.from_pretrained(args.model).look(observation)
     reasoner = Reasoner(thinker, view, limits)
     solution = reasoner.solve(args.question, on_step=None if args.json else _print_step)
     sys.stdout.write(f"{json.dumps(_record(solution)) if args.json else _in_words(solution)}\n")

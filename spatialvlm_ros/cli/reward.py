@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_camera(parser: argparse.ArgumentParser) -> None:
     camera = parser.add_argument_group("camera, where the recording does not hold it (or a camera.yaml beside it)")
-    camera.add_argument("--hfov", type=float, default=None, help="horizontal field of view in degrees")
+    camera.add_argument("--hfov", type=float, default=None, help="horizontal field of view in degrees, 5 to 170")
     camera.add_argument("--camera", default=None, metavar="fx,fy,cx,cy", help="in pixels")
 
 

@@ -126,6 +126,23 @@ def test_measurements_on_the_command_line():
         parsed_query("teleport:mug:bowl")
 
 
+@pytest.mark.parametrize("command", ["ask", "reason"])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (("--hfov", "400"), "between 5 and 170 degrees"),
+        (("--hfov", "1.2"), "not radians: is it 68.8"),
+        (("--focal", "1.2"), "in pixels"),
+        (("--focal", "0"), "positive"),
+    ],
+)
+def test_a_camera_that_cannot_be_is_refused_before_a_model_is_loaded(tmp_path, capsys, command, options, message):
+    picture = tmp_path / "p.png"
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(picture)
+    assert main([command, str(picture), "How far is the mug?", *options, "--model", str(tmp_path / "none")]) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_the_command_names_what_is_missing(tmp_path, capsys):
     picture = tmp_path / "p.png"
     Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(picture)

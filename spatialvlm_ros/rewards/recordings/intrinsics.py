@@ -12,6 +12,7 @@ import numpy as np
 from spatialvlm_ros.datasets.sources.camera_files import USUAL_NAMES, read_camera
 from spatialvlm_ros.errors import CameraModelError, ConfigError
 from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.geometry.field_of_view import camera_of_degrees, check_degrees, check_pixels
 
 RECORDED = "the recording"
 # A file of another size fits where both sides differ by the same factor, to about a pixel in a thousand.
@@ -81,7 +82,7 @@ def find_intrinsics(
 
     Raises:
         ConfigError: both options, or one that cannot be read.
-        SourceError: the file cannot be read. CameraModelError: it is incomplete.
+        SourceError: the file cannot be read. CameraModelError: it is incomplete, or a field of view no camera has.
     """
     if hfov is not None and numbers is not None:
         raise ConfigError("the camera is given twice", (hfov, numbers), "Give --hfov or --camera.")
@@ -98,8 +99,8 @@ def find_intrinsics(
 
 
 def _of_field_of_view(degrees: float) -> MakeCamera:
-    Camera.from_hfov(2, 2, float(np.radians(degrees)))  # complains now rather than at the first picture
-    return lambda width, height: Camera.from_hfov(width, height, float(np.radians(degrees)))
+    check_degrees(degrees)  # complains now rather than at the first picture
+    return lambda width, height: camera_of_degrees(width, height, degrees)
 
 
 def _of_numbers(text: str) -> MakeCamera:
@@ -109,7 +110,7 @@ def _of_numbers(text: str) -> MakeCamera:
         raise ConfigError("a camera is four numbers", text, "Write --camera fx,fy,cx,cy, in pixels.") from error
 
     def make(width: int, height: int) -> Camera:
-        camera = Camera(width, height, fx, fy, cx, cy)
+        camera = check_pixels(Camera(width, height, fx, fy, cx, cy))
         if not camera.contains(np.array([[cx, cy]]))[0]:
             raise CameraModelError(
                 f"the principal point lies outside the picture of {width} x {height}",

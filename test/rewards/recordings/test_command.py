@@ -93,6 +93,9 @@ def test_the_gripper_of_the_recording_is_given_to_the_model(tmp_path):
     [
         ((), "--hfov DEGREES"),
         (("--hfov", 60, "--camera", "1,1,1,1"), "given twice"),
+        (("--hfov", 400), "between 5 and 170 degrees"),
+        (("--hfov", 1.2), "not radians: is it 68.8"),
+        (("--camera", "0.9,1.2,0.5,0.5"), "in pixels"),
         (("--hfov", 60, "--view", "side"), "no camera"),
         (("--hfov", 60, "--task", "make me happy"), "make me happy"),
         (("--hfov", 60, "--known-size", "mug=1"), "three lengths"),
