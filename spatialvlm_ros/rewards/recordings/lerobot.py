@@ -21,6 +21,7 @@ from spatialvlm_ros.rewards.recordings.lerobot_metadata import (
     EpisodeEntry,
     LeRobotMetadata,
     VideoPart,
+    parquet_damage,
     read_metadata,
 )
 from spatialvlm_ros.rewards.recordings.videos import packets_between, pictures_at
@@ -142,11 +143,12 @@ def episode_column(metadata: LeRobotMetadata, entry: EpisodeEntry, name: str) ->
 
 def _episode_table(metadata: LeRobotMetadata, entry: EpisodeEntry, columns: list[str]) -> Any:
     path = metadata.root / entry.data
-    arrow, parquet = require("pyarrow", EXTRA), require("pyarrow.parquet", EXTRA)
+    parquet = require("pyarrow.parquet", EXTRA)
     names = list(dict.fromkeys([*columns, "episode_index", "frame_index"]))
     try:
+        parquet.ParquetFile(path).close()  # stricter than what follows, and rewards are written by way of it
         table = parquet.read_table(path, columns=names, filters=[("episode_index", "==", entry.number)])
-    except (OSError, arrow.ArrowException) as error:
+    except parquet_damage() as error:
         raise SourceError(f"{path} cannot be read", str(error), "Download the data set again.") from error
     missing = [name for name in names if name not in table.column_names]
     if missing:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.optional import require
 from spatialvlm_ros.rewards.recordings.lerobot_columns import NUMPY, Column, Values, arrow_of, unknown_values
-from spatialvlm_ros.rewards.recordings.lerobot_metadata import EXTRA
+from spatialvlm_ros.rewards.recordings.lerobot_metadata import EXTRA, parquet_damage
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def add_columns(source: Path, target: Path, columns: Mapping[str, Column], value
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         file = parquet.ParquetFile(source)
-    except _damage() as error:
+    except parquet_damage() as error:
         _log.warning("%s gets no rewards: %s", source, error)
         if source.is_file():
             shutil.copyfile(source, target)
@@ -57,16 +57,11 @@ def add_columns(source: Path, target: Path, columns: Mapping[str, Column], value
                 start = rows.stop
 
 
-def _damage() -> tuple[type[Exception], ...]:
-    """What pyarrow raises where a file is missing or damaged."""
-    return (OSError, require("pyarrow", EXTRA).ArrowException)
-
-
 def _read_group(file: Any, source: Path, group: int, names: list[str]) -> Any:
     """The columns of a group of rows; those that cannot be read are empty."""
     try:
         return file.read_row_group(group, columns=names)
-    except _damage():
+    except parquet_damage():
         arrow, rows = require("pyarrow", EXTRA), file.metadata.row_group(group).num_rows
         read = {name: _read_column(file, source, group, name) for name in names}
         fields = {name: file.schema_arrow.field(name) for name in names}
@@ -77,7 +72,7 @@ def _read_group(file: Any, source: Path, group: int, names: list[str]) -> Any:
 def _read_column(file: Any, source: Path, group: int, name: str) -> Any:
     try:
         return file.read_row_group(group, columns=[name]).column(name)
-    except _damage() as error:
+    except parquet_damage() as error:
         _log.warning("%s of group %d in %s cannot be read, it is empty in the copy: %s", name, group, source, error)
         return None
 
@@ -123,15 +118,24 @@ def _whole_numbers(column: Any) -> Numbers:
 def _schema(schema: Any, columns: Mapping[str, Column]) -> Any:
     """With the new columns, also in the description that the `datasets` library keeps there."""
     arrow = require("pyarrow", EXTRA)
+    schema = arrow.schema([field.with_nullable(True) for field in schema], metadata=schema.metadata)  # for what is lost
     for name, column in columns.items():
         schema = schema.append(arrow.field(name, arrow_of(column, np.zeros(0, dtype=NUMPY[column.dtype])).type))
     metadata = dict(schema.metadata or {})
     if b"huggingface" in metadata:
-        described = json.loads(metadata[b"huggingface"])
+        metadata[b"huggingface"] = _described(metadata[b"huggingface"], columns)
+    return schema.with_metadata(metadata)
+
+
+def _described(text: bytes, columns: Mapping[str, Column]) -> bytes:
+    """The description with the new columns; one that nobody understands stays as it is."""
+    try:
+        described = json.loads(text)
         for name, column in columns.items():
             described["info"]["features"][name] = {"dtype": column.dtype, "_type": "Value"}
-        metadata[b"huggingface"] = json.dumps(described).encode()
-    return schema.with_metadata(metadata)
+    except (ValueError, KeyError, TypeError):
+        return text
+    return json.dumps(described).encode()
 
 
 def _compression(file: Any) -> str:

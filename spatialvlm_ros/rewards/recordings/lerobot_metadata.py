@@ -240,12 +240,17 @@ def _episode_rows(path: Path) -> list[dict[str, Any]]:
     return read_table(path, lambda name: not name.startswith("stats/")).to_pylist()
 
 
+def parquet_damage() -> tuple[type[Exception], ...]:
+    """What pyarrow raises where a file is missing or damaged."""
+    return (OSError, ValueError, require("pyarrow", EXTRA).ArrowException)
+
+
 def read_table(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> Any:
     """The wanted columns of a Parquet file; `SourceError` where it cannot be read."""
     parquet = require("pyarrow.parquet", EXTRA)
     try:
         return parquet.read_table(path, columns=[name for name in parquet.read_schema(path).names if wanted(name)])
-    except (OSError, require("pyarrow", EXTRA).ArrowException) as error:
+    except parquet_damage() as error:
         raise SourceError(f"{path} cannot be read", str(error), _AGAIN) from error
 
 

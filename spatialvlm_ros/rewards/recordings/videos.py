@@ -13,6 +13,7 @@ from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.optional import require
 
 EXTRA = "recordings"
+_AGAIN = "It is missing, cut off or damaged: fetch it again."
 Picture = NDArray[np.uint8]
 
 
@@ -62,8 +63,7 @@ def packets_between(path: Path, start: float, end: float) -> Iterator[bytes]:
     av = require("av", EXTRA)
     with _opened(av, path) as container:
         stream = container.streams.video[0]
-        if start > 0:
-            container.seek(int(start / stream.time_base), stream=stream, backward=True, any_frame=False)
+        _seek(av, container, stream, start, path)
         try:
             for packet in container.demux(stream):
                 if packet.pts is not None and start <= float(packet.pts * stream.time_base) <= end:
@@ -84,8 +84,7 @@ def _decoded(path: Path, start: float) -> Iterator[tuple[float, Any]]:
     with _opened(av, path) as container:
         stream = container.streams.video[0]
         stream.codec_context.options = {"strict": "1"}  # without it AV1 decoders accept damaged pictures
-        if start > 0:
-            container.seek(int(start / stream.time_base), stream=stream, backward=True, any_frame=False)
+        _seek(av, container, stream, start, path)
         usable = True
         for decoded in _packets(av, container, stream):
             if decoded is None:
@@ -111,14 +110,23 @@ def _packets(av: Any, container: Any, stream: Any) -> Iterator[list[Any] | None]
             yield None
 
 
+def _seek(av: Any, container: Any, stream: Any, start: float, path: Path) -> None:
+    """Go to the last key frame before ``start``."""
+    if start <= 0:
+        return
+    try:
+        container.seek(int(start / stream.time_base), stream=stream, backward=True, any_frame=False)
+    except (av.FFmpegError, OSError, OverflowError, ValueError) as error:
+        raise SourceError(f"the video {path} cannot be read from {start:.3f} s on", str(error), _AGAIN) from error
+
+
 def _opened(av: Any, path: Path) -> Any:
     try:
         container = av.open(str(path))
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise SourceError(
-            f"the video {path} cannot be opened", str(error), "It is missing, cut off or damaged: fetch it again."
-        ) from error
-    if not container.streams.video:
+        raise SourceError(f"the video {path} cannot be opened", str(error), _AGAIN) from error
+    videos = container.streams.video
+    if not videos or videos[0].codec_context is None or not videos[0].time_base:
         container.close()
-        raise SourceError("a video file has no video", str(path), "It is damaged: fetch it again.")
+        raise SourceError("a video file has no video of a known codec", str(path), _AGAIN)
     return container

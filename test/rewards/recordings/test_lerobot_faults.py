@@ -62,8 +62,13 @@ def assert_judged(root, number):
     assert all(np.isfinite(row["next.reward"]) for row in rows)
 
 
+def garble(path):
+    """The name of a column is no text any more."""
+    path.write_bytes(path.read_bytes().replace(b"action", b"\xfbction"))
+
+
 @pytest.mark.parametrize("place", ["copy", "beside"])
-@pytest.mark.parametrize("damage", [remove, cut_off, empty])
+@pytest.mark.parametrize("damage", [remove, cut_off, empty, garble])
 def test_a_data_file_that_cannot_be_read_costs_its_own_episode(annotated, v21, damage, place):
     damage(v21 / FIRST)
     before = (v21 / FIRST).read_bytes() if (v21 / FIRST).exists() else None
@@ -96,6 +101,19 @@ def test_damaged_rows_of_a_shared_file_cost_their_own_episode(annotated, v30, da
     assert all(row[damaged] is None for row in hurt)
     assert [row["next.reward_valid"] for row in hurt] == [read] * 9 + [False]
     assert read or all(np.isnan(row["next.reward"]) for row in hurt)
+
+
+def test_a_damaged_column_that_may_not_be_empty(annotated, v30):
+    table = pq.read_table(v30 / SHARED)
+    place = table.column_names.index("task_index")
+    strict = table.schema.set(place, table.schema.field("task_index").with_nullable(False))
+    with pq.ParquetWriter(v30 / SHARED, strict) as writer:
+        for start, length in ((0, 23), (23, 10), (33, 8)):
+            writer.write_table(table.slice(start, length).cast(strict))
+    damage_group(v30 / SHARED, 1, "task_index")
+    done = annotated(v30)
+    assert not done.outcome.failed
+    assert [row["task_index"] for row in pq.read_table(done.target / SHARED).to_pylist()].count(None) == 10
 
 
 def test_more_rows_than_the_metadata_says_cost_their_own_episode(annotated, v21):
@@ -239,3 +257,11 @@ def test_columns_that_are_none_cost_their_own_episode(annotated, v21, name, kind
     rewards = pq.read_table(done.target / FIRST).column("next.reward").to_numpy()
     assert np.isnan(rewards).all() and len(rewards) == 23
     assert_judged(done.target, 1)
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"info": null}', b"\xff"])
+def test_a_description_that_nobody_understands_stays(annotated, v21, text):
+    path = v21 / FIRST
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"huggingface": text}), path)
+    done = annotated(v21)
+    assert not done.outcome.failed and pq.read_schema(done.target / FIRST).metadata[b"huggingface"] == text

@@ -6,7 +6,7 @@ from ruler import picture
 from samples import FPS, write_video
 
 from spatialvlm_ros.errors import SourceError
-from spatialvlm_ros.rewards.recordings.videos import pictures_at
+from spatialvlm_ros.rewards.recordings.videos import packets_between, pictures_at
 
 COUNT, STEP = 40, 1.5  # centimetres from one picture to the next
 TIMES = [k / FPS for k in range(COUNT)]
@@ -72,6 +72,36 @@ def test_damaged_pictures_are_left_out_and_the_others_are_right(video, tmp_path,
     found = numbers(pictures_at(damaged, TIMES, 0.05))
     assert 1 <= found.count(None) <= 4
     assert all(number in (None, k) for k, number in enumerate(found))
+
+
+BOXES = [b"stsd", b"avcC", b"av1C", b"stts", b"stsz", b"stco", b"stsc", b"stss", b"mdhd", b"mvhd", b"tkhd", b"hdlr"]
+
+
+@pytest.mark.parametrize("value", [0, 255, 127])
+@pytest.mark.parametrize("box", BOXES)
+def test_a_damaged_table_costs_pictures_or_names_the_video(video, tmp_path, box, value):
+    """The tables of a video say what its codec is, and where and when its pictures are."""
+    content = bytearray(video.read_bytes())
+    if box not in content:
+        pytest.skip("the video has no such table")
+    place = content.rindex(box) + 4
+    content[place : place + 24] = bytes([value]) * 24
+    (tmp_path / "x.mp4").write_bytes(bytes(content))
+    for start in (0, 20):
+        try:
+            found = numbers(pictures_at(tmp_path / "x.mp4", TIMES[start:], 0.05))
+            list(packets_between(tmp_path / "x.mp4", TIMES[start], TIMES[-1]))
+        except SourceError as error:
+            assert "x.mp4" in str(error)
+        else:
+            assert len(found) == COUNT - start
+
+
+def test_a_video_of_no_known_codec_is_named(video, tmp_path):
+    content = video.read_bytes().replace(b"avc1", b"zzzz").replace(b"av01", b"zzzz")
+    (tmp_path / "x.mp4").write_bytes(content)
+    with pytest.raises(SourceError, match="codec.*x.mp4"):
+        list(pictures_at(tmp_path / "x.mp4", TIMES, 0.05))
 
 
 @pytest.mark.parametrize("content", [b"", b"hello" * 50])
