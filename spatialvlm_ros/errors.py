@@ -99,6 +99,10 @@ class DatasetError(SpatialVLMError):
     """A data set, shard or manifest is missing, damaged or of another version."""
 
 
+class OutputError(SpatialVLMError):
+    """A result cannot be written: its folder is read-only, or the disk is full."""
+
+
 class ConfigError(SpatialVLMError):
     """A configuration value is unknown or out of range."""
 

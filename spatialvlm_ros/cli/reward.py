@@ -207,17 +207,19 @@ def _write_pages(
     """Pages of at most so many episodes, spread over the recording, and the list of all."""
     from spatialvlm_ros.rewards.recordings.annotate import problems_of
     from spatialvlm_ros.rewards.recordings.page import write_episode_page, write_index
+    from spatialvlm_ros.rewards.recordings.writing import writing
 
     episodes = [episode for episode in recording.episodes() if episode.frames and writer.done(episode)]
     shown = set(range(0, len(episodes), -(-len(episodes) // most)))
     try:
-        judged = []
-        for number, episode in enumerate(episodes):
-            annotations, path = writer.read(episode), writer.page(episode)
-            if number in shown:
-                write_episode_page(path, recording, episode, annotations, provenance)
-            judged.append((episode, annotations, path.name if number in shown else ""))
-        write_index(writer.folder, recording, judged, " ".join(problems_of(outcome)))
+        with writing(writer.folder):
+            judged = []
+            for number, episode in enumerate(episodes):
+                annotations, path = writer.read(episode), writer.page(episode)
+                if number in shown:
+                    write_episode_page(path, recording, episode, annotations, provenance)
+                judged.append((episode, annotations, path.name if number in shown else ""))
+            write_index(writer.folder, recording, judged, " ".join(problems_of(outcome)))
     except MissingDependencyError as error:  # the rewards are written; only their pages are not
         sys.stderr.write(f"No pages: {error}\n")
 

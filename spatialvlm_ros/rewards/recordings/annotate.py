@@ -146,6 +146,7 @@ def annotate(
         CameraModelError, QueryError, MissingDependencyError: what would go wrong in every episode.
         ModelError: the model fails now and may not later (a server is down, memory is short). That is no measurement:
             what was measured before is kept, and the same call goes on there.
+        OutputError: the disk is full, or nothing may be written; likewise.
     """
     check_settings(batch, end, step_s)
     if writer.provenance.follow != follow:
@@ -253,9 +254,10 @@ class _Run:
 
     def annotations(self, episode: EpisodeInfo, engine_factory: EngineFactory) -> EpisodeAnnotations:
         """Those that are kept, or new ones."""
-        if self.writer.done(episode):
+        kept = self._kept(episode)
+        if kept is not None:
             self.progress(episode.frames)
-            return self.writer.read(episode)
+            return kept
         engine = engine_factory(episode)
         check_unseen(self.recording, engine.settings.discount.unseen)
         judged: list[RewardFrame] = []
@@ -283,6 +285,16 @@ class _Run:
         annotations = _as_arrays(stamps, judged, faults)
         self.writer.write(episode, annotations)
         return annotations
+
+    def _kept(self, episode: EpisodeInfo) -> EpisodeAnnotations | None:
+        """Those of an episode that is done; damaged ones are made again of what was measured."""
+        if not self.writer.done(episode):
+            return None
+        try:
+            return self.writer.read(episode)
+        except DatasetError as error:
+            _log.warning("%s is judged again: %s", episode.name, error)
+            return None
 
     def _step(
         self, engine: Engine, estimates: Sequence[Estimate], stamp_ns: int, last: bool, steps: int | None

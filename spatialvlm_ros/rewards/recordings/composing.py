@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from spatialvlm_ros.errors import DatasetError
@@ -16,6 +16,7 @@ from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations, Episod
 from spatialvlm_ros.rewards.recordings.journal import Journal
 from spatialvlm_ros.rewards.recordings.registry import COPY, FORMATS, loaded
 from spatialvlm_ros.rewards.recordings.store import RunStore
+from spatialvlm_ros.rewards.recordings.writing import writing
 
 RESULT_FILE = "result.json"
 AnnotationsOf = Callable[[EpisodeInfo], EpisodeAnnotations]
@@ -79,26 +80,50 @@ class RecordingWriter(RunStore):
         return super().journal(episode, queries)
 
     def finish(self) -> Path:
-        """Write the result, unless it is there already with all finished episodes; returns its path."""
+        """Write the result, unless it is there already with all finished episodes; returns its path.
+
+        Raises:
+            OutputError: it cannot be written. SourceError: the recording cannot be read any more.
+        """
         done = [episode.name for episode in self._recording.episodes() if self.done(episode)]
         state = {"episodes": done, "recording": self._recording.fingerprint()}
+        if not (self._target.exists() and self._noted() == state):
+            with writing(self._target):
+                self._replace(self._made(), state)
+        return self._target
+
+    def _noted(self) -> object:
+        """What the result holds; None where that is not known."""
+        try:
+            return json.loads((self.folder / RESULT_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    @property
+    def _workshop(self) -> Path:
+        return self._target.with_name(f".{self._target.name}.partial")
+
+    def _made(self) -> Path:
+        """The result in a folder beside its place; nothing stays there of one that could not be written."""
+        shutil.rmtree(self._workshop, ignore_errors=True)  # of a run that was killed while it wrote
+        self._workshop.mkdir(parents=True)
+        made = self._workshop / self._target.name
+        try:
+            self._compose(self._recording, self._annotations, self.provenance, made)
+            _sync(made)
+        except Exception:
+            shutil.rmtree(self._workshop, ignore_errors=True)
+            raise
+        return made
+
+    def _replace(self, made: Path, state: Mapping[str, object]) -> None:
         marker = self.folder / RESULT_FILE
-        if self._target.exists() and marker.exists():
-            if json.loads(marker.read_text(encoding="utf-8")) == state:
-                return self._target
-        workshop = self._target.with_name(f".{self._target.name}.partial")
-        shutil.rmtree(workshop, ignore_errors=True)  # of a run that was killed while it wrote
-        workshop.mkdir(parents=True)
-        made = workshop / self._target.name
-        self._compose(self._recording, self._annotations, self.provenance, made)
-        _sync(made)
         write_file(marker, json.dumps({"episodes": None}).encode())  # from here on the target is this run's
         if self._target.exists():
-            self._target.rename(workshop / "before")
+            self._target.rename(self._workshop / "before")
         made.rename(self._target)
         write_file(marker, json.dumps(state).encode())
-        shutil.rmtree(workshop)
-        return self._target
+        shutil.rmtree(self._workshop)
 
     def _annotations(self, episode: EpisodeInfo) -> EpisodeAnnotations:
         if self.done(episode):

@@ -20,6 +20,7 @@ import numpy as np
 from spatialvlm_ros.errors import DatasetError
 from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason, Source
 from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.rewards.recordings.writing import writing
 from spatialvlm_ros.scenes.relations import Relation
 
 
@@ -54,42 +55,62 @@ class Journal:
     """
 
     def __init__(self, path: Path, queries: Sequence[Query], follow: bool) -> None:
-        self._path = path
+        self._path, self._queries = path, len(queries)
         self._head = json.dumps({"queries": [_words(query) for query in queries], "follow": follow})
 
     def read(self, batch: int) -> list[MeasuredPicture]:
         """The pictures of the whole batches of ``batch`` pictures that are kept, from the first picture on.
 
-        What a run that was killed left of a batch is cut off: batches are measured as a whole, so that the numbers are
-        the same as those of a run that was never interrupted.
+        What a run that was killed left of a batch is cut off, and so is all from a damaged line on: batches are
+        measured as a whole, so that the numbers are the same as those of a run that was never interrupted.
         """
         if not self._path.exists():
             return []
         lines = self._path.read_bytes().splitlines(keepends=True)
         if not lines or not lines[0].endswith(b"\n"):
-            self._path.unlink()
+            with writing(self._path):
+                self._path.unlink()
             return []
-        if lines[0].decode().strip() != self._head:
+        if lines[0].strip() != self._head.encode():
             raise DatasetError(
                 f"{self._path} holds other measurements",
-                lines[0][:200].decode(),
+                lines[0][:200].decode(errors="replace"),
                 "Choose another --out.",
             )
-        whole = [line for line in lines[1:] if line.endswith(b"\n")]
-        whole = whole[: len(whole) - len(whole) % batch]
-        os.truncate(self._path, sum(map(len, [lines[0], *whole])))
-        return [_measured(json.loads(line)) for line in whole]
+        kept = self._whole(lines[1:])
+        kept = kept[: len(kept) - len(kept) % batch]
+        with writing(self._path):
+            os.truncate(self._path, sum(map(len, lines[: 1 + len(kept)])))
+        return kept
+
+    def _whole(self, lines: Sequence[bytes]) -> list[MeasuredPicture]:
+        """Up to the first line that cannot be read."""
+        kept = []
+        for line in lines:
+            try:
+                measured = _measured(json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                break
+            if not line.endswith(b"\n") or len(measured.estimates) != self._queries:
+                break
+            kept.append(measured)
+        return kept
 
     def append(self, measured: Sequence[MeasuredPicture]) -> None:
-        """Keep a batch; it is on the disk when this returns."""
+        """Keep a batch; it is on the disk when this returns.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         first = not self._path.exists()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         lines = [self._head] if first else []
         lines += [json.dumps(_line(one)) for one in measured]
-        with self._path.open("ab") as file:
-            file.write("".join(f"{line}\n" for line in lines).encode())
-            file.flush()
-            os.fsync(file.fileno())
+        with writing(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
+                file.write("".join(f"{line}\n" for line in lines).encode())
+                file.flush()
+                os.fsync(file.fileno())
 
 
 def _words(query: Query) -> list[str]:

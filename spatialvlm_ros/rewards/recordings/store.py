@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from spatialvlm_ros.evaluation.bench import write_file
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations, EpisodeInfo
 from spatialvlm_ros.rewards.recordings.journal import Journal
+from spatialvlm_ros.rewards.recordings.writing import writing
 
 _log = logging.getLogger(__name__)
 
@@ -38,13 +41,15 @@ class RunStore:
 
     Raises:
         DatasetError: the folder belongs to a run with other settings, or is not one of a run.
+        OutputError: it cannot be written, here and below.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self.folder = folder
         self.settings = json.loads(json.dumps(dict(settings)))
         self._check()
-        write_file(folder / RUN_FILE, (json.dumps(self.settings, indent=1, sort_keys=True) + "\n").encode())
+        with writing(folder):
+            write_file(folder / RUN_FILE, (json.dumps(self.settings, indent=1, sort_keys=True) + "\n").encode())
 
     def _check(self) -> None:
         path = self.folder / RUN_FILE
@@ -73,10 +78,11 @@ class RunStore:
 
     def begin(self, episode: EpisodeInfo, fingerprint: str) -> None:
         """Note which episode is measured; what was measured of another one in its place is thrown away."""
-        if self._fingerprint(episode) not in (fingerprint, None):
-            _log.warning("%s has changed: it is measured anew", episode.name)
-            self._path(episode, _MEASURED).unlink(missing_ok=True)
-        write_file(self._path(episode, _FINGERPRINT), f"{fingerprint}\n".encode())
+        with writing(self.folder):
+            if self._fingerprint(episode) not in (fingerprint, None):
+                _log.warning("%s has changed: it is measured anew", episode.name)
+                self._path(episode, _MEASURED).unlink(missing_ok=True)
+            write_file(self._path(episode, _FINGERPRINT), f"{fingerprint}\n".encode())
 
     def is_of(self, episode: EpisodeInfo, fingerprint: str) -> bool:
         """Whether its annotations, if they are kept, are of this very episode."""
@@ -84,7 +90,7 @@ class RunStore:
 
     def _fingerprint(self, episode: EpisodeInfo) -> str | None:
         path = self._path(episode, _FINGERPRINT)
-        return path.read_text(encoding="utf-8").strip() if path.exists() else None
+        return path.read_text(encoding="utf-8", errors="replace").strip() if path.exists() else None
 
     def journal(self, episode: EpisodeInfo, queries: Sequence[Query]) -> Journal:
         """The measurements of an episode."""
@@ -97,15 +103,16 @@ class RunStore:
     def write(self, episode: EpisodeInfo, annotations: EpisodeAnnotations) -> None:
         """Keep the annotations of an episode, in one step."""
         path = self._path(episode, _ANNOTATIONS)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{os.getpid()}.npz")
         arrays = {name: getattr(annotations, name) for name in annotations.__dataclass_fields__}
-        with partial.open("wb") as file:
-            kept: dict[str, Any] = {n: np.array(v, dtype=str if n in _TEXTS else None) for n, v in arrays.items()}
-            np.savez(file, **kept)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        kept: dict[str, Any] = {n: np.array(v, dtype=str if n in _TEXTS else None) for n, v in arrays.items()}
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(f".{os.getpid()}.npz")
+            with partial.open("wb") as file:
+                np.savez(file, **kept)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
 
     def read(self, episode: EpisodeInfo) -> EpisodeAnnotations:
         """The annotations of an episode that is done.
@@ -117,7 +124,7 @@ class RunStore:
         try:
             with np.load(path, allow_pickle=False) as kept:
                 values = {name: kept[name] for name in EpisodeAnnotations.__dataclass_fields__}
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise DatasetError(f"{path} cannot be read", str(error), "Remove it and run again.") from error
         parts: dict[str, Any] = {n: tuple(map(str, v)) if n in _TEXTS else v for n, v in values.items()}
         return EpisodeAnnotations(**parts)
