@@ -130,6 +130,8 @@ def _annotate(args: argparse.Namespace) -> int:
     from spatialvlm_ros.rewards.recordings.registry import open_recording, output_path
 
     plan = _plan(args)
+    if args.pages < 0:
+        raise ConfigError("a number of pages is 0 or more", args.pages, "Write --pages 0 for none.")
     recording = open_recording(
         args.recording, args.view, args.hfov, args.camera, plan.gripper_frame, plan.support_frame, plan.beliefs
     )

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from spatialvlm_ros.errors import ConfigError, DatasetError, ModelError, ObservationError, SourceError, SpatialVLMError
+from spatialvlm_ros.errors import (
+    CameraModelError,
+    ConfigError,
+    DatasetError,
+    ModelError,
+    ObservationError,
+    SourceError,
+    SpatialVLMError,
+)
 from spatialvlm_ros.models.estimate import Estimate, Reason
 from spatialvlm_ros.models.gaps import DEPTH_FAULTS
 from spatialvlm_ros.models.query import Query
@@ -143,7 +151,8 @@ def annotate(
         ConfigError: a setting out of its range, or another one than that of the writer's provenance; an engine whose
             learner does something else with unseen pictures than those of this format (`registry.check_unseen`).
         SourceError: the recording has no episode with pictures, or none can be read.
-        CameraModelError, QueryError, MissingDependencyError: what would go wrong in every episode.
+        CameraModelError: no episode has a camera; one that has none, or other pictures than the camera, is left out.
+        QueryError, MissingDependencyError: what would go wrong in every episode.
         ModelError: the model fails now and may not later (a server is down, memory is short). That is no measurement:
             what was measured before is kept, and the same call goes on there.
         OutputError: the disk is full, or nothing may be written; likewise.
@@ -170,7 +179,7 @@ def annotate(
             annotations = run.annotations(episode, engine_factory)
         except ModelError as error:
             raise _stopped(error) from error
-        except (SourceError, DatasetError, ObservationError) as error:
+        except (SourceError, DatasetError, ObservationError, CameraModelError) as error:
             _leave_out(outcome, recording, episode, error)
             continue
         _count(outcome, episode, annotations)
@@ -201,7 +210,10 @@ def _stopped(error: ModelError) -> ModelError:
     return type(error)(error.fault, error.value, f"{error.remedy} {_GO_ON}".strip())
 
 
-def _nothing(recording: Recording, outcome: Outcome) -> SourceError:
+def _nothing(recording: Recording, outcome: Outcome) -> SpatialVLMError:
+    no_camera = [error for error in outcome.failed.values() if isinstance(error, CameraModelError)]
+    if no_camera:  # the one thing that can be given from outside
+        return no_camera[0]
     if outcome.failed:
         name, error = next(iter(outcome.failed.items()))
         fault = f"no episode of {recording.path} can be read; {name}: {error.fault}"

@@ -8,7 +8,7 @@ import pytest
 from ruler import BROKEN, TASK, Ruler, episode, picture, potential
 from samples import FRONT, write_bag, write_lerobot_v21, write_lerobot_v30, write_robomimic
 
-from spatialvlm_ros.errors import ConfigError, DatasetError, ModelError, RemoteError, SourceError
+from spatialvlm_ros.errors import CameraModelError, ConfigError, DatasetError, ModelError, RemoteError, SourceError
 from spatialvlm_ros.rewards.recordings.annotate import annotate
 from spatialvlm_ros.rewards.recordings.registry import open_recording
 from spatialvlm_ros.rewards.reward import RewardEngine
@@ -184,6 +184,35 @@ def test_an_episode_of_one_picture(annotated, tmp_path):
     done = annotated(write_lerobot_v21(tmp_path / "set", [episode([20])]))
     table = pq.read_table(done.target / "data/chunk-000/episode_000000.parquet").to_pydict()
     assert table["next.reward_valid"] == [False] and table["next.done"] == [True]
+
+
+def test_an_episode_of_another_camera_is_left_out(annotated, tmp_path):
+    """Its pictures are of a size that the camera was not given for; the others are judged."""
+    small = [picture(c, 32, 24) for c in DISTANCES]
+    path = write_lerobot_v21(tmp_path / "set", [episode(DISTANCES), small, episode(DISTANCES)], kind="image")
+    done = annotated(path, hfov=None, camera="55,55,50,30")
+    assert list(done.outcome.failed) == ["episode_000001"] and done.outcome.valid == 46
+    assert "principal point" in str(done.outcome.failed["episode_000001"])
+
+
+def test_an_episode_that_does_not_tell_its_camera_is_left_out(annotated, tmp_path):
+    import json
+
+    import h5py
+
+    info = {"agentview": {"intrinsics": [[60.0, 0, 32], [0, 60, 24], [0, 0, 1]], "extrinsics": np.eye(4).tolist()}}
+    path = write_robomimic(tmp_path / "demo.hdf5", [episode(DISTANCES)] * 2, camera_info=info)
+    with h5py.File(path, "r+") as file:
+        for name in ("demo_0", "demo_1"):
+            del file[f"data/{name}/obs/robot0_eef_pos"]  # the ruler is not told of grippers
+        file["data/demo_0"].attrs["camera_info"] = json.dumps({})
+    with pytest.raises(CameraModelError, match="--hfov"):
+        annotated(path, hfov=None)
+    with h5py.File(path, "r+") as file:
+        for name, told in (("demo_0", info), ("demo_1", {})):
+            file[f"data/{name}"].attrs["camera_info"] = json.dumps(told)
+    done = annotated(path, hfov=None)
+    assert list(done.outcome.failed) == ["demo_1"] and "--hfov" in str(done.outcome.failed["demo_1"])
 
 
 @pytest.mark.parametrize("inside", ["rewards", "meta/rewards"])

@@ -105,6 +105,7 @@ def test_the_gripper_of_the_recording_is_given_to_the_model(tmp_path):
         (("--hfov", 60, "--every", 0), "every"),
         (("--hfov", 60, "--batch", 0), "at least one picture"),
         (("--hfov", 60, "--known-size", "mug=1,-1,1"), "positive metres"),
+        (("--hfov", 60, "--pages", -3), "pages"),
     ],
 )
 def test_what_is_wrong_is_said_before_any_work(tmp_path, capsys, options, message):
