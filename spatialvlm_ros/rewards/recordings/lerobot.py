@@ -21,6 +21,7 @@ from spatialvlm_ros.rewards.recordings.lerobot_metadata import (
     EpisodeEntry,
     LeRobotMetadata,
     VideoPart,
+    column_names,
     parquet_damage,
     read_metadata,
 )
@@ -145,14 +146,14 @@ def _episode_table(metadata: LeRobotMetadata, entry: EpisodeEntry, columns: list
     path = metadata.root / entry.data
     parquet = require("pyarrow.parquet", EXTRA)
     names = list(dict.fromkeys([*columns, "episode_index", "frame_index"]))
+    stored = column_names(path)  # stricter than what follows, and rewards are written by way of it
+    missing = [name for name in names if name not in stored]
+    if missing:
+        raise SourceError(f"{path} has no column", missing, "Download the data set again.")
     try:
-        parquet.ParquetFile(path).close()  # stricter than what follows, and rewards are written by way of it
         table = parquet.read_table(path, columns=names, filters=[("episode_index", "==", entry.number)])
     except parquet_damage() as error:
         raise SourceError(f"{path} cannot be read", str(error), "Download the data set again.") from error
-    missing = [name for name in names if name not in table.column_names]
-    if missing:
-        raise SourceError(f"{path} has no column", missing, "Download the data set again.")
     if table.num_rows != entry.length:
         raise SourceError(
             f"episode {entry.number} has {table.num_rows} rows in {path}, and its metadata says",

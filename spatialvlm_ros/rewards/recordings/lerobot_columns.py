@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.optional import require
 from spatialvlm_ros.rewards.recordings.composing import AnnotationsOf
 from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations, EpisodeInfo
-from spatialvlm_ros.rewards.recordings.lerobot_metadata import EXTRA, LeRobotMetadata
+from spatialvlm_ros.rewards.recordings.lerobot_metadata import EXTRA, LeRobotMetadata, column_names
 from spatialvlm_ros.rewards.recordings.transitions import Rows, rows_of
 
 _PREFIX = "spatialvlm."
@@ -55,17 +56,26 @@ def free_names(metadata: LeRobotMetadata) -> dict[str, Column]:
     Raises:
         SourceError: it already has rewards of ours.
     """
+    taken = {*metadata.features, *_stored_names(metadata)}
     result = {}
     for column in COLUMNS:
-        if column.name == "next.done" and column.name in metadata.features:
+        if column.name == "next.done" and column.name in taken:
             continue  # when an episode ends is the recording's to say
         name = column.name
-        if name in metadata.features and not name.startswith(_PREFIX):
+        if name in taken and not name.startswith(_PREFIX):
             name = f"{_PREFIX}{name}"
-        if name in metadata.features:
+        if name in taken:
             raise SourceError(f"{metadata.root} already has rewards of ours", name, "Annotate the original instead.")
         result[name] = column
     return result
+
+
+def _stored_names(metadata: LeRobotMetadata) -> list[str]:
+    """The columns of the first data file that can be read: the metadata need not list them all."""
+    for name in metadata.data_files():
+        with suppress(SourceError):
+            return column_names(metadata.root / name)
+    return []
 
 
 def values_of(episode: EpisodeInfo, annotations_of: AnnotationsOf, columns: Mapping[str, Column]) -> Values:

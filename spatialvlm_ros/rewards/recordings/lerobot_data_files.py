@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.optional import require
 from spatialvlm_ros.rewards.recordings.lerobot_columns import NUMPY, Column, Values, arrow_of, unknown_values
-from spatialvlm_ros.rewards.recordings.lerobot_metadata import EXTRA, parquet_damage
+from spatialvlm_ros.rewards.recordings.lerobot_metadata import EXTRA, column_names, parquet_damage
 
 _log = logging.getLogger(__name__)
 
@@ -39,13 +40,13 @@ def add_columns(source: Path, target: Path, columns: Mapping[str, Column], value
     parquet = require("pyarrow.parquet", EXTRA)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        file = parquet.ParquetFile(source)
-    except parquet_damage() as error:
+        column_names(source)
+    except SourceError as error:
         _log.warning("%s gets no rewards: %s", source, error)
         if source.is_file():
             shutil.copyfile(source, target)
         return
-    with file:
+    with parquet.ParquetFile(source) as file:
         schema, cells = _schema(file.schema_arrow, columns), _cells(file, source, columns, values)
         with parquet.ParquetWriter(target, schema, compression=_compression(file)) as writer:
             start = 0

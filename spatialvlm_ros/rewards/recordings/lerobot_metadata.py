@@ -245,11 +245,27 @@ def parquet_damage() -> tuple[type[Exception], ...]:
     return (OSError, ValueError, require("pyarrow", EXTRA).ArrowException)
 
 
+def column_names(path: Path) -> list[str]:
+    """Of a Parquet file.
+
+    Raises:
+        SourceError: it cannot be opened, or two columns have the same name, so that nobody can tell them apart.
+    """
+    try:
+        with require("pyarrow.parquet", EXTRA).ParquetFile(path) as file:
+            names = list(file.schema_arrow.names)
+    except parquet_damage() as error:
+        raise SourceError(f"{path} cannot be read", str(error), _AGAIN) from error
+    if len(set(names)) < len(names):
+        raise SourceError(f"{path} has two columns of the same name", names, _AGAIN)
+    return names
+
+
 def read_table(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> Any:
     """The wanted columns of a Parquet file; `SourceError` where it cannot be read."""
-    parquet = require("pyarrow.parquet", EXTRA)
+    names = [name for name in column_names(path) if wanted(name)]
     try:
-        return parquet.read_table(path, columns=[name for name in parquet.read_schema(path).names if wanted(name)])
+        return require("pyarrow.parquet", EXTRA).read_table(path, columns=names)
     except parquet_damage() as error:
         raise SourceError(f"{path} cannot be read", str(error), _AGAIN) from error
 

@@ -67,8 +67,13 @@ def garble(path):
     path.write_bytes(path.read_bytes().replace(b"action", b"\xfbction"))
 
 
+def double(path):
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("episode_index", table.column("episode_index")), path)
+
+
 @pytest.mark.parametrize("place", ["copy", "beside"])
-@pytest.mark.parametrize("damage", [remove, cut_off, empty, garble])
+@pytest.mark.parametrize("damage", [remove, cut_off, empty, garble, double])
 def test_a_data_file_that_cannot_be_read_costs_its_own_episode(annotated, v21, damage, place):
     damage(v21 / FIRST)
     before = (v21 / FIRST).read_bytes() if (v21 / FIRST).exists() else None
@@ -265,3 +270,13 @@ def test_a_description_that_nobody_understands_stays(annotated, v21, text):
     pq.write_table(pq.read_table(path).replace_schema_metadata({b"huggingface": text}), path)
     done = annotated(v21)
     assert not done.outcome.failed and pq.read_schema(done.target / FIRST).metadata[b"huggingface"] == text
+
+
+def test_a_stored_column_that_is_not_listed_keeps_its_name(annotated, v21):
+    for path in (v21 / "data").rglob("*.parquet"):
+        table = pq.read_table(path)
+        pq.write_table(table.append_column("next.reward", [[7.0] * table.num_rows]), path)
+    done = annotated(v21)
+    table = pq.read_table(done.target / FIRST)
+    assert set(table.column("next.reward").to_pylist()) == {7.0}
+    assert np.isfinite(table.column("spatialvlm.next.reward").to_numpy()).all()
