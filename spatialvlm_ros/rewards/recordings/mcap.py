@@ -12,7 +12,7 @@ from spatialvlm_ros.datasets.sources import captures as faults
 from spatialvlm_ros.datasets.sources.bag import LostDepth
 from spatialvlm_ros.datasets.sources.bag_index import BagTopics
 from spatialvlm_ros.datasets.views import SkippedView
-from spatialvlm_ros.errors import ConfigError, ObservationError
+from spatialvlm_ros.errors import CameraModelError, ConfigError, ObservationError
 from spatialvlm_ros.geometry.named_frames import MissingFrame
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.perception.capture import Capture
@@ -100,7 +100,10 @@ class BagRecording:
         if isinstance(capture, SkippedView):
             reason = _REASONS.get(capture.reason, Reason.MODEL_ERROR)
             return Frame(index, int(capture.view_id), None, None, reason, f"{capture.reason}.")
-        camera = self.intrinsics.camera(capture.width, capture.height, capture.camera)
+        try:
+            camera = self.intrinsics.camera(capture.width, capture.height, capture.camera)
+        except CameraModelError as error:  # a picture of another size among others
+            return Frame(index, capture.stamp_ns, None, None, Reason.NO_CAMERA_INFO, str(error))
         try:
             observation = replace(capture, camera=camera).observation()
         except ObservationError as error:

@@ -186,6 +186,17 @@ def test_an_episode_of_one_picture(annotated, tmp_path):
     assert table["next.reward_valid"] == [False] and table["next.done"] == [True]
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_a_picture_of_another_size_keeps_its_place(annotated, tmp_path, given):
+    """Whether the camera is recorded or given."""
+    pictures = [*episode(DISTANCES[:4]), picture(20, 32, 24), *episode(DISTANCES[4:])]
+    options = {"camera": "55,55,50,30"} if given else {}
+    path = write_bag(tmp_path / "bag", pictures, **({"camera": None} if given else {}))
+    done = annotated(path, hfov=None, **options)
+    assert done.kept().valid.tolist() == [k != 4 for k in range(24)] and done.kept().reason[4] == "no_camera_info"
+    assert done.outcome.unreadable == {"bag": 1}
+
+
 def test_an_episode_of_another_camera_is_left_out(annotated, tmp_path):
     """Its pictures are of a size that the camera was not given for; the others are judged."""
     small = [picture(c, 32, 24) for c in DISTANCES]

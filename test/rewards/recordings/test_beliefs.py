@@ -332,7 +332,8 @@ def test_a_run_goes_on_only_with_the_same_beliefs(bag, tmp_path, changed):
         recording = open_recording(bag, beliefs=beliefs)
         plan = Plan(gamma=0.9, beliefs=beliefs)
         provenance = plan.provenance(recording, tasks_of(recording, "reach the mug"), "weights")
-        RecordingWriter(recording, tmp_path / "report", tmp_path / "out", "copy", provenance)
+        writer = RecordingWriter(recording, tmp_path / "report", tmp_path / "out", "copy", provenance)
+        writer.journal(recording.episodes()[0], ()).append([])  # settings bind what is measured
 
     begin(Beliefs())
     begin(Beliefs())
