@@ -7,7 +7,9 @@ next picture. What the set already has under these names stays; ours is then cal
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -96,8 +98,10 @@ def _copy_tree(source: Path, target: Path, changed: set[Path]) -> None:
     def ignored(folder: str, names: list[str]) -> set[str]:
         return {name for name in names if Path(folder) / name in changed or name in _NOT_COPIED}
 
-    # Links of a data set whose files were never downloaded lead nowhere.
-    shutil.copytree(source, target, ignore=ignored, ignore_dangling_symlinks=True)
+    # Links of a data set whose files were never downloaded lead nowhere. Those that were are often read-only.
+    shutil.copytree(source, target, ignore=ignored, copy_function=shutil.copyfile, ignore_dangling_symlinks=True)
+    for folder, _, _ in os.walk(target):
+        os.chmod(folder, os.stat(folder).st_mode | stat.S_IRWXU)
 
 
 def _write_info(metadata: LeRobotMetadata, target: Path, columns: Mapping[str, Column]) -> None:

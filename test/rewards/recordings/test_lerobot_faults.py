@@ -159,6 +159,18 @@ def test_a_link_to_nowhere_is_not_copied(annotated, v21):
     assert done.outcome.valid == 23 + 10 + 8 and not (done.target / "README.md").exists()
 
 
+def test_the_copy_of_a_read_only_set_can_be_written(annotated, v21):
+    """Caches of downloads are read-only; files of the copy are written anew, and it may be removed."""
+    for path in (*v21.rglob("*"), v21):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        target = annotated(v21).target
+    finally:
+        for path in (v21, *v21.rglob("*")):
+            path.chmod(0o755)
+    assert all(path.stat().st_mode & 0o200 for path in (target, *target.rglob("*")))
+
+
 def test_a_copy_never_leaves_its_folder(annotated, v21):
     """Data files are written where the templates of the set say."""
     info = json.loads((v21 / "meta/info.json").read_text())
