@@ -165,9 +165,10 @@ def demo_names(file: Any) -> list[str]:
 
     Raises:
         SourceError: there is no group "data", or two of them have the same number.
+        KeyError: it is damaged.
     """
-    data = group_of(file, "data")
-    if data is None:
+    data = file["data"] if "data" in list(file) else None
+    if not isinstance(data, require("h5py", EXTRA).Group):
         raise SourceError(f"{file.filename} is no robomimic data set", sorted(file), "It has no group 'data'.")
     names = [name for name in data if name.startswith(DEMO) and name[len(DEMO) :].isdecimal()]
     _check_numbers(names)

@@ -76,13 +76,23 @@ def test_a_demo_that_cannot_be_read_is_left_out(file, annotated, kind, place):
             assert len(rewards) == (0 if kind in ("a number as demo", "rows as demo", "a link to nowhere") else 9)
 
 
-def test_a_damaged_demo_costs_itself(file, annotated):
-    """The header of one group is overwritten."""
+def damage_header(file, group):
     with h5py.File(file) as content:
-        address = h5py.h5o.get_info(content["data/demo_1"].id).addr
+        address = h5py.h5o.get_info(content[group].id).addr
     content = bytearray(file.read_bytes())
     content[address : address + 16] = b"\xff" * 16
     file.write_bytes(bytes(content))
+
+
+def test_a_file_whose_data_is_damaged_is_no_other_file(file):
+    damage_header(file, "data")
+    with pytest.raises(SourceError, match="is damaged"):
+        open_recording(file, hfov=60)
+
+
+def test_a_damaged_demo_costs_itself(file, annotated):
+    """The header of one group is overwritten."""
+    damage_header(file, "data/demo_1")
     done = annotated(file)
     assert list(done.outcome.failed) == ["demo_1"]
     with h5py.File(done.target) as result:
