@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -15,8 +16,11 @@ try:
 except ImportError:  # the tests inside a ROS workspace do without it
     pass
 else:
-    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("any machine")
+    slow_is_fine = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("any machine", slow_is_fine)
+    # What lands is judged by the same examples each time; who works on the code looks for new ones.
+    settings.register_profile("same examples", slow_is_fine, derandomize=True)
+    settings.load_profile("same examples" if os.environ.get("CI") else "any machine")
 
 
 class MuteServer(socketserver.ThreadingTCPServer):

@@ -55,7 +55,7 @@ def test_values_are_those_of_python(text):
 def test_independent_errors_add_in_squares(a, b, share_a, share_b):
     known = measured(m=length(a, share_a * a), n=length(b, share_b * b, a="c"))
     total = calculate("m + n", known)
-    assert total.value == pytest.approx(a + b, rel=0.01)
+    assert total.value == pytest.approx(a + b, rel=0.02)  # five standard errors of a median of so many draws
     assert total.std == pytest.approx(math.hypot(share_a * a, share_b * b), rel=0.05)
     assert calculate("m - n", known).std == pytest.approx(total.std, rel=0.08)
 

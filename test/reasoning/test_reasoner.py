@@ -135,8 +135,8 @@ def test_the_one_object_that_is_decided_for_is_named(friend, question, object_):
 
 
 def test_what_is_too_close_to_tell_names_no_object(friend):
-    twins = NoisyFriend(ExactFriend(table_scene("first box", "second box")), 0.2)
-    solution = Reasoner("planner", twins).solve("Which is taller, the first box or the second box?")
+    twins = NoisyFriend(ExactFriend(table_scene("cereal box", "shoe box")), 0.2)
+    solution = Reasoner("planner", twins).solve("Which is taller, the cereal box or the shoe box?")
     assert solution.text.startswith("Too close to tell") and len(solution.conclusion.labels) == 1
     assert solution.conclusion.object == ""
 

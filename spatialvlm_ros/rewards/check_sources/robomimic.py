@@ -11,7 +11,8 @@ from typing import Any
 from spatialvlm_ros.rewards.check_sources.provenance import Made, made_with, no_rewards
 from spatialvlm_ros.rewards.check_sources.rows import Row, frames_of_rows
 from spatialvlm_ros.rewards.check_sources.steps import Episode, Played, RewardStep
-from spatialvlm_ros.rewards.recordings.robomimic import demos, opened
+from spatialvlm_ros.rewards.recordings.robomimic import opened
+from spatialvlm_ros.rewards.recordings.robomimic_demo import demo_names
 from spatialvlm_ros.rewards.recordings.robomimic_writer import GROUP
 
 _COLUMNS = ("rewards", "potential", "base", "valid")
@@ -25,7 +26,7 @@ def read_file(path: Path) -> Played:
         SourceError: it is damaged.
     """
     with opened(path) as file:
-        names = demos(file)
+        names = demo_names(file)
         written = file["data"].attrs.get(f"{GROUP}_reward")
         if written is None:
             raise no_rewards(path)
