@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
@@ -26,11 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the choice of questions")
     parser.add_argument("--width", type=int, default=640, help="width of simulated pictures")
     parser.add_argument("--pack", default="installed", help='of simulated views: "installed", "primitives" or a folder')
-    parser.add_argument(
-        "--closer",
-        action="store_true",
-        help="fit only what a second look at a name means, into the file that is there",
-    )
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
 
 
@@ -38,13 +32,11 @@ def run(args: argparse.Namespace) -> int:
     """Collect readings, fit, and write the file."""
     from spatialvlm_ros.cli.train import setting
     from spatialvlm_ros.errors import ConfigError
-    from spatialvlm_ros.models.calibration import Calibration
     from spatialvlm_ros.models.calibration_examples import collect_readings
     from spatialvlm_ros.models.calibration_fit import fit_calibration
     from spatialvlm_ros.models.calibration_place import calibration_path
     from spatialvlm_ros.models.calibration_views import calibration_views
     from spatialvlm_ros.models.loading import fingerprint_of, load_backend
-    from spatialvlm_ros.models.second_look_fitting import fit_second_looks, second_looks
     from spatialvlm_ros.models.spatial_vlm import SpatialVLM
     from spatialvlm_ros.optional import require
 
@@ -54,15 +46,8 @@ def run(args: argparse.Namespace) -> int:
     size = {"width": args.width, "height": args.width * 3 // 4}
     views = calibration_views(args.split, args.views, size, args.pack)
     bar = require("tqdm", "data").tqdm(views, total=args.views, unit="view", disable=args.no_progress)
-    path = args.out or calibration_path(args.model, model.backend)
-    if args.closer:
-        known = Calibration.load(path)
-        known.check(model.name, fingerprint_of(model.backend))
-        known = replace(known, thresholds=fit_second_looks(known.thresholds, second_looks(model, bar, args.seed)))
-        _log.info("%s: now with the meaning of a second look", known.save(path))
-        return 0
     calibration = fit_calibration(collect_readings(model, bar, args.seed), model.name, fingerprint_of(model.backend))
-    path = calibration.save(path)
+    path = calibration.save(args.out or calibration_path(args.model, model.backend))
     location = calibration.location
     _log.info(
         "%s: %d views; scale off by %+.0f%%, shared error %.0f%%, stated errors times %.2f",

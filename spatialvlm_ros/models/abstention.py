@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.geometry.cameras import Camera
-from spatialvlm_ros.models import second_look
 from spatialvlm_ros.models.calibration import Calibration, Thresholds
 from spatialvlm_ros.models.distributions import RELATION_ORDER, quantile_at
 from spatialvlm_ros.models.estimate import Reason
@@ -43,7 +42,6 @@ def object_refusals(
     knows: Knows,
     ranges_m: tuple[float, float] | None = None,
     measured: Sequence[bool] | NDArray[np.bool_] = (),
-    closer: Mapping[ObjectRef, Float] | None = None,
 ) -> list[Refusal | None]:
     """Per object: why nothing can be said of it, or None.
 
@@ -55,7 +53,6 @@ def object_refusals(
         ranges_m: least and largest range of the objects that the model was trained on, metres; None for no limit.
         measured: (K,) whether an object's place is measured in depth or known, so that the model's range does not
             count; () for none.
-        closer: (12,) `second_look.features` of the names that were looked at twice.
     """
     refusals: list[Refusal | None] = []
     for k, given in enumerate(objects):
@@ -66,9 +63,7 @@ def object_refusals(
         elif not knows(given):
             refusals.append(Refusal(Reason.UNKNOWN_NAME, f"The model does not know the name {given!r}."))
         else:
-            refusals.append(
-                _presence_refusal(given, readings.locations.presence[k], thresholds, (closer or {}).get(given))
-            )
+            refusals.append(_presence_refusal(given, readings.locations.presence[k], thresholds))
         if refusals[-1] is None and ranges_m is not None and not (len(measured) and measured[k]):
             refusals[-1] = _range_refusal(given, float(readings.locations.log_ranges[k]), ranges_m)
     return refusals
@@ -103,13 +98,8 @@ def region_refusal(region: Region, camera: Camera) -> Refusal | None:
     return None
 
 
-def _presence_refusal(
-    name: str, presence: Float, thresholds: Thresholds, closer: Float | None = None
-) -> Refusal | None:
-    odds = refusal_odds(presence[None], thresholds)
-    if closer is not None:
-        odds = second_look.refusal_odds(closer[None], odds, thresholds)
-    absent, several = odds[0]
+def _presence_refusal(name: str, presence: Float, thresholds: Thresholds) -> Refusal | None:
+    absent, several = refusal_odds(presence[None], thresholds)[0]
     if max(absent, several) <= 0:
         return None
     if several > absent:

@@ -127,16 +127,12 @@ class Thresholds:
         absent, several: weights of `presence.features`; a name whose sum is above 0 is refused as that of something
             that is not there, or is there several times. () for not known.
         overflow: most probability of "out of range".
-        closer_absent, closer_several: weights of `second_look.features`, for names that were looked at twice. () for
-            not known.
     """
 
     present: float = 0.5
     absent: tuple[float, ...] = ()
     several: tuple[float, ...] = ()
     overflow: float = 0.5
-    closer_absent: tuple[float, ...] = ()
-    closer_several: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

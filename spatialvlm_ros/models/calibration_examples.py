@@ -78,7 +78,7 @@ def collect_readings(
     seen: list[str] = []
     for observation, scene in views:
         asked = _questions(scene, observation, seen, pairs, rng)
-        seen = remembered(scene, seen)
+        seen = list(dict.fromkeys([*(o.label for o in scene.objects), *seen]))[:_WORDS_KEPT]
         if not asked:
             continue
         readings = model.look(observation).readings([q for q, _ in asked])
@@ -90,48 +90,28 @@ def _questions(
 ) -> list[tuple[Query, float]]:
     # A thing that is called "camera" cannot be asked for by that name: it means the one that took the picture.
     labels = ["" if is_camera(o.label) else o.label for o in scene.objects]
-    clear = clear_objects(scene, observation)
-    found: list[tuple[Query, float]] = []
-    if clear:
-        found += _single(scene, labels, clear, pairs, rng)
-    if len(clear) > 1:
-        found += _paired(scene, labels, clear, pairs, rng)
-    for names in (absent_names(scene, seen), ambiguous_names(scene)):
-        for name in rng.permutation(names)[:_UNANSWERABLE].tolist():
-            found.append((Query(name, None, Relation.WIDTH), float("nan")))
-    return found
-
-
-def clear_objects(scene: Scene, observation: Observation) -> list[int]:
-    """Indices of the clearly visible objects that have a name of their own."""
-    labels = [o.label for o in scene.objects]
     least = LEAST_SIDE_SHARE * observation.camera.width
-    return [
+    clear = [
         k
         for k, o in enumerate(scene.objects)
-        if not is_camera(o.label)
+        if labels[k]
         and labels.count(o.label) == 1
         and o.visible_fraction >= LEAST_VISIBLE
         and min(o.box2d[2] - o.box2d[0], o.box2d[3] - o.box2d[1]) >= least
         and o.box3d is not None
     ]
-
-
-def absent_names(scene: Scene, seen: Sequence[str]) -> list[str]:
-    """Those of the names of other views that nothing here may have."""
-    there = [o.label for o in scene.objects if not is_camera(o.label)]
-    return [name for name in seen if not is_camera(name) and not any(_alike(name, label) for label in there)]
-
-
-def ambiguous_names(scene: Scene) -> list[str]:
-    """Names that several objects have."""
-    there = [o.label for o in scene.objects if not is_camera(o.label)]
-    return sorted({label for label in there if there.count(label) > 1})
-
-
-def remembered(scene: Scene, seen: Sequence[str]) -> list[str]:
-    """Names of views so far, the newest first."""
-    return list(dict.fromkeys([*(o.label for o in scene.objects), *seen]))[:_WORDS_KEPT]
+    found: list[tuple[Query, float]] = []
+    if clear:
+        found += _single(scene, labels, clear, pairs, rng)
+    if len(clear) > 1:
+        found += _paired(scene, labels, clear, pairs, rng)
+    there = [label for label in labels if label]
+    elsewhere = [name for name in seen if not is_camera(name) and not any(_alike(name, label) for label in there)]
+    twice = sorted({label for label in there if there.count(label) > 1})
+    for names in (elsewhere, twice):
+        for name in rng.permutation(names)[:_UNANSWERABLE].tolist():
+            found.append((Query(name, None, Relation.WIDTH), float("nan")))
+    return found
 
 
 def _alike(a: str, b: str) -> bool:

@@ -16,8 +16,6 @@ from spatialvlm_ros.models.robust_fitting import logistic
 
 Float = NDArray[np.float64]
 
-N_FEATURES = 4
-_CONSTANT = 3  # the feature that is a 1
 _LIMIT = 1e-6  # probabilities are kept that far from 0 and 1
 _DRAWN = 1.0  # towards what the probabilities say by themselves, in samples
 
@@ -58,27 +56,12 @@ def fit_weights(there: Float, gone: Float, kind: int, refused: float, wanted: fl
         refused: share of ``there`` that may be refused.
         wanted: share of ``gone`` that is to be refused; where both can be had, the limit is half way.
     """
-    by_themselves = np.zeros(N_FEATURES)
+    known, labels = features(np.concatenate([there, gone])), np.repeat([0.0, 1.0], [len(there), len(gone)])
+    by_themselves = np.zeros(known.shape[1])
     by_themselves[PRESENT], by_themselves[kind] = -0.5, 0.5
-    return fit_limit(features(there), features(gone), by_themselves, _CONSTANT, refused, wanted)
-
-
-def fit_limit(
-    there: Float, gone: Float, by_themselves: Float, constant: int, refused: float, wanted: float
-) -> tuple[float, ...]:
-    """Weights of any features that tell names to be refused from others; their sum is above 0 for the refused.
-
-    Args:
-        there, gone: (N, F), (M, F) features of things that are there once, and of names to be refused.
-        by_themselves: (F,) what the features say without having been fitted.
-        constant: which feature is always 1.
-        refused: share of ``there`` that may be refused.
-        wanted: share of ``gone`` that is to be refused; where both can be had, the limit is half way.
-    """
-    known, labels = np.concatenate([there, gone]), np.repeat([0.0, 1.0], [len(there), len(gone)])
     weights = logistic(known, labels, by_themselves, np.full(known.shape[1], _DRAWN))
     odds = known @ weights
     limit = float(np.quantile(odds[labels == 0], 1 - refused))
     enough = float(np.quantile(odds[labels == 1], 1 - wanted))
-    weights[constant] -= max((limit + enough) / 2, limit)
+    weights[-1] -= max((limit + enough) / 2, limit)
     return tuple(weights.tolist())

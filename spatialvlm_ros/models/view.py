@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.errors import QueryError, SpatialVLMError
 from spatialvlm_ros.geometry.frames import CanonicalFrame
-from spatialvlm_ros.models import second_look
 from spatialvlm_ros.models.abstention import Refusal, object_refusals, query_refusals
 from spatialvlm_ros.models.answering import estimates_of, located_of
 from spatialvlm_ros.models.backend import Backend, FrameReading, Locations
@@ -72,7 +71,6 @@ class View:
         self._frame: FrameReading | None = None
         self._frame_read = False
         self._depth = DepthCache(observation, knowledge)
-        self._closer: dict[ObjectRef, Float] = {}  # names that were looked at twice, and what that showed
 
     # ---- measuring ----
 
@@ -174,48 +172,6 @@ class View:
             return located
         near = View(self._backend, self._calibration, part, self._knowledge, encoded)
         return better_recognised(located, [window.in_picture(found) for found in near.locate_many(subjects)])
-
-    def look_closer(self, names: Sequence[ObjectRef | Sequence[float]]) -> None:
-        """Look at each name once more, in the part of the picture around where it seems to be.
-
-        From then on this view judges by both looks whether the name is there, once; where it is and what is measured
-        of it stay those of the first look. Costs an encoding of a picture for each name. Does nothing for regions,
-        for what the robot knows, for names that the model does not know or that were looked at before, and for
-        models whose calibration has not learnt it (``spatialvlm calibrate MODEL --closer``).
-
-        Raises:
-            QueryError: a malformed object.
-        """
-        if not second_look.learnt(self._calibration.thresholds):
-            return
-        objects = dict.fromkeys(checked_object(name) for name in names)
-        new = [o for o in objects if isinstance(o, str) and o not in self._closer and self._is_sought(o)]
-        if new:
-            self._closer.update(zip(new, self.second_looks(new), strict=True))
-
-    def second_looks(self, names: Sequence[str]) -> Float:
-        """(K, 12) `second_look.features` of K names; rows of NaN where the model says or shows nothing. Each costs an
-        encoding of a picture."""
-        found = np.full((len(names), second_look.N_FEATURES), np.nan)
-        try:
-            for k, name in enumerate(names):
-                found[k] = self._second_look(name)
-        except Exception as error:  # noqa: BLE001  whatever a model raises, there is the first look
-            _log.warning("looking closer failed: %s", error)
-        return found
-
-    def _second_look(self, name: str) -> Float:
-        camera = self.observation.camera
-        first = self._backend.locate(self._encoded, [name])
-        window = Window.around(first.boxes, camera.width, camera.height)
-        if window is None:
-            return second_look.features(first, camera)[0]
-        near = self._backend.locate(self._backend.encode(window.of(self.observation)), [name])
-        return second_look.features(first, camera, near, window)[0]
-
-    def _is_sought(self, name: str) -> bool:
-        """Whether a name stands for something that has to be found in the picture."""
-        return self._is_named(name) and self._knows(name)
 
     # ---- words ----
 
@@ -335,8 +291,7 @@ class View:
         """Of the trained ranges only where the metres come from the model: a depth sensor sees as far as it sees."""
         ranges_m = getattr(self._backend, "ranges_m", None)
         thresholds = self._calibration.thresholds
-        measured, closer = located.metric, self._closer
-        return object_refusals(readings.objects, readings, thresholds, self._knows, ranges_m, measured, closer)
+        return object_refusals(readings.objects, readings, thresholds, self._knows, ranges_m, located.metric)
 
     def _knows(self, name: str) -> bool:
         knows = getattr(self._backend, "knows", None)

@@ -34,10 +34,6 @@ class AwaitedFriend:
         """See `Friend`."""
         return self._awaited(lambda friend: friend.locate_many(subjects))
 
-    def look_closer(self, names: Sequence[ObjectRef | Sequence[float]]) -> None:
-        """See `Friend`."""
-        self._awaited(lambda friend: friend.look_closer(names))
-
     def frame(self) -> CanonicalFrame:
         """See `Friend`."""
         return self._awaited(lambda friend: friend.frame())

@@ -21,10 +21,6 @@ class Friend(Protocol):
         """One each, in order."""
         ...
 
-    def look_closer(self, names: Sequence[ObjectRef | Sequence[float]]) -> None:
-        """Take a second look at whether these names are there, once; judge by both from then on."""
-        ...
-
     def ask_steps(self, question: str) -> Generator[None, None, Answer]:
         """An answer in words; yields between the model's tokens."""
         ...

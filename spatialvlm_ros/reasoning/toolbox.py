@@ -10,7 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 import numpy as np
 
 from spatialvlm_ros.models.estimate import PROBABILITY, Answer, Estimate, LocatedObject, Reason
-from spatialvlm_ros.models.query import ObjectRef, Query
+from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.reasoning.arithmetic.draws import Drawn, draws_of
 from spatialvlm_ros.reasoning.arithmetic.expressions import calculate
 from spatialvlm_ros.reasoning.friend import Friend
@@ -43,7 +43,6 @@ class Toolbox:
         self._trace = trace
         self._values: dict[str, Drawn] = {}
         self._names: dict[Query, str] = {}
-        self._closer: set[ObjectRef] = set()
         self._said: dict[str, str] = {}
         self._answered = False
 
@@ -75,7 +74,8 @@ class Toolbox:
         queries = list(queries)[:_MOST_QUERIES]
         new = list(dict.fromkeys(q for q in queries if q not in self._names))
         if new:
-            yield from self._look_closer([o for q in new for o in (q.subject, q.reference) if o is not None])
+            self._trace.check()
+            yield
             estimates = self.friend.measure_many(new)
             lines = [self._keep(q, e) for q, e in zip(new, estimates, strict=True)]
             asked = "; ".join(query_words(q) for q in new)
@@ -87,7 +87,8 @@ class Toolbox:
         """Where objects are, in one batch."""
         new = [n for n in dict.fromkeys(names) if n not in self.located]
         if new:
-            yield from self._look_closer(new)
+            self._trace.check()
+            yield
             found = dict(zip(new, self.friend.locate_many(new), strict=True))
             self.located.update(found)
             lines = [f"{plain(n, 60)}: {located_words(thing)}" for n, thing in found.items()]
@@ -136,17 +137,6 @@ class Toolbox:
     def value(self, name: str) -> Drawn:
         """A valid measurement, or a sum, as draws."""
         return self._values[name]
-
-    def _look_closer(self, names: Sequence[ObjectRef]) -> Generator[None, None, None]:
-        """A second look at each new name, the others' turn in between: each takes as long as a picture."""
-        self._trace.check()
-        yield
-        for name in dict.fromkeys(names):
-            if name not in self._closer:
-                self._closer.add(name)
-                self.friend.look_closer([name])
-                self._trace.check()
-                yield
 
     def _keep(self, query: Query, estimate: Estimate) -> str:
         name = f"m{len(self.measured) + 1}"

@@ -408,26 +408,8 @@ def test_the_planner_gives_way_before_it_measures(friend):
     assert isinstance(solution, Solution) and solution.valid
     kinds = [s.kind.value if s else None for s in given]
     before = kinds[1 : kinds.index("locate")]
-    assert kinds[0] == "think" and set(before) == {None} and len(before) > 2  # between second looks, too
+    assert kinds[0] == "think" and before and set(before) == {None}
     assert kinds[-1] == "answer"
-
-
-def test_every_name_is_looked_at_twice_before_anything_is_concluded_from_it(friend):
-    class Looker(NoisyFriend):
-        def look_closer(self, names):
-            seen.append(*names)
-
-        def measure_many(self, queries):
-            assert {q.subject for q in queries} | {q.reference for q in queries} - {None} <= set(seen)
-            return super().measure_many(queries)
-
-    for thinker in ("planner", ScriptedChat(*GAME)):
-        seen: list[str] = []
-        assert Reasoner(thinker, Looker(friend)).solve(QUESTION).valid
-        assert len(seen) == len(set(seen)) >= 3
-    seen = []
-    assert Reasoner("planner", Looker(friend)).solve(QUESTION, cancelled=lambda: len(seen) == 2).cancelled
-    assert len(seen) == 2  # each takes as long as a picture: it gives way in between
 
 
 # ---- faults ----

@@ -36,9 +36,6 @@ class ExactFriend:
         """See `Friend`; sizes are extents along the axes of the frame."""
         return [self._locate(str(subject)) for subject in subjects]
 
-    def look_closer(self, names: Sequence[ObjectRef | Sequence[float]]) -> None:
-        """Nothing: it knows what is there."""
-
     def ask(self, question: str) -> Answer:
         """The measurement that the question asks for, in words."""
         query = read_question(question)

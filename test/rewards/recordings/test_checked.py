@@ -136,8 +136,8 @@ def test_a_data_set_that_was_annotated_is_checked_by_its_path(tmp_path, annotate
 def test_a_message_that_was_changed_is_found(tmp_path, annotated, pictures, monkeypatch):
     made = _reward
 
-    def changed(kinds, annotations, number, frame_id, task):
-        message = made(kinds, annotations, number, frame_id, task)
+    def changed(kinds, annotations, number, *rest):
+        message = made(kinds, annotations, number, *rest)
         return replace(message, reward=message.reward + 0.01) if number == 9 else message
 
     monkeypatch.setattr(mcap_writer, "_reward", changed)
