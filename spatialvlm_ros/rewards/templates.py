@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.models.query import is_camera, is_gripper
 from spatialvlm_ros.rewards.sentences import meaning_of
 from spatialvlm_ros.rewards.task import RewardTask
 from spatialvlm_ros.rewards.task_file import build_task
@@ -146,11 +147,24 @@ def _filled(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     if isinstance(changes.get("success"), Mapping):
         changes["success"] = {**made["success"], **changes["success"]}
     names = {key: str(name) for key, name in objects.items()}
+    _check_things(names, where)
     if "instruction" not in changes and set(names) >= set(needed):
         made["instruction"] = made["instruction"].format(**names)
     if "name" not in changes:
         made["name"] = _slug([str(values["template"]), *names.values()])
     return {**made, **changes}
+
+
+def _check_things(names: Mapping[str, str], where: str) -> None:
+    """What is picked, placed or approached is a thing in the picture."""
+    for role, name in names.items():
+        if is_camera(name) or is_gripper(name):
+            meant = "the camera that looks" if is_camera(name) else "the robot's own hand"
+            raise ConfigError(
+                f"{where}: the {role} is {meant}, not a thing in its picture",
+                name,
+                "Name the thing with more words, as in: black camera.",
+            )
 
 
 def _slug(words: list[str]) -> str:

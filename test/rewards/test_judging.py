@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from rewarding import REACH, gaps
+from rewarding import REACH, gaps, scene
 
 from spatialvlm_ros.errors import ConfigError, DatasetError
+from spatialvlm_ros.rewards.judging import episodes as judging_episodes
 from spatialvlm_ros.rewards.judging.episodes import Curve, EpisodeCurves, curve, read_curves, write_curves
 from spatialvlm_ros.rewards.judging.metrics import (
     false_progress,
@@ -20,9 +23,12 @@ from spatialvlm_ros.rewards.judging.metrics import (
     spearman,
     success_auc,
 )
+from spatialvlm_ros.rewards.judging.run import judge
 from spatialvlm_ros.rewards.judging.score import score
 from spatialvlm_ros.rewards.judging.settings import Case, JudgeSettings
 from spatialvlm_ros.rewards.judging.sources import SOURCES, USUAL_SOURCES
+from spatialvlm_ros.scenes.scene import Scene
+from spatialvlm_ros.simulation.robot.episodes import EpisodeInfo
 
 NAN = float("nan")
 
@@ -247,12 +253,54 @@ def test_the_page_shows_every_source_and_baseline():
     assert shown["refused with the target half visible, %"].startswith("8.33")  # one of 3, in one of 4 episodes
 
 
+# ---- episodes ----
+
+
+REACHED = EpisodeInfo("reach", "success", 0, "Move the gripper to it.", "cup", None, (), 2, {})
+CUP = ((0.1, 0.05, 0.8), (0.06, 0.1, 0.06))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Of an episode without a robot."""
+
+    scene: Scene
+    time_s: float = 0.0
+    episode: EpisodeInfo = REACHED
+    is_success: bool = True
+
+
+@pytest.fixture
+def unmeasured(monkeypatch):
+    monkeypatch.setattr(judging_episodes, "_measured", lambda *_: {})
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_the_truth_is_what_was_reached_not_what_is_seen_of_it():
+    frames = [Frame(scene((0.1, 0.3, 0.8), {"cup": CUP})), Frame(scene((0.1, 0.12, 0.8), {"cup": CUP}, hidden=["cup"]))]
+    judged = judging_episodes.judge_frames(None, Case("reach", "success", 0), JudgeSettings(), frames)
+    np.testing.assert_allclose(judged.true.gap, [0.2, 0.02])
+    assert judged.true.answered.all() and judged.visible[1] == 0.0
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_things_that_no_task_can_be_about_are_left_out(tmp_path, monkeypatch, caplog):
+    def played(case, settings, pack):
+        name = "camera" if case.outcome == "miss" else "cup"
+        yield Frame(scene((0.1, 0.3, 0.8), {name: CUP}), episode=replace(REACHED, target=name))
+
+    monkeypatch.setattr(judging_episodes, "_frames", played)
+    model = SimpleNamespace(name="none", backend=SimpleNamespace(name="none", fingerprint="0"))
+    kept = judge(model, tmp_path, JudgeSettings(("reach",), ("success", "miss"), 1))
+    assert [one.case.outcome for one in kept] == ["success"]
+    assert "reach-miss-" in caplog.text and "the camera that looks" in caplog.text
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_where_it_stopped(tmp_path):
     pytest.importorskip("mujoco")
     pytest.importorskip("torch")
     from spatialvlm_ros.models.spatial_vlm import SpatialVLM
-    from spatialvlm_ros.rewards.judging.run import judge
 
     model = SpatialVLM.from_pretrained("embedded")
     settings = JudgeSettings(("reach",), ("stops_short",), 1, every=6, width=160, height=120)

@@ -178,6 +178,8 @@ def test_what_is_wrong_is_said_with_its_place(old, new, expected):
         ({"template": "pick", "objects": {"targett": "apple"}}, "has other objects .*target"),
         ({"template": "place_in", "objects": {"target": "apple"}}, "Name all of them"),
         ({"template": "pick", "objects": "apple"}, "must be a mapping"),
+        ({"template": "pick", "objects": {"target": "Camera"}}, "target is the camera that looks"),
+        ({"template": "place_in", "objects": {"target": "apple", "container": "gripper"}}, "own hand"),
     ],
 )
 def test_what_is_no_task_is_refused(given, expected):

@@ -33,6 +33,7 @@ Float = NDArray[np.float64]
 
 _BATCH = 8  # pictures that the model looks at together
 _GAMMA = 1.0  # potentials do not depend on it
+_HIDDEN_TOO = -1.0  # what has been reached does not depend on what is seen of it
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def judge_episode(
 
     Raises:
         SimulationError: no such episode came about.
+        ConfigError: its things have names that no task can be about.
     """
     return judge_frames(model, case, settings, list(_frames(case, settings, pack)))
 
@@ -108,7 +110,7 @@ def judge_frames(
 ) -> EpisodeCurves:
     """Measure the frames of an episode."""
     task = reward_task(frames[0].episode)
-    truth = [estimates_of_scene(frame.scene, task.queries) for frame in frames]
+    truth = [estimates_of_scene(frame.scene, task.queries, _HIDDEN_TOO) for frame in frames]
     target = [_labels(frame).index(frames[0].episode.target) for frame in frames]
     objects = [frame.scene.objects[k] for frame, k in zip(frames, target, strict=True)]
     return EpisodeCurves(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spatialvlm_ros.errors import SimulationError
+from spatialvlm_ros.errors import ConfigError, SimulationError
 from spatialvlm_ros.evaluation.bench import write_file
 from spatialvlm_ros.models.loading import fingerprint_of
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
@@ -34,7 +34,8 @@ def judge(
     pack: AssetPack | None = None,
     progress: Callable[[int], None] = lambda episodes: None,
 ) -> list[EpisodeCurves]:
-    """Judge all episodes that are not judged yet; an episode that does not come about is reported and left out.
+    """Judge all episodes that are not judged yet; an episode that does not come about, or that no task
+    can be about (a thing called "camera"), is reported and left out.
 
     Raises:
         DatasetError: ``out`` holds episodes of another model or other settings.
@@ -48,7 +49,7 @@ def judge(
         else:
             try:
                 found = judge_episode(model, case, settings, pack)
-            except SimulationError as error:
+            except (SimulationError, ConfigError) as error:
                 _log.warning("%s is left out: %s", case, error)
                 continue
             write_curves(path, found, provenance)
