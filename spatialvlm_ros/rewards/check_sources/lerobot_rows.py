@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from spatialvlm_ros.errors import DatasetError
 from spatialvlm_ros.rewards.check_sources.rows import Row, frames_of_rows
@@ -19,6 +21,8 @@ _POTENTIAL, _EPISODE, _FRAME = "spatialvlm.potential", "episode_index", "frame_i
 _REWARD, _BASE, _VALID = "next.reward", "next.reward_base", "next.reward_valid"
 _OWN = "spatialvlm."  # before names that the set had already
 NAMES = (_POTENTIAL, _EPISODE, _FRAME, *(own + n for n in (_REWARD, _BASE, _VALID) for own in ("", _OWN)))
+
+_Place = tuple[int, int]
 
 
 def is_row(row: Mapping[str, Any]) -> bool:
@@ -36,15 +40,36 @@ def read_rows(rows: Iterable[Mapping[str, Any]], made: Made | None = None) -> Pl
     Raises:
         DatasetError: a row lacks something.
     """
-    ordered = sorted(rows, key=_place)
-    episodes = [_episode(list(group), made) for _, group in groupby(ordered, key=lambda row: _place(row)[0])]
+    ordered = sorted(_placed(rows), key=lambda placed: placed[0])
+    grouped = groupby(ordered, key=lambda placed: placed[0][0])
+    episodes = [_episode([row for _, row in group], made) for _, group in grouped]
     said = {} if made is None else made.said
     return Played([episode for episode in episodes if episode], [], said, FLOAT32)
 
 
-def _place(row: Mapping[str, Any]) -> tuple[int, int]:
-    """Number of the episode, and of the row in it; rows without them stay in their order."""
-    return int(row.get(_EPISODE, 0)), int(row.get(_FRAME, 0))
+def _placed(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[_Place, Mapping[str, Any]]]:
+    """Rows with their places, without those of damaged parts of a set: they have lost theirs, and were not judged."""
+    for row in rows:
+        place = _place(row)
+        if place is not None:
+            yield place, row
+        elif not _is_unjudged(row):
+            raise DatasetError(
+                "a row with a reward does not say which it is", dict(row), f"Repair {_EPISODE}, {_FRAME}."
+            )
+
+
+def _place(row: Mapping[str, Any]) -> _Place | None:
+    """Number of the episode, and of the row in it; rows of a set without such columns stay in their order."""
+    try:
+        return int(row.get(_EPISODE, 0)), int(row.get(_FRAME, 0))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _is_unjudged(row: Mapping[str, Any]) -> bool:
+    reward = row.get(_name(_REWARD, row))
+    return isinstance(reward, (float, np.floating)) and math.isnan(reward)
 
 
 def _episode(rows: Sequence[Mapping[str, Any]], made: Made | None) -> Episode:

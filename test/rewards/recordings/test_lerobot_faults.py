@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from damage import cut_off, damage_group, double, empty, garble, remove
 from ruler import Ruler, episode
 from samples import FRONT, write_lerobot_v21, write_lerobot_v30
 
@@ -26,30 +27,6 @@ def v30(tmp_path):
     return write_lerobot_v30(tmp_path / "set", [episode(d) for d in DISTANCES])
 
 
-def remove(path):
-    path.unlink()
-
-
-def cut_off(path):
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
-def empty(path):
-    path.write_bytes(b"")
-
-
-def damage_group(path, group, column):
-    """Overwrite a column of a group of rows."""
-    with pq.ParquetFile(path) as file:
-        names = [file.metadata.row_group(group).column(k).path_in_schema for k in range(file.metadata.num_columns)]
-        chunk = file.metadata.row_group(group).column(next(k for k, n in enumerate(names) if n.startswith(column)))
-    start = chunk.dictionary_page_offset or chunk.data_page_offset
-    content = bytearray(path.read_bytes())
-    content[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
-    path.write_bytes(bytes(content))
-
-
 def rows_of(root, number):
     tables = [pq.read_table(path).to_pylist() for path in sorted((root / "data").rglob("*.parquet"))]
     return [row for table in tables for row in table if row.get("episode_index") == number]
@@ -60,16 +37,6 @@ def assert_judged(root, number):
     assert len(rows) == len(DISTANCES[number])
     assert [row["next.reward_valid"] for row in rows] == [True] * (len(rows) - 1) + [False]
     assert all(np.isfinite(row["next.reward"]) for row in rows)
-
-
-def garble(path):
-    """The name of a column is no text any more."""
-    path.write_bytes(path.read_bytes().replace(b"action", b"\xfbction"))
-
-
-def double(path):
-    table = pq.read_table(path)
-    pq.write_table(table.append_column("episode_index", table.column("episode_index")), path)
 
 
 @pytest.mark.parametrize("place", ["copy", "beside"])
