@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.optional import require
-from spatialvlm_ros.rewards.check_sources.lerobot_rows import NAMES, read_rows
+from spatialvlm_ros.rewards.check_sources.lerobot_rows import NAMES, PLACE, read_rows
 from spatialvlm_ros.rewards.check_sources.provenance import made_with, no_rewards
 from spatialvlm_ros.rewards.check_sources.steps import Played
-from spatialvlm_ros.rewards.recordings.lerobot_metadata import EXTRA
+from spatialvlm_ros.rewards.recordings.lerobot_metadata import EXTRA, read_table
 from spatialvlm_ros.rewards.recordings.lerobot_writer import PROVENANCE_FILE
+
+_log = logging.getLogger(__name__)
+
+_NOWHERE = dict.fromkeys(PLACE)  # of rows of a file without such columns, which lies beside the others
 
 
 def is_beside(path: Path) -> bool:
@@ -51,16 +56,22 @@ def read_beside(path: Path) -> Played:
     return read_rows(_rows_of([path]), made_with(written.decode(), path))
 
 
-def _rows_of(files: Iterable[Path]) -> list[dict[str, Any]]:
-    arrow, parquet = require("pyarrow", EXTRA), require("pyarrow.parquet", EXTRA)
-    rows: list[dict[str, Any]] = []
+def _rows_of(files: Sequence[Path]) -> list[dict[str, Any]]:
+    """The rows of all files that can be read: those that could not be when the set was annotated have no rewards.
+
+    Raises:
+        SourceError: none of them can be read.
+    """
+    tables, faults = [], []
     for file in files:
         try:
-            there = set(parquet.read_schema(file).names)
-            rows += parquet.read_table(file, columns=[name for name in NAMES if name in there]).to_pylist()
-        except (OSError, arrow.ArrowException) as error:
-            raise _unreadable(file, error) from error
-    return rows
+            tables.append(read_table(file, lambda name: name in NAMES).to_pylist())
+        except SourceError as error:
+            _log.warning("%s is not checked: %s", file, error)
+            faults.append(error)
+    if faults and not tables:
+        raise faults[0]
+    return [{**_NOWHERE, **row} for table in tables for row in table]
 
 
 def _unreadable(path: Path, error: Exception) -> SourceError:

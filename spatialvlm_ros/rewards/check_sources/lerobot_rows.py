@@ -17,10 +17,11 @@ from spatialvlm_ros.rewards.check_sources.steps import FLOAT32, Episode, Played,
 if TYPE_CHECKING:
     from spatialvlm_ros.rewards.check_sources.provenance import Made
 
-_POTENTIAL, _EPISODE, _FRAME = "spatialvlm.potential", "episode_index", "frame_index"
+PLACE = _EPISODE, _FRAME = "episode_index", "frame_index"
+_POTENTIAL = "spatialvlm.potential"
 _REWARD, _BASE, _VALID = "next.reward", "next.reward_base", "next.reward_valid"
 _OWN = "spatialvlm."  # before names that the set had already
-NAMES = (_POTENTIAL, _EPISODE, _FRAME, *(own + n for n in (_REWARD, _BASE, _VALID) for own in ("", _OWN)))
+NAMES = (_POTENTIAL, *PLACE, *(own + n for n in (_REWARD, _BASE, _VALID) for own in ("", _OWN)))
 
 _Place = tuple[int, int]
 
