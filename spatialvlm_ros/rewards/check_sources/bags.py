@@ -10,11 +10,13 @@ from typing import Any
 import yaml
 
 from spatialvlm_ros.bags.reader import open_bag
+from spatialvlm_ros.errors import ConfigError, DatasetError, SourceError
 from spatialvlm_ros.rewards.check_sources.provenance import Made, made_with, no_rewards
 from spatialvlm_ros.rewards.check_sources.steps import Episode, Played, RewardStep
 from spatialvlm_ros.rewards.control_steps import ControlSteps
 from spatialvlm_ros.rewards.recordings.mcap_writer import REWARD_TOPIC
 from spatialvlm_ros.rewards.shaping import DROPPED
+from spatialvlm_ros.rewards.task import RewardTask
 from spatialvlm_ros.rewards.templates import task_of
 
 _METADATA, _INFORMATION, _CUSTOM = "metadata.yaml", "rosbag2_bagfile_information", "custom_data"
@@ -31,7 +33,7 @@ def read_bag(path: Path) -> Played:
     messages = [item.message for item in open_bag(path).messages([REWARD_TOPIC])]
     if not messages:
         return Played([], [], made.said)
-    paid = task_of(made.values["task"]).success.reward
+    paid = _task(made, path).success.reward
     clock = ControlSteps(made.step_s)
     episode: Episode = []
     for number, message in enumerate(messages):
@@ -50,9 +52,18 @@ def _made(path: Path) -> Made:
     try:
         content = yaml.safe_load(described.read_text(encoding="utf-8"))
         written = content[_INFORMATION][_CUSTOM]["spatialvlm_reward"]
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise SourceError(f"{described} cannot be read", str(error), "Check the file.") from error
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise no_rewards(path) from error
     return made_with(str(written), path)
+
+
+def _task(made: Made, path: Path) -> RewardTask:
+    try:
+        return task_of(made.values.get("task"))  # type: ignore[arg-type]  # it says itself what is none
+    except ConfigError as error:
+        raise DatasetError(f"{path} does not say the task of its rewards", str(error), "Annotate it again.") from error
 
 
 def _stamp_ns(message: Any) -> int:

@@ -12,7 +12,7 @@ from spatialvlm_ros.optional import require
 from spatialvlm_ros.rewards.check_sources.lerobot_rows import NAMES, PLACE, read_rows
 from spatialvlm_ros.rewards.check_sources.provenance import made_with, no_rewards
 from spatialvlm_ros.rewards.check_sources.steps import Played
-from spatialvlm_ros.rewards.recordings.lerobot_metadata import EXTRA, read_table
+from spatialvlm_ros.rewards.recordings.lerobot_metadata import EXTRA, parquet_damage, read_table
 from spatialvlm_ros.rewards.recordings.lerobot_writer import PROVENANCE_FILE
 
 _log = logging.getLogger(__name__)
@@ -35,8 +35,11 @@ def read_copy(path: Path) -> Played:
     provenance = path / PROVENANCE_FILE
     if not provenance.is_file():
         raise no_rewards(path)
-    files = sorted((path / "data").rglob("*.parquet"))
-    return read_rows(_rows_of(files), made_with(provenance.read_text(encoding="utf-8"), path))
+    try:
+        written = provenance.read_bytes()
+    except OSError as error:
+        raise _unreadable(provenance, error) from error
+    return read_rows(_rows_of(sorted((path / "data").rglob("*.parquet"))), made_with(written, path))
 
 
 def read_beside(path: Path) -> Played:
@@ -46,14 +49,13 @@ def read_beside(path: Path) -> Played:
         DatasetError: it has none.
         SourceError: it cannot be read.
     """
-    arrow, parquet = require("pyarrow", EXTRA), require("pyarrow.parquet", EXTRA)
     try:
-        written = (parquet.read_schema(path).metadata or {}).get(b"spatialvlm_reward")
-    except (OSError, arrow.ArrowException) as error:
+        written = (require("pyarrow.parquet", EXTRA).read_schema(path).metadata or {}).get(b"spatialvlm_reward")
+    except parquet_damage() as error:
         raise _unreadable(path, error) from error
     if written is None:
         raise no_rewards(path)
-    return read_rows(_rows_of([path]), made_with(written.decode(), path))
+    return read_rows(_rows_of([path]), made_with(written, path))
 
 
 def _rows_of(files: Sequence[Path]) -> list[dict[str, Any]]:

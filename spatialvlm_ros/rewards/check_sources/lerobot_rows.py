@@ -84,14 +84,13 @@ def _episode(rows: Sequence[Mapping[str, Any]], made: Made | None) -> Episode:
 
 
 def _step(row: Mapping[str, Any], every: int) -> RewardStep:
-    reward, base, valid = (row.get(_name(name, row)) for name in (_REWARD, _BASE, _VALID))
-    if reward is None or base is None or valid is None:
-        names = ", ".join((_REWARD, _BASE, _VALID))
-        raise DatasetError("a row has not all of its reward", dict(row), f"Needed are {names}, {_POTENTIAL}.")
-    potential = row[_POTENTIAL]
-    return RewardStep(
-        float(reward), math.nan if potential is None else float(potential), float(base), bool(valid), every
-    )
+    try:
+        reward, base, valid = (float(row[_name(name, row)]) for name in (_REWARD, _BASE, _VALID))
+        potential = math.nan if row[_POTENTIAL] is None else float(row[_POTENTIAL])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        needed = ", ".join((_REWARD, _BASE, _VALID, _POTENTIAL))
+        raise DatasetError("a row has not all of its reward", dict(row), f"Needed are numbers: {needed}.") from error
+    return RewardStep(reward, potential, base, bool(valid), every)
 
 
 def _name(name: str, row: Mapping[str, Any]) -> str:

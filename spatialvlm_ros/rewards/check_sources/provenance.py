@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spatialvlm_ros.errors import DatasetError
-from spatialvlm_ros.rewards.recordings.annotate import TERMINATED
-from spatialvlm_ros.rewards.reward import ABSOLUTE
+from spatialvlm_ros.rewards.recordings.annotate import ENDS, TERMINATED
+from spatialvlm_ros.rewards.reward import ABSOLUTE, MODES
+from spatialvlm_ros.rewards.shaping import DROPPED, KEPT
 
 _SAID = ("gamma", "mode", "unseen")
 
@@ -52,7 +54,7 @@ class Made:
         return math.nan if self.values.get("mode") == ABSOLUTE else 0.0
 
 
-def made_with(text: str, path: Path) -> Made:
+def made_with(text: str | bytes, path: Path) -> Made:
     """What is written in JSON.
 
     Raises:
@@ -60,11 +62,34 @@ def made_with(text: str, path: Path) -> Made:
     """
     try:
         values = json.loads(text)
-    except ValueError as error:
-        raise DatasetError(f"what {path} says of its rewards is damaged", str(error), "Annotate it again.") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
     if not isinstance(values, Mapping):
-        raise DatasetError(f"what {path} says of its rewards is damaged", values, "Annotate it again.")
+        raise _damaged(path, values)
+    for name, is_meant in _MEANT.items():
+        if name in values and not is_meant(values[name]):
+            raise _damaged(path, {name: values[name]})
     return Made(values)
+
+
+def _damaged(path: Path, value: object) -> DatasetError:
+    return DatasetError(f"what {path} says of its rewards is damaged", value, "Annotate it again.")
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is one that a float can hold: JSON also has numbers of any length."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
+
+
+# What has to be true of each value that is used, where it is written.
+_MEANT: dict[str, Callable[[Any], bool]] = {
+    "gamma": lambda value: _is_number(value) and 0 < value <= 1,
+    "mode": lambda value: value in MODES,
+    "unseen": lambda value: value in (KEPT, DROPPED),
+    "every": lambda value: _is_number(value) and value == int(value) >= 1,
+    "step_s": lambda value: _is_number(value) and value >= 0,
+    "end": lambda value: value in ENDS,
+}
 
 
 def no_rewards(path: Path) -> DatasetError:
