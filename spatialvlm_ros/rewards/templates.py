@@ -157,7 +157,8 @@ def _filled(values: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _check_things(names: Mapping[str, str], where: str) -> None:
     """What is picked, placed or approached is a thing in the picture."""
-    for role, name in names.items():
+    for role, given in names.items():
+        name = " ".join(given.split())  # as the task will have it
         if is_camera(name) or is_gripper(name):
             meant = "the camera that looks" if is_camera(name) else "the robot's own hand"
             raise ConfigError(

@@ -179,7 +179,10 @@ def test_what_is_wrong_is_said_with_its_place(old, new, expected):
         ({"template": "place_in", "objects": {"target": "apple"}}, "Name all of them"),
         ({"template": "pick", "objects": "apple"}, "must be a mapping"),
         ({"template": "pick", "objects": {"target": "Camera"}}, "target is the camera that looks"),
+        ("template: pick\nobjects: {target: ' camera '}", "target is the camera that looks"),
+        ({"template": "pick", "objects": {"target": "the\n camera"}}, "target is the camera that looks"),
         ({"template": "place_in", "objects": {"target": "apple", "container": "gripper"}}, "own hand"),
+        ({"template": "place_in", "objects": {"target": "apple", "container": " the  gripper"}}, "own hand"),
     ],
 )
 def test_what_is_no_task_is_refused(given, expected):
