@@ -6,10 +6,11 @@ Nothing more is understood of the words: what could be meant in two ways is left
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from spatialvlm_ros.models.estimate import Estimate
 from spatialvlm_ros.reasoning.arithmetic.draws import Drawn
+from spatialvlm_ros.reasoning.named_choice import named_choice
 from spatialvlm_ros.reasoning.stated_numbers import StatedNumber, stated_numbers
 from spatialvlm_ros.reasoning.steps import Conclusion
 from spatialvlm_ros.reasoning.support import Told, agrees
@@ -21,25 +22,21 @@ _NAN = float("nan")
 _NUMBER = r"\d+(?:[.,]\d+)?"
 _ERROR = re.compile(rf"(?:\u00b1|\+\s?/?\s?-)\s*{_NUMBER}(?:\s*(?:to|and|or|-|\u2013)\s*{_NUMBER})?")
 _YES_OR_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
-_BEFORE_A_NAME = r"\W*(?:(?:probably|likely|most likely)\W+)?(?:the\s+|an?\s+)?"
-# "The mug and the bowl ...", "the mug is not ...", "the mug is as tall as ..." decide for no first name.
-_NO_CHOICE = re.compile(r"\b(?:not|neither|nor|never|as|same|equal|equally|both)\b|n't\b", re.IGNORECASE)
-_COMPARISON = re.compile(r"\s*(m\d+)\s*[<>]=?\s*(m\d+)\s*")
 
 
 def stated_conclusion(answer: str, task: Task) -> Conclusion:
     """The conclusion of a language model's answer, with the errors that it left out.
 
     ``value`` is the measurement or sum that its number is, where it states one; of several, the only sum among them.
-    ``probability`` is that of the only comparison, where the answer begins with yes or no, or with one of the two that
-    were compared.
+    ``probability`` is that of the only comparison, where the answer begins with yes or no, or with the one of the two
+    compared things that the question asks for.
     """
     tools = task.tools
     stated = _stated(answer, task)
     sums = {name: drawn for name, drawn in stated.items() if name in tools.calculated}
     meant = stated if len(stated) == 1 else sums
     end = next(iter(meant.values())) if len(meant) == 1 else None
-    labels, probability = _decided(answer, tools)
+    labels, probability = _decided(answer, task.question, tools)
     return Conclusion(
         _with_errors(answer, list(stated.values())),
         labels,
@@ -94,20 +91,14 @@ def _only_estimate(tools: Toolbox) -> Estimate | None:
 # ---- decisions ----
 
 
-def _decided(answer: str, tools: Toolbox) -> tuple[tuple[str, ...], float]:
+def _decided(answer: str, question: str, tools: Toolbox) -> tuple[tuple[str, ...], float]:
     """The label that an answer begins with, and how sure the comparison behind it is."""
-    truths = {name: drawn for name, drawn in tools.values.items() if drawn.truth}
     word = _YES_OR_NO.match(answer)
     if word is not None:
         label = word[1].lower()
-        return (label,), _probability_of(label, list(truths.values()))
-    if len(truths) != 1 or _NO_CHOICE.search(answer):
-        return (), _NAN
-    ((name, truth),) = truths.items()
-    for candidate in _candidates(name, tools):
-        if re.match(rf"{_BEFORE_A_NAME}{re.escape(candidate)}\b(?!\W*(?:and|or)\b)", answer, re.IGNORECASE):
-            return (candidate,), max(truth.value, 1 - truth.value)
-    return (), _NAN
+        return (label,), _probability_of(label, [drawn for drawn in tools.values.values() if drawn.truth])
+    choice = named_choice(answer, question, tools)
+    return ((), _NAN) if choice is None else ((choice[0],), choice[1])
 
 
 def _probability_of(label: str, truths: Sequence[Drawn]) -> float:
@@ -116,18 +107,3 @@ def _probability_of(label: str, truths: Sequence[Drawn]) -> float:
         return _NAN
     p = truths[0].value if label == "yes" else 1 - truths[0].value
     return p if p >= 0.5 else _NAN
-
-
-def _candidates(name: str, tools: Toolbox) -> Iterator[str]:
-    """The two things that a comparison of two measurements decides between, the longer name first."""
-    compared = _COMPARISON.fullmatch(tools.calculated.get(name, ""))
-    if compared is None:
-        return
-    first, second = (_objects(tools.measured[m]) for m in compared.groups())
-    alone = [*(first - second), *(second - first)]
-    if len(alone) == 2:
-        yield from sorted(alone, key=len, reverse=True)
-
-
-def _objects(estimate: Estimate) -> set[str]:
-    return {name for name in (estimate.subject, estimate.reference) if name}

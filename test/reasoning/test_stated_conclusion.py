@@ -108,6 +108,64 @@ def test_what_is_not_a_candidate_of_the_only_comparison_is_left_out(friend, repl
     assert math.isnan(end.probability) and end.labels == () and end.object == ""
 
 
+# Bowl and lamp are 0.40 and 1.21 m from the mug.
+NEARER = ("MEASURE: distance | mug | bowl\nMEASURE: distance | mug | lamp", "CALCULATE: m1 < m2")
+TALLER = (HEIGHTS, "CALCULATE: m1 > m2")
+
+
+@pytest.mark.parametrize(
+    ("question", "steps", "answer"),
+    [
+        (
+            "Which is nearer to the mug, the bowl or the lamp?",
+            NEARER,
+            "The lamp is farther away, so the bowl is nearer.",
+        ),
+        (
+            "Which is nearer to the mug, the bowl or the lamp?",
+            NEARER,
+            "The lamp is farther from the mug than the bowl.",
+        ),
+        ("Which is nearer to the mug, the bowl or the lamp?", NEARER, "The lamp is farther away."),
+        ("Which is nearer to the mug, the bowl or the lamp?", NEARER, "The lamp is nearer."),
+        ("Which is nearer to the mug, the bowl or the lamp?", NEARER, "The bowl is farther."),
+        ("Which is nearer to the mug, the bowl or the lamp?", NEARER, "The bowl is close, the other one is nearer."),
+        ("Which is taller, the mug or the lamp?", TALLER, "The mug is taller."),
+        ("Which is taller, the mug or the lamp?", TALLER, "The mug."),
+        ("Which is taller, the mug or the lamp?", TALLER, "The mug is shorter than the lamp."),
+        ("Which is taller, the mug or the lamp?", TALLER, "Mug: 0.12 m. Lamp: 0.50 m, so the lamp."),
+        ("Which is shorter, the mug or the lamp?", TALLER, "The lamp is taller."),
+        ("Which is not the taller one, the mug or the lamp?", TALLER, "The lamp."),
+        ("Which one fits under the shelf, the mug or the lamp?", TALLER, "The lamp is taller."),
+        ("Which is the nearest, the mug or the lamp?", TALLER, "The lamp."),  # heights do not tell it
+        ("What is the tallest thing?", TALLER, "The lamp."),  # there may be more than the two
+    ],
+)
+def test_no_object_is_decided_for_where_the_words_leave_a_doubt(friend, question, steps, answer):
+    _, end = concluded(friend, question, *steps, f"ANSWER: {answer}")
+    assert end.labels == () and math.isnan(end.probability) and end.object == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "steps", "answer", "label"),
+    [
+        ("Which is nearer to the mug, the bowl or the lamp?", NEARER, "The bowl is closer to the mug.", "bowl"),
+        ("Which is farther from the mug, the bowl or the lamp?", NEARER, "The lamp.", "lamp"),
+        ("Which is taller, the mug or the lamp?", TALLER, "The lamp, by a lot.", "lamp"),
+        ("Which is shorter, the mug or the lamp?", TALLER, "Mug", "mug"),
+    ],
+)
+def test_the_object_that_is_asked_for_and_that_the_comparison_finds(friend, question, steps, answer, label):
+    _, end = concluded(friend, question, *steps, f"ANSWER: {answer}")
+    assert end.labels == (label,) and end.object == label and end.probability > 0.99
+
+
+def test_about_even_odds_decide_for_no_object(friend):
+    replies = ("MEASURE: height | mug\nMEASURE: height | can of beer", "CALCULATE: m1 < m2", "ANSWER: The can of beer.")
+    _, end = concluded(friend, "Which is taller, the mug or the can of beer?", *replies, error=5.0)
+    assert end.labels == () and math.isnan(end.probability)
+
+
 @pytest.mark.parametrize(("answer", "known"), [("No, it is not.", True), ("Yes, it is.", False)])
 def test_yes_or_no_has_a_probability_where_the_comparison_says_the_same(friend, answer, known):
     replies = (HEIGHTS, "CALCULATE: m1 > m2", f"ANSWER: {answer}")
