@@ -61,11 +61,17 @@ def _stated(answer: str, task: Task) -> dict[str, Drawn]:
     for number in stated_numbers(_ERROR.sub(" ", answer)):
         if (number.value, number.scales) in asked or number.percent:
             continue
-        fitting = [name for name, drawn in values.items() if agrees(number, Told(drawn.value, drawn.power or 0.0))]
+        fitting = [name for name, drawn in values.items() if _may_be(number, drawn)]
         if fitting:
             name = max(fitting, key=lambda n: values[n].std)
             found[name] = values[name]
     return found
+
+
+def _may_be(number: StatedNumber, drawn: Drawn) -> bool:
+    """Whether a number states a value. "2 of them" counts things, and is no length of 2.3 m."""
+    counts = number.counts and number.scales == (None,)
+    return not (counts and drawn.unit) and agrees(number, Told(drawn.value, drawn.power or 0.0))
 
 
 def _with_errors(answer: str, values: Sequence[Drawn]) -> str:

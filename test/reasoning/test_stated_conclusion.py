@@ -177,3 +177,24 @@ def test_it_rests_on_what_was_located(friend):
     replies = ("LOCATE: mug\nLOCATE: bowl\n" + DISTANCE, "ANSWER: 0.40 m")
     _, end = concluded(friend, LONG, *replies, seen={"bowl": 0.3})
     assert end.presence == pytest.approx(0.3) and end.object == ""
+
+
+# ---- counts ----
+
+
+def test_a_count_is_no_measurement(friend):
+    replies = ("MEASURE: distance | camera | mug\nMEASURE: distance | camera | lamp", "ANSWER: 2 of them.")
+    solution, end = concluded(friend, "How many of the mug and the lamp are within 3 m of the camera?", *replies)
+    assert solution.text == "2 of them." and math.isnan(end.value) and math.isnan(end.std) and end.unit == ""
+
+
+def test_a_whole_number_may_be_a_ratio(friend):
+    replies = (HEIGHTS, "CALCULATE: m2 / m1", "ANSWER: About 4 times.")
+    _, end = concluded(friend, "How many times as tall as the mug is the lamp?", *replies)
+    assert end.value == pytest.approx(4.17, abs=0.02) and end.unit == "" and end.std > 0.1
+
+
+def test_a_whole_number_of_a_list_shares_its_unit(friend):
+    replies = ("MEASURE: distance | camera | mug\nMEASURE: distance | camera | tray", "ANSWER: 2 and 2.5 m.")
+    solution, end = concluded(friend, "How far are the mug and the tray?", *replies)
+    assert "2.23 \u00b1 0.22 m" in solution.text and "2.50 \u00b1 0.25 m" in solution.text and math.isnan(end.value)
