@@ -21,7 +21,9 @@ from spatialvlm_ros.reasoning.toolbox import Toolbox
 _NAN = float("nan")
 _NUMBER = r"\d+(?:[.,]\d+)?"
 _ERROR = re.compile(rf"(?:\u00b1|\+\s?/?\s?-)\s*{_NUMBER}(?:\s*(?:to|and|or|-|\u2013)\s*{_NUMBER})?")
-_YES_OR_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+# "Yes, ...", "yes it is", "no the mug ..."; "no doubt", "no object", "no-one" and "yes and no" are no answers.
+_CLAUSE = r"(?:it|they|he|she|we|you|i|this|that|these|those|there|the|an?|because|since)\b"
+_YES_OR_NO = re.compile(rf"\W*(yes|no)\b(?=\s*(?:$|[^\w\s/-]|-(?!\w))|\s+{_CLAUSE})", re.IGNORECASE)
 
 
 def stated_conclusion(answer: str, task: Task) -> Conclusion:

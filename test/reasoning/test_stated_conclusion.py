@@ -173,6 +173,43 @@ def test_yes_or_no_has_a_probability_where_the_comparison_says_the_same(friend, 
     assert end.labels == (answer[: answer.index(",")].lower(),) and math.isnan(end.probability) is not known
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "No doubt the mug is shorter.",
+        "No object is taller than the lamp, so yes.",
+        "No more than the lamp.",
+        "No-one can tell.",
+        "Yes and no.",
+        "Yes/no: the lamp.",
+        "Nothing is taller.",
+    ],
+)
+def test_no_before_a_noun_is_no_answer(friend, answer):
+    _, end = concluded(friend, "Is the mug shorter than the lamp?", HEIGHTS, "CALCULATE: m1 < m2", f"ANSWER: {answer}")
+    assert end.labels == () and math.isnan(end.probability)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Yes",
+        "Yes!",
+        '"Yes"',
+        "**Yes**, it is.",
+        "Yes it is.",
+        "Yes the mug is shorter.",
+        "Yes (0.12 m against 0.50 m).",
+        "Yes - by far.",
+        "Yes\u2014by far.",
+        "Yes because it is lower.",
+    ],
+)
+def test_yes_before_punctuation_or_a_clause_is_one(friend, answer):
+    _, end = concluded(friend, "Is the mug shorter than the lamp?", HEIGHTS, "CALCULATE: m1 < m2", f"ANSWER: {answer}")
+    assert end.labels == ("yes",) and end.probability > 0.99
+
+
 def test_it_rests_on_what_was_located(friend):
     replies = ("LOCATE: mug\nLOCATE: bowl\n" + DISTANCE, "ANSWER: 0.40 m")
     _, end = concluded(friend, LONG, *replies, seen={"bowl": 0.3})
