@@ -20,7 +20,13 @@ from spatialvlm_ros.reasoning.toolbox import Toolbox
 
 _NAN = float("nan")
 _NUMBER = r"\d+(?:[.,]\d+)?"
-_ERROR = re.compile(rf"(?:\u00b1|\+\s?/?\s?-)\s*{_NUMBER}(?:\s*(?:to|and|or|-|\u2013)\s*{_NUMBER})?")
+_LEAD = (
+    r"(?:\u00b1|\+\s?/?\s?-|\bplus(?: or |/|-)minus\b|\bgive or take\b|\baccurate to\b|"
+    r"\b(?:error|uncertainty|deviation|margin)(?: of| is|:)?)\s*(?:(?:about|around|roughly|approximately|~)\s*)?"
+)
+# The next of a list of values ("0.12 \u00b1 0.01 and 0.50 \u00b1 0.05 m") is not a second error.
+_SECOND = rf"\s*(?:to|and|or|-|\u2013)\s*{_NUMBER}(?![\d.,]*\s*{_LEAD})"
+_ERROR = re.compile(rf"{_LEAD}(?P<first>{_NUMBER})(?P<second>{_SECOND})?", re.IGNORECASE)
 # "Yes, ...", "yes it is", "no the mug ..."; "no doubt", "no object", "no-one" and "yes and no" are no answers.
 _CLAUSE = r"(?:it|they|he|she|we|you|i|this|that|these|those|there|the|an?|because|since)\b"
 _YES_OR_NO = re.compile(rf"\W*(yes|no)\b(?=\s*(?:$|[^\w\s/-]|-(?!\w))|\s+{_CLAUSE})", re.IGNORECASE)
@@ -78,8 +84,8 @@ def _may_be(number: StatedNumber, drawn: Drawn) -> bool:
 
 def _with_errors(answer: str, values: Sequence[Drawn]) -> str:
     """The answer, and behind it each value whose error it does not state."""
-    numbers = stated_numbers(answer)
-    missing = [with_error(v.value, v.std, v.unit) for v in values if not _error_is_stated(v, numbers)]
+    errors = _stated_errors(answer)
+    missing = [with_error(v.value, v.std, v.unit) for v in values if not _error_is_stated(v, errors)]
     told = [text for text in dict.fromkeys(missing) if "\u00b1" in text]  # others have no error worth saying
     if not told:
         return answer
@@ -87,8 +93,16 @@ def _with_errors(answer: str, values: Sequence[Drawn]) -> str:
     return f"{answer}{stop} Measured: {listed(told)}."
 
 
-def _error_is_stated(drawn: Drawn, numbers: Sequence[StatedNumber]) -> bool:
-    return any(agrees(number, Told(drawn.std, drawn.power or 0.0)) for number in numbers)
+def _stated_errors(answer: str) -> list[StatedNumber]:
+    """The numbers directly behind the words that announce an error, with their units."""
+    errors: list[StatedNumber] = []
+    for found in _ERROR.finditer(answer):
+        errors += stated_numbers(answer[found.start("first") :])[: 2 if found["second"] else 1]
+    return errors
+
+
+def _error_is_stated(drawn: Drawn, errors: Sequence[StatedNumber]) -> bool:
+    return any(agrees(number, Told(drawn.std, drawn.power or 0.0)) for number in errors)
 
 
 def _only_estimate(tools: Toolbox) -> Estimate | None:

@@ -34,12 +34,41 @@ def test_an_error_that_is_left_out_is_appended(friend, answer):
 
 @pytest.mark.parametrize(
     "answer",
-    ["It is 0.40 \u00b1 0.04 m.", "40 +/- 4 cm", "0.40 m, with an error of 4 cm", "0.40 m, give or take 0.04 m."],
+    [
+        "It is 0.40 \u00b1 0.04 m.",
+        "40 +/- 4 cm",
+        "0.40 m, with an error of 4 cm",
+        "0.40 m, with an error of about 4 cm",
+        "0.40 m, give or take 0.04 m.",
+        "0.40 m plus or minus 4 cm",
+        "0.40 m, and the uncertainty is 0.04 m.",
+        "0.40 m, accurate to 4 cm.",
+    ],
 )
 def test_an_error_that_is_stated_is_not_said_twice(friend, answer):
     solution, end = concluded(friend, LONG, DISTANCE, f"ANSWER: {answer}")
     assert solution.text == answer
     assert (round(end.value, 2), round(end.std, 2), end.unit) == (0.4, 0.04, "m")
+
+
+def test_a_number_that_equals_an_error_does_not_state_it(friend):
+    replies = ("MEASURE: distance | mug | bowl\nMEASURE: height | mug", "ANSWER: It is 0.40 m away and 0.12 m tall.")
+    solution, _ = concluded(friend, "How far is the mug from the bowl, and how tall is it?", *replies, error=0.3)
+    assert solution.text.endswith(" Measured: 0.40 \u00b1 0.12 m and 0.12 \u00b1 0.04 m.")
+
+
+def test_a_stated_error_is_no_measurement(friend):
+    replies = ("MEASURE: distance | mug | bowl\nMEASURE: height | mug", "ANSWER: 0.40 m, with an error of 0.12 m.")
+    solution, end = concluded(friend, LONG, *replies, error=0.3)
+    assert solution.text == "0.40 m, with an error of 0.12 m." and end.value == pytest.approx(0.4, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "answer", ["0.12 and 0.50 \u00b1 0.01 and 0.05 m.", "0.12 \u00b1 0.01 and 0.50 \u00b1 0.05 m."]
+)
+def test_the_errors_of_a_list_are_stated(friend, answer):
+    solution, end = concluded(friend, "How tall are they?", HEIGHTS, f"ANSWER: {answer}")
+    assert solution.text == answer and math.isnan(end.value)
 
 
 def test_the_sum_is_the_conclusion_of_several_numbers(friend):
