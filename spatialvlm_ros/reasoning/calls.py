@@ -37,7 +37,8 @@ class Calls(Protocol):
 class ThreadCalls:
     """One thread of its own that calls a friend who lives in this process.
 
-    The thread begins with the first call. It ends with this object, and never keeps the process from ending.
+    The thread begins with the first call. It ends with this object, which lives as long as one of its calls, and never
+    keeps the process from ending. Made by `thread_calls_of`.
 
     Args:
         friend: who is called.
@@ -46,24 +47,26 @@ class ThreadCalls:
     def __init__(self, friend: Friend) -> None:
         self._friend = friend
         self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._lock = threading.RLock()  # several may ask, and a generator that is thrown away asks in between
         self._started = False
-        self._last: Future[Any] | None = None
+        self._open: list[Future[Any]] = []  # an early one may run when a later one is done with: it was cancelled
 
     @property
     def busy(self) -> bool:
         """Whether a call runs, or waits for its turn."""
-        return self._last is not None and not self._last.done()
+        return any(not call.done() for call in self._open)
 
     def start(self, work: Callable[[Friend], T]) -> Future[T]:
         """See `Calls`."""
-        if not self._started:
-            self._started = True
-            threading.Thread(target=_serve, args=(self._jobs,), name="spatialvlm-friend", daemon=True).start()
-            weakref.finalize(self, self._jobs.put, None)
         future: Future[T] = Future()
-        friend = self._friend
-        self._last = future
-        self._jobs.put((future, lambda: work(friend)))
+        with self._lock:
+            if not self._started:
+                self._started = True
+                threading.Thread(target=_serve, args=(self._jobs,), name="spatialvlm-friend", daemon=True).start()
+                weakref.finalize(self, self._jobs.put, None)
+            self._open = [*(call for call in self._open if not call.done()), future]
+            # A job has this object with it, so that whoever asks next finds it as long as the job runs.
+            self._jobs.put((future, lambda: work(self._friend)))
         return future
 
     def answering(self, question: str) -> Generator[Future[Answer | None], None, None]:
@@ -82,6 +85,21 @@ class ThreadCalls:
         finally:
             if not answered:
                 self.start(lambda _: steps.close())  # behind a call that may still run
+
+
+# By identity: a friend may be equal to another one, or have no hash. The calls keep their friend, so an id is of one
+# friend as long as it is here.
+_OF_FRIENDS: weakref.WeakValueDictionary[int, ThreadCalls] = weakref.WeakValueDictionary()
+_FINDING = threading.Lock()
+
+
+def thread_calls_of(friend: Friend) -> ThreadCalls:
+    """The one thread that calls a friend, for all who ask him."""
+    with _FINDING:
+        calls = _OF_FRIENDS.get(id(friend))
+        if calls is None:
+            calls = _OF_FRIENDS[id(friend)] = ThreadCalls(friend)
+        return calls
 
 
 def awaited(call: Future[T], check: Callable[[], None]) -> T:

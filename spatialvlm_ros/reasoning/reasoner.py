@@ -17,7 +17,7 @@ from spatialvlm_ros.errors import SpatialVLMError
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.models.gathering import failure_of
 from spatialvlm_ros.reasoning.awaited_friend import AwaitedFriend
-from spatialvlm_ros.reasoning.calls import Calls, ThreadCalls
+from spatialvlm_ros.reasoning.calls import Calls, ThreadCalls, thread_calls_of
 from spatialvlm_ros.reasoning.chat_thinker import ChatThinker
 from spatialvlm_ros.reasoning.decided_object import decided_object
 from spatialvlm_ros.reasoning.faults import Stopped
@@ -70,7 +70,7 @@ class Reasoner:
     def busy(self) -> bool:
         """Whether a call of the view still runs that a question has left behind when it ended before it.
 
-        Until it is done, the next question of this reasoner waits for it, and nobody else may use the view.
+        Until it is done, the next question of any reasoner of the view waits for it, and nobody else may use the view.
         """
         return isinstance(self._calls, ThreadCalls) and self._calls.busy
 
@@ -138,9 +138,9 @@ class Reasoner:
 
 
 def calls_of(view: Friend | Calls) -> Calls:
-    """How a view is called: as it says itself, or in a thread."""
+    """How a view is called: as it says itself, or in the one thread that all reasoners of it share."""
     given: Any = view
-    return given if hasattr(given, "answering") else ThreadCalls(given)
+    return given if hasattr(given, "answering") else thread_calls_of(given)
 
 
 def thinker_of(llm: str | ChatModel | Thinker | None) -> Thinker:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from noisy_friend import NoisyFriend
 from reasoning_scenes import table_scene
 
 from spatialvlm_ros.errors import ConfigError, EvaluationError
@@ -20,6 +22,7 @@ from spatialvlm_ros.reasoning.bench.scenes import absent, askable, geometric_sce
 from spatialvlm_ros.reasoning.bench.summary import summarise
 from spatialvlm_ros.reasoning.bench.truths import MAKERS, Kind, Truth, clear
 from spatialvlm_ros.reasoning.bench.wordings import HALVES, HELD_OUT, KNOWN, UNREADABLE, Wording, filled, wordings
+from spatialvlm_ros.reasoning.limits import Limits
 from spatialvlm_ros.reasoning.planner.planner import Planner
 from spatialvlm_ros.reasoning.steps import Conclusion, Solution
 
@@ -240,6 +243,29 @@ def test_the_exact_friend(friend):
     assert friend.locate_many(["camera", "lamp"])[1].size.tolist() == pytest.approx([0.15, 0.15, 0.5])
     twins = ExactFriend(table_scene("twin", "twin"))
     assert twins.locate_many(["twin"])[0].reason is Reason.AMBIGUOUS
+
+
+class Waiting(NoisyFriend):
+    """Does not measure before it may; counts the calls that run at once."""
+
+    def __init__(self, exact):
+        super().__init__(exact)
+        self.may_answer, self.inside, self.at_once = threading.Event(), 0, 0
+
+    def measure_many(self, queries):
+        self.inside += 1
+        self.at_once = max(self.at_once, self.inside)
+        assert self.may_answer.wait(60)
+        self.inside -= 1
+        return super().measure_many(queries)
+
+
+def test_a_question_whose_time_is_over_leaves_no_call_beside_the_next_one(friend):
+    waiting = Waiting(friend)
+    asked = [Question(0, "x", KNOWN, "How far is the mug from the bowl?", Truth(Kind.NUMBER, value=0.4))] * 3
+    judged = list(ask_all(asked, Planner(), lambda _: waiting, Limits(seconds=0.3)))
+    waiting.may_answer.set()
+    assert [one.solution.reason for one in judged] == [Reason.TIMEOUT] * 3 and waiting.at_once <= 1
 
 
 # ---- the planner ----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from dataclasses import replace
@@ -17,7 +18,7 @@ from spatialvlm_ros.models.estimate import Answer, LocatedObject, Reason
 from spatialvlm_ros.reasoning.bench.exact_friend import ExactFriend
 from spatialvlm_ros.reasoning.limits import Limits
 from spatialvlm_ros.reasoning.llm.chat_model import ASSISTANT, SYSTEM, TOOL, USER, ChatReply, ToolCall
-from spatialvlm_ros.reasoning.reasoner import Reasoner
+from spatialvlm_ros.reasoning.reasoner import Reasoner, calls_of
 from spatialvlm_ros.reasoning.steps import Solution, StepKind
 from spatialvlm_ros.reasoning.toolbox import located_words
 
@@ -353,6 +354,40 @@ def test_a_call_that_nobody_wants_and_that_did_not_begin_is_never_done(friend):
     slow.may_answer.set()
     assert reasoner.solve(question).valid
     assert slow.done == ["measure", "measure"] and not reasoner.busy
+
+
+def test_a_reasoner_is_busy_while_any_of_its_calls_runs(friend):
+    slow = Slow(friend)
+    reasoner = Reasoner("planner", slow)
+    question = "How far is the mug from the bowl?"
+    assert reasoner.solve(question, cancelled=slow.asked.is_set).cancelled
+    assert reasoner.solve(question, limits=Limits(seconds=0.05)).reason is Reason.TIMEOUT  # it never began
+    assert slow.inside == 1 and reasoner.busy
+    slow.may_answer.set()
+    assert reasoner.solve(question).valid and not reasoner.busy
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_two_reasoners_of_one_view_never_call_it_at_once(friend, kept):
+    slow = Slow(friend)
+    question = "How far is the mug from the bowl?"
+    first = Reasoner("planner", slow)
+    assert first.solve(question, cancelled=slow.asked.is_set).cancelled
+    if not kept:
+        del first
+        gc.collect()
+    second = Reasoner("planner", slow)
+    assert second.solve(question, limits=Limits(seconds=0.05)).reason is Reason.TIMEOUT
+    assert slow.inside == 1 and second.busy
+    slow.may_answer.set()
+    assert second.solve(question).valid and slow.at_once == 1
+
+
+def test_views_that_are_equal_are_two_views(friend):
+    one, other = NoisyFriend(friend), NoisyFriend(friend)
+    assert one == other
+    first, second = calls_of(one), calls_of(other)
+    assert first is not second and calls_of(one) is first and calls_of(other) is second
 
 
 def test_the_owner_of_the_view_never_meets_a_call_between_the_steps(friend):

@@ -60,12 +60,12 @@ def ask_all(
         friend_of: scene number -> who sees it.
         limits: of each question.
     """
-    friend, scene = None, -1
+    reasoner, scene = None, -1
     for question in asked:
-        if friend is None or question.scene != scene:
-            friend, scene = friend_of(question.scene), question.scene
+        if reasoner is None or question.scene != scene:
+            reasoner, scene = Reasoner(thinker, friend_of(question.scene), limits), question.scene
         began = time.perf_counter()
-        solution = Reasoner(thinker, friend, limits).solve(question.text)
+        solution = reasoner.solve(question.text)
         yield Judged(question, solution, judge(solution, question.truth), time.perf_counter() - began)
 
 
