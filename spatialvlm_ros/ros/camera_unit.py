@@ -205,7 +205,7 @@ class CameraUnit:
         Raises:
             NoPictureError: there is no reward task, or no picture has begun an episode yet.
         """
-        work = self._reward
+        work = None if self._reset else self._reward  # after a reset the next picture begins another episode
         if self.standing.reward is None:
             raise NoPictureError(Reason.NOT_CONFIGURED, "no reward task is set", "Set one: set_task, or reward_task.")
         if work is None or work.request is not self.standing.reward or not work.end(truncated):
@@ -355,10 +355,10 @@ class CameraUnit:
             self.statistics.count("stale", "a picture became too old while the model was busy")
             return
         if self._reset:
+            self._reward = None  # first: who ends an episode meanwhile is refused by one of the two
             self._reset, self._looked = False, None
             self._bank.reset()
             self._tracks.reset()
-            self._reward = None
         standing, locate = self.standing, self._wants_objects()
         if not standing.all_queries() and standing.reward is None and not standing.target and not locate:
             self.statistics.count("unasked")

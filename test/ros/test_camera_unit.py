@@ -200,6 +200,22 @@ def test_a_reset_begins_everything_anew(published: Results, mug_worker: ModelWor
     assert made.statistics.summary(0.0).counts["resets"] == 1
 
 
+def test_no_episode_can_be_ended_between_a_reset_and_the_next_picture(
+    published: Results, mug_worker: ModelWorker
+) -> None:
+    made = seeing_a_mug(published, mug_worker, reward_task="pick up the mug", reward_gamma=0.9, reward_follow=False)
+    shown_one_by_one(made, published, range(1, 3))
+    made.reset()
+    with pytest.raises(NoPictureError, match="no picture has begun an episode") as refused:
+        made.end_episode(truncated=False)
+    assert refused.value.reason is Reason.TIMEOUT
+    (begun,) = shown_one_by_one(made, published, range(4, 5))
+    made.end_episode(truncated=False)
+    (ended,) = shown_one_by_one(made, published, range(5, 6))
+    assert begun.reward is not None and not begun.reward.terminated
+    assert ended.reward is not None and ended.reward.terminated
+
+
 def test_ids_are_never_given_twice(published: Results, mug_worker: ModelWorker) -> None:
     made = seeing_a_mug(published, mug_worker)
     first = shown_one_by_one(made, published, range(1, 2))[0].objects[0].track_id
