@@ -71,6 +71,11 @@ LABELLED = (
     ("Is the mug more than 30 cm shorter than the lamp?", ("yes",)),
     ("Is the lamp less than 40 cm taller than the mug?", ("yes",)),
     ("Is the lamp taller than the mug by more than 40 cm?", ("no",)),
+    ("Is the lamp less than 20 cm to the left of the mug?", ("no",)),  # 1.2 m to its right
+    ("Is the mug less than 50 cm to the left of the bowl?", ("yes",)),
+    ("Is the mug taller than the lamp by less than 20 cm?", ("no",)),
+    ("Is the mug at most 5 cm wider than the tray?", ("no",)),
+    ("Is the mug up to 40 cm shorter than the lamp?", ("yes",)),
     ("Is the mug more than 30 cm left of the bowl?", ("yes",)),
     ("Is the mug more than 50 cm to the left of the bowl?", ("no",)),
     ("Is the bowl at least 10 cm left of the mug?", ("no",)),

@@ -71,8 +71,10 @@ def read_difference_limit(sentence: Sentence) -> Plan | None:
 
     def conclude(evidence: Evidence) -> Conclusion:
         names = [evidence.name(q) for q in queries][:: lead.sign]
-        difference = evidence.calculate(" - ".join(names), "How much it is.")
-        expression = f"{' - '.join(names)} {'<' if below else '>'} {limit:.6g} m"
+        more = " - ".join(names)
+        difference = evidence.calculate(more, "How much it is.")
+        # What is 1 m to the right is not "less than 20 cm to the left".
+        expression = f"0 < {more} and {more} < {limit:.6g} m" if below else f"{more} > {limit:.6g} m"
         truth = evidence.calculate(expression, "Compare it with the length.")
         why = f"{the(a)} is {shown(difference)} {lead.words} {the(b)}, against {with_error(limit)}"
         text, label, probability = yes_or_no(truth, why)
