@@ -66,6 +66,11 @@ REFUSED = (
     "Which is heaviest and nearest to the lamp, the mug or the bowl?",
     "How far is the second nearest mug from the bowl?",
     "Is the tallest mug within 0.5 m of the bowl?",
+    "Which two of the mug, the bowl and the tray are nearest to the lamp?",
+    "Which two of the mug, the bowl and the lamp are the tallest?",
+    "What are the two tallest of the mug, the bowl and the lamp?",
+    "Name two of the mug, the bowl and the lamp that are widest.",
+    "Which pair of the mug, the bowl and the tray is nearest to the lamp?",
 )
 
 
@@ -82,6 +87,8 @@ READ = (
     ("Is it right that the bowl is between the mug and the lamp?", "between"),
     ("Is the bowl right between the mug and the lamp?", "between"),
     ("Which of the two is nearer to the tray, the mug or the bowl?", "nearest"),
+    ("Which of the three is nearest to the lamp: the mug, the bowl or the tray?", "nearest"),
+    ("Which of these three objects is the tallest: the mug, the bowl or the tray?", "tallest"),
     ("Is the mug no more than 0.5 m from the bowl?", "reach"),
     ("Is the mug not within 0.5 m of the bowl?", "reach"),
     ("Is there enough room left between the mug and the bowl for a robot of 0.2 m?", "robot_passes"),

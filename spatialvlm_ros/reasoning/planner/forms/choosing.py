@@ -138,6 +138,10 @@ def trait_of_predicate(predicate: Relation) -> tuple[Trait, int] | None:
     return _OF_PREDICATE.get(predicate)
 
 
+# More than one is asked for; "which of the two" asks for one of them.
+_MANY_ASKED = rf"\b(?:which|what|who|whichever) {NUMBERS}|\b(?:are|name|find|list|give|me) {NUMBERS}|^{NUMBERS}"
+
+
 @form(
     "nearest",
     85,
@@ -146,7 +150,7 @@ def trait_of_predicate(predicate: Relation) -> tuple[Trait, int] | None:
         NTH,
         DISTANCES,
         COMPARISONS,
-        NUMBERS,
+        rf"\bof {NUMBERS}",
         AMOUNT,
         NEAREST,
     ),
@@ -154,7 +158,9 @@ def trait_of_predicate(predicate: Relation) -> tuple[Trait, int] | None:
 def read_nearest(sentence: Sentence) -> Plan | None:
     """Which is nearest to something, or farthest from it, or the second nearest; also by how much."""
     near, roles = nearness(sentence), items_and_reference(sentence)
-    if not near or roles is None or sentence.lengths or len(roles[0]) < 2 or sentence.has(r"\bdistances? between <"):
+    if not near or roles is None or sentence.lengths or len(roles[0]) < 2:
+        return None
+    if sentence.has(r"\bdistances? between <") or sentence.has(_MANY_ASKED):
         return None
     items, reference = roles
     of_several, of_two = ("nearest to", "nearer to") if near > 0 else ("farthest from", "farther from")
@@ -174,7 +180,7 @@ def read_nearest(sentence: Sentence) -> Plan | None:
         SIZE_WORDS,
         r"\b(?:top to bottom|bottom to top|above (?:all|others?|rest))\b",
         COMPARISONS,
-        NUMBERS,
+        rf"\bof {NUMBERS}",
         AMOUNT,
     ),
 )
@@ -184,6 +190,7 @@ def read_tallest(sentence: Sentence) -> Plan | None:
     if (
         found is None
         or sentence.lengths
+        or sentence.has(_MANY_ASKED)
         or sentence.has(r"\b(?:stack|pile|on top|sum|add up|together|combined|fit|triangle)\b")
     ):
         return None
