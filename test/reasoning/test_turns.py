@@ -71,6 +71,13 @@ REFUSED = (
     "What are the two tallest of the mug, the bowl and the lamp?",
     "Name two of the mug, the bowl and the lamp that are widest.",
     "Which pair of the mug, the bowl and the tray is nearest to the lamp?",
+    "Which of the mug and the bowl is nearer to the lamp than the tray?",
+    "Which of the bowl and the tray is nearer to the lamp than the mug is?",
+    "What is nearer to the lamp than the tray, the mug or the bowl?",
+    "Are the mug and the bowl nearer to the lamp than the tray?",
+    "Is the mug nearer to the lamp than the bowl and the tray?",
+    "Which are closer together, the mug and the bowl or the lamp and the tray?",
+    "Which are farther apart, the mug and the bowl or the lamp and the tray?",
 )
 
 
@@ -89,6 +96,9 @@ READ = (
     ("Which of the two is nearer to the tray, the mug or the bowl?", "nearest"),
     ("Which of the three is nearest to the lamp: the mug, the bowl or the tray?", "nearest"),
     ("Which of these three objects is the tallest: the mug, the bowl or the tray?", "tallest"),
+    ("Are the mug and the bowl closer together than the lamp is to the tray?", "closer_pair"),
+    ("Is the mug closer to the bowl than the lamp is to the tray?", "closer_pair"),
+    ("Is the distance from the mug to the bowl shorter than between the lamp and the tray?", "closer_pair"),
     ("Is the mug no more than 0.5 m from the bowl?", "reach"),
     ("Is the mug not within 0.5 m of the bowl?", "reach"),
     ("Is there enough room left between the mug and the bowl for a robot of 0.2 m?", "robot_passes"),

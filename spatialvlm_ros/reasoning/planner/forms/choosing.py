@@ -140,6 +140,8 @@ def trait_of_predicate(predicate: Relation) -> tuple[Trait, int] | None:
 
 # More than one is asked for; "which of the two" asks for one of them.
 _MANY_ASKED = rf"\b(?:which|what|who|whichever) {NUMBERS}|\b(?:are|name|find|list|give|me) {NUMBERS}|^{NUMBERS}"
+# Of two distances, or against something that is not to choose from: "nearer to the lamp than the tray, the mug or ...".
+_OF_PAIRS = r"\bdistances? between <|\b(?:together|each other|one another|apart(?! from))\b|\bthan <"
 
 
 @form(
@@ -160,7 +162,7 @@ def read_nearest(sentence: Sentence) -> Plan | None:
     near, roles = nearness(sentence), items_and_reference(sentence)
     if not near or roles is None or sentence.lengths or len(roles[0]) < 2:
         return None
-    if sentence.has(r"\bdistances? between <") or sentence.has(_MANY_ASKED):
+    if sentence.has(_OF_PAIRS) or sentence.has(_MANY_ASKED):
         return None
     items, reference = roles
     of_several, of_two = ("nearest to", "nearer to") if near > 0 else ("farthest from", "farther from")

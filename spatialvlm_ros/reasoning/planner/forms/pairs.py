@@ -60,6 +60,11 @@ def read_closest_pair(sentence: Sentence) -> Plan | None:
     return Plan("closest_pair", f"I need all {len(pairs)} distances between them.", queries, conclude)
 
 
+# One or several things that are compared by their distance to one place, not two distances: "which of the mug and the
+# bowl is nearer to the lamp than the tray", "is the mug nearer to the lamp than the bowl and the tray".
+_TO_ONE_PLACE = r"\b(?:to|from) <\d+>,? than (?:(?:to|from|is|are) )?<\d+>(?! (?:is |are )?(?:to|from|and|with) <)"
+
+
 @form(
     "closer_pair",
     70,
@@ -77,7 +82,7 @@ def read_closer_pair(sentence: Sentence) -> Plan | None:
     near = nearness(sentence)
     pairs = _two_pairs(sentence)
     asks = sentence.has(r"\b(?:than|compared)\b") and not sentence.has(r"\bhow (?:many|much|often)\b|\bby what\b|ratio")
-    if not near or pairs is None or not asks or sentence.lengths:
+    if not near or pairs is None or not asks or sentence.lengths or _compares_items(sentence):
         return None
     if sentence.has(r"^(?:when |if )?compared (?:with|to) <"):
         pairs = pairs[1], pairs[0]
@@ -93,6 +98,13 @@ def read_closer_pair(sentence: Sentence) -> Plan | None:
         return Conclusion(text, (label,), probability=probability)
 
     return Plan("closer_pair", "I need both distances.", queries, conclude)
+
+
+def _compares_items(sentence: Sentence) -> bool:
+    """Whether a list of the sentence are things to choose from, or to compare, instead of the ends of a distance."""
+    if not sentence.lists:
+        return False
+    return sentence.has(r"\b(?:which|what|who) of <|^of <\d+>,? (?:which|what|who)\b") or sentence.has(_TO_ONE_PLACE)
 
 
 @form(
