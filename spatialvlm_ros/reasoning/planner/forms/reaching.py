@@ -27,6 +27,9 @@ _DENIED = (
 )
 
 
+_EACH_OTHER = r"\b(?:each other|one another)\b"
+
+
 @form(
     "count_within",
     30,
@@ -43,7 +46,7 @@ def read_count_within(sentence: Sentence) -> Plan | None:
     """How many are nearer, or farther, than a length."""
     if len(sentence.lengths) != 1 or not sentence.has(COUNTS) or len(sentence.lists) != 1:
         return None
-    if len(sentence.singles) > 1:
+    if len(sentence.singles) > 1 or sentence.has(_EACH_OTHER) or (not sentence.singles and sentence.has(r"\bapart\b")):
         return None
     items = sentence.groups[sentence.lists[0]].names
     reference = sentence.name(sentence.singles[0]) if sentence.singles else CAMERA_NAME
@@ -62,7 +65,12 @@ def read_count_within(sentence: Sentence) -> Plan | None:
 
 
 # Something in the way, not the start; or another question about the two.
-_NOT_APART = r"\b(?:over|past|through|via|under|behind) <\d+>|\b(?:fits?|pass(?:es)?|squeezes?|space|room|clearance)\b"
+_NOT_APART = (
+    r"\b(?:over|past|through|via|under|behind) <\d+>|\b(?:fits?|pass(?:es)?|squeezes?|room|clearance)\b|"
+    r"\b(?:gaps?|spaces?|openings?|passages?)\b"  # from edge to edge
+)
+# Without these words each thing of a list is meant: "can I reach the mug and the bowl".
+_ENDS = rf"{_EACH_OTHER}|\bapart\b|\bbetween <"
 
 
 @form(
@@ -83,7 +91,7 @@ def read_reach(sentence: Sentence) -> Plan | None:
     names = tuple(dict.fromkeys(sentence.names))
     if len(names) not in (1, 2):
         return None
-    if sentence.has(_NOT_APART):
+    if sentence.has(_NOT_APART) or (sentence.lists and not sentence.has(_ENDS)):
         return None
     a, b = names if len(names) == 2 else (CAMERA_NAME, names[0])
     if a == b:
