@@ -88,6 +88,13 @@ REFUSED = (
     "How many of the mug, the bowl and the tray are within 0.6 m of each other?",
     "How many of the mug, the bowl and the tray are less than 0.6 m apart?",
     "How many of the mug, the bowl and the tray are within 0.6 m of one another?",
+    "What is the distance from the mug to the bowl, and from the lamp to the tray?",
+    "How far is it from the mug to the bowl and from the lamp to the tray?",
+    "How far is the lamp from the mug, the bowl and the tray?",
+    "What is the total distance of the mug, the bowl and the tray to the lamp?",
+    "What is the distance between the mug, the bowl and the tray?",
+    "How far is it from the mug to the bowl and to the lamp?",
+    "What is the sum of the distances from the lamp to the mug, the bowl and the tray?",
 )
 
 
@@ -111,6 +118,12 @@ READ = (
     ("Is the distance from the mug to the bowl shorter than between the lamp and the tray?", "closer_pair"),
     ("Is the opening between the mug and the lamp more than 1.1 m?", "robot_passes"),
     ("Is the mug no more than 0.5 m from the bowl?", "reach"),
+    ("How long is the way from the mug to the bowl and the tray?", "path_length"),
+    ("What is the total distance from the mug to the bowl and from the lamp to the tray?", "path_length"),
+    ("Add the distance from the mug to the bowl and the distance from the lamp to the tray.", "path_length"),
+    ("How far do I walk from the mug to the bowl, the tray and the lamp?", "path_length"),
+    ("How far is the mug from the tray via the bowl?", "path_length"),
+    ("How far is it from the mug to the bowl to the tray?", "path_length"),
     ("Are the mug and the bowl within 0.5 m of each other?", "reach"),
     ("Are the mug and the bowl less than 0.5 m apart?", "reach"),
     ("Is the distance between the mug and the bowl less than 0.5 m?", "reach"),

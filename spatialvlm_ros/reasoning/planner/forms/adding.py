@@ -24,6 +24,16 @@ _WAYS = any_of(
     "far, "
     "distances?, visiting, passing, stops?, stopping, over, long, detour"
 )
+# Without one of these, several distances are asked for one by one: "how far is the lamp from the mug and the bowl".
+_ONE_WAY = (
+    any_of(
+        "paths?, ways?, route, trip, journey, tour, walk, walking, travel, travelling, traveling, drive, driving, go, "
+        "going, move, via, by way of, through, string, rope, cable, visit, visiting, pass, passing, stops?, stopping, "
+        "past, over, detour, then, long, length, covered, in this order, including, around, across"
+    )
+    + r"|\bto <\d+>,? to <"
+)
+_SUM = any_of("total, sum, add, added, adding, overall, altogether, together, combined, in all")
 _ASKS_ELSE = r"^(?:is|are|does|do|will|would|has|have|did)\b|\bapart\b|\bhow long (?:does|do|will|would|did) it take\b"
 _ASKS_LENGTH = any_of(
     "how (?:long|far|much|many), length, total, what distance, add, sum, overall, altogether, in all, distance"
@@ -74,7 +84,7 @@ def read_path_length(sentence: Sentence) -> Plan | None:
     """How long the way along several places is."""
     if sentence.lengths or not sentence.has(_WAYS) or not sentence.has(_ASKS_LENGTH) or nearness(sentence):
         return None
-    if sentence.has(_ASKS_ELSE):
+    if sentence.has(_ASKS_ELSE) or not _is_one_way(sentence):
         return None
     stops = _stops(sentence)
     several = sentence.has(r"\band from <") and not sentence.has(r"\bto <")  # "from the bowl and from the lamp"
@@ -93,6 +103,11 @@ def read_path_length(sentence: Sentence) -> Plan | None:
         return Conclusion(f"{shown(total)}, {route}: {parts}.", (), total.value, total.std, total.unit)
 
     return Plan("path_length", f"I need the distances {route}.", queries, conclude)
+
+
+def _is_one_way(sentence: Sentence) -> bool:
+    """Whether the distances belong to one way, or are to be added; those from one thing to a list are no way."""
+    return sentence.has(_ONE_WAY) or (sentence.has(_SUM) and not (sentence.lists and sentence.singles))
 
 
 def _legs(sentence: Sentence) -> list[tuple[str, str]]:
