@@ -47,6 +47,16 @@ WIDE = any_of("wide, wider, widest, width, widths, broad, broader, broadest")
 NARROW = any_of("narrow, narrower, narrowest, thin, thinner, thinnest, slim")
 BIG = any_of("big, bigger, biggest, large, larger, largest, size, sizes, volume, volumes, greatest, bulkiest")
 SMALL = any_of("small, smaller, smallest, tiny, tiniest")
+# A length by which something is taller than what is not said, or too tall: no size of its own.
+RELATIVE_SIZE = (
+    r"# (?:taller|higher|shorter|lower|wider|broader|narrower|thinner|bigger|larger|smaller)\b(?! than)|"
+    r"# (?:short|low)\b|\btoo (?!far\b)"
+)
+# From where the camera does not stand.
+VIEWPOINT = (
+    r"\b(?:seen|viewed|view|watched|looked at) from "
+    r"(?:\w+ )?(?:behind|back|front|sides?|left|right|above|below|top|bottom)\b(?! to )"
+)
 AMOUNT = any_of(
     "how much, how many (?:centi|milli)?met(?:re|er)s, how many (?:cm|mm|m), by what, how big, how large, difference, "
     "margin, exceeds?"

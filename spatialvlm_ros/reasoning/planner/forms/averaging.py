@@ -10,12 +10,18 @@ from spatialvlm_ros.reasoning.planner.deciding import shown
 from spatialvlm_ros.reasoning.planner.forms.choosing import trait_of
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
-from spatialvlm_ros.reasoning.planner.turns import DISTANCES, SIZES, words
+from spatialvlm_ros.reasoning.planner.turns import DISTANCES, words
 from spatialvlm_ros.reasoning.steps import Conclusion
 from spatialvlm_ros.reasoning.texts import listed, the
 from spatialvlm_ros.scenes.relations import Relation
 
 _AVERAGE = r"\baverage\b|\bmean (?:distance|height|width|separation)\b"
+# What is averaged is one size of each thing that is named, not of the tallest of them.
+_SIZE = words("tall high height heights wide width widths broad breadth size sizes volume")
+_ASKS_MORE = (
+    r"\b(?:shortest|shorter|lowest|lower|smallest|smaller|largest|larger|greatest|greater|difference|margin)\b|"
+    r"(?<!^)\b(?:which|who|how|what)\b"
+)
 _ASKS = r"^(?:what|what's|how|give|tell|calculate|compute|estimate|find)\b"
 _APART = r"\b(?:distances?|far|apart|separation)\b"
 _AMONG = r"\b(?:between|among|amongst) <\d+>|\bapart\b"
@@ -25,11 +31,13 @@ _AMONG = r"\b(?:between|among|amongst) <\d+>|\bapart\b"
     "average",
     8,
     "What is the average distance of the mug, the bowl and the tray to the lamp?",
-    accounts=(words("average mean"), DISTANCES, SIZES),
+    accounts=(words("average mean"), DISTANCES, _SIZE),
 )
 def read_average(sentence: Sentence) -> Plan | None:
     """The sum of several quantities of one kind, divided by their number."""
     if not sentence.has(_AVERAGE) or not sentence.has(_ASKS) or sentence.lengths or nearness(sentence):
+        return None
+    if sentence.has(_ASKS_MORE):
         return None
     queries = _queries(sentence)
     if len(queries) < 2:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from spatialvlm_ros.models.query import CAMERA_NAME, Query
 from spatialvlm_ros.reasoning.arithmetic.draws import Drawn
-from spatialvlm_ros.reasoning.planner.cues import BIG, NARROW, SHORT, SMALL, TALL, WIDE, any_of, first_of
+from spatialvlm_ros.reasoning.planner.cues import BIG, NARROW, SHORT, SMALL, TALL, VIEWPOINT, WIDE, any_of, first_of
 from spatialvlm_ros.reasoning.planner.deciding import LEAST, UNDECIDED, order_probabilities, ranked, said, shown
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
@@ -39,6 +39,14 @@ _SIZES = (
 _BY_DISTANCE = r"\bdistance|near|far|close|distant|remote"
 _SIDES = r"\b(?:left|right|leftmost|rightmost|left-hand|right-hand)\b"
 _DEPTH = r"\b(?:front|back|foreground|background)\b"
+# By which one order is made; a second one would break the ties of the first.
+_CRITERIA = (
+    r"\b(?:distances?|nearest|farthest|furthest|closest)\b",
+    r"\b(?:heights?|tall|taller|tallest)\b",
+    r"\b(?:widths?|wide|wider|widest)\b",
+    r"\b(?:sizes?|volumes?)\b",
+    rf"{_SIDES}|{_DEPTH}",
+)
 
 
 @form(
@@ -63,6 +71,8 @@ def read_order(sentence: Sentence) -> Plan | None:
         or sentence.lengths
         or len(sentence.lists) != 1
         or len(sentence.singles) > 1
+        or sentence.has(VIEWPOINT)
+        or sum(map(sentence.has, _CRITERIA)) > 1
     ):
         return None
     items = sentence.groups[sentence.lists[0]].names

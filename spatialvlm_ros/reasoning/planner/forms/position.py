@@ -8,6 +8,7 @@ import numpy as np
 
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.reasoning.arithmetic.draws import Drawn
+from spatialvlm_ros.reasoning.planner.cues import VIEWPOINT
 from spatialvlm_ros.reasoning.planner.deciding import LEAST, SURE, shown
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
@@ -43,7 +44,7 @@ def read_relative_position(sentence_: Sentence) -> Plan | None:
         or len(sentence_.names) != 2
         or sentence_.lengths
         or not sentence_.has(_ASKS)
-        or sentence_.has(r"\bshould\b")
+        or sentence_.has(rf"\bshould\b|{VIEWPOINT}|\bfrom (?:behind|back)\b")
     ):
         return None
     subject, reference = _roles(sentence_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spatialvlm_ros.models.query import CAMERA_NAME, Query
 from spatialvlm_ros.reasoning.planner.counting import counted
-from spatialvlm_ros.reasoning.planner.cues import COUNTS, any_of, asks_below
+from spatialvlm_ros.reasoning.planner.cues import COUNTS, RELATIVE_SIZE, any_of, asks_below
 from spatialvlm_ros.reasoning.planner.deciding import shown, yes_or_no
 from spatialvlm_ros.reasoning.planner.forms.choosing import trait_of
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
@@ -46,7 +46,11 @@ def read_count_within(sentence: Sentence) -> Plan | None:
     """How many are nearer, or farther, than a length."""
     if len(sentence.lengths) != 1 or not sentence.has(COUNTS) or len(sentence.lists) != 1:
         return None
-    if len(sentence.singles) > 1 or sentence.has(_EACH_OTHER) or (not sentence.singles and sentence.has(r"\bapart\b")):
+    if (
+        len(sentence.singles) > 1
+        or sentence.has(rf"{_EACH_OTHER}|{RELATIVE_SIZE}")
+        or (not sentence.singles and sentence.has(r"\bapart\b"))
+    ):
         return None
     items = sentence.groups[sentence.lists[0]].names
     reference = sentence.name(sentence.singles[0]) if sentence.singles else CAMERA_NAME
@@ -91,7 +95,7 @@ def read_reach(sentence: Sentence) -> Plan | None:
     names = tuple(dict.fromkeys(sentence.names))
     if len(names) not in (1, 2):
         return None
-    if sentence.has(_NOT_APART) or (sentence.lists and not sentence.has(_ENDS)):
+    if sentence.has(rf"{_NOT_APART}|{RELATIVE_SIZE}") or (sentence.lists and not sentence.has(_ENDS)):
         return None
     a, b = names if len(names) == 2 else (CAMERA_NAME, names[0])
     if a == b:
@@ -125,6 +129,8 @@ def read_size_limit(sentence: Sentence) -> Plan | None:
     if found is None or len(sentence.lengths) != 1 or len(sentence.names) != 1:
         return None
     if not sentence.has(r"\bthan #|\b(?:at least|at most|over|under|below|above) #") or sentence.has(r"\breach"):
+        return None
+    if sentence.has(RELATIVE_SIZE):
         return None
     trait, sign = found
     if trait.relation not in (Relation.HEIGHT, Relation.WIDTH):

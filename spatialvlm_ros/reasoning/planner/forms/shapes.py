@@ -26,7 +26,7 @@ _BETWEEN = any_of(
     "between, in the middle, middle, opposite sides?, either side, both sides, one side, "
     "(?:come|go|pass|get|run|walk|move) (?:past|by), past, separate, "
     "separates, "
-    "flank, flanked, halfway, along the way"
+    "flank, flanked, along the way"
 )
 _NOT_PLAIN_BETWEEN = r"\b(?:distance|how|where|why|when|which|what|who)\b"
 
@@ -89,7 +89,7 @@ def read_between(sentence: Sentence) -> Plan | None:
         roles is None
         or sentence.lengths
         or not sentence.has(_BETWEEN)
-        or sentence.has(rf"^{_NOT_PLAIN_BETWEEN}|\bexactly\b")
+        or sentence.has(rf"^{_NOT_PLAIN_BETWEEN}|\b(?:exactly|halfway)\b")
     ):
         return None
     thing, (a, b) = roles
