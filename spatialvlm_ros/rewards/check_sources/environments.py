@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from spatialvlm_ros.rewards.check_sources.rounds import play_rounds
 from spatialvlm_ros.rewards.check_sources.steps import (
     Episode,
-    Fault,
     Played,
     Playing,
     RewardStep,
-    first_difference,
     first_step,
     of_frame,
 )
 from spatialvlm_ros.rewards.frames import RewardFrame
-
-FRAMES = 40  # of a played episode, at most
-NOT_REPEATED = "The same seed and actions gave another reward."
-SAYS_NOTHING = "no 'potential' in info, so that its sum cannot be checked; add it, and 'base'."
 
 
 def is_environment(source: Any) -> bool:
@@ -30,25 +26,11 @@ def is_environment(source: Any) -> bool:
 
 def play_environment(env: Any, playing: Playing) -> Played:
     """Episodes with random actions; the first one is played twice."""
-    made: list[Episode] = []
-    faults: list[Fault] = []
-    for number in range(playing.episodes):
-        seed = playing.seed + number
-        env.action_space.seed(seed)
-        actions = [env.action_space.sample() for _ in range(FRAMES)]
-        episode, silent = _run(env, seed, actions)
-        made.append(episode)
-        if silent and not any(fault.check == "missing" for fault in faults):
-            faults.append(Fault("missing", number, 1, SAYS_NOTHING))
-        if number == 0:
-            apart = first_difference(episode, _run(env, seed, actions)[0])
-            if apart is not None:
-                faults.append(Fault("repeat", 0, apart, NOT_REPEATED))
-    return Played(made, faults)
+    return play_rounds(env.action_space, partial(_run, env), 1, playing)
 
 
-def _run(env: Any, seed: int, actions: Sequence[Any]) -> tuple[Episode, bool]:
-    """The episode, and whether info did not say its potential."""
+def _run(env: Any, seed: int, actions: Sequence[Any]) -> tuple[list[Episode], bool]:
+    """See `Run`: one episode."""
     _, info = env.reset(seed=seed)
     silent = False
     episode: Episode = [start_of(info)]
@@ -59,7 +41,7 @@ def _run(env: Any, seed: int, actions: Sequence[Any]) -> tuple[Episode, bool]:
         episode.append(step or untold(float(reward), bool(terminated or truncated)))
         if terminated or truncated:
             break
-    return episode, silent
+    return [episode], silent
 
 
 def start_of(info: Mapping[str, Any]) -> RewardStep:

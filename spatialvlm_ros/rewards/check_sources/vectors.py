@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from spatialvlm_ros.errors import ConfigError
-from spatialvlm_ros.rewards.check_sources.environments import (
-    FRAMES,
-    NOT_REPEATED,
-    SAYS_NOTHING,
-    of_info,
-    start_of,
-    untold,
-)
-from spatialvlm_ros.rewards.check_sources.steps import (
-    Episode,
-    Fault,
-    Played,
-    Playing,
-    RewardStep,
-    first_difference,
-    in_episodes,
-)
+from spatialvlm_ros.rewards.check_sources.environments import of_info, start_of, untold
+from spatialvlm_ros.rewards.check_sources.rounds import play_rounds
+from spatialvlm_ros.rewards.check_sources.steps import Episode, Played, Playing, RewardStep, in_episodes
 
 _TOLD = ("potential", "base", "steps", "shaping", "reward_frame")
 
@@ -36,27 +22,12 @@ def is_vector(source: Any) -> bool:
 
 def play_vector(envs: Any, playing: Playing) -> Played:
     """Rounds with random actions, until there are enough episodes; the first round is played twice."""
-    made: list[Episode] = []
-    faults: list[Fault] = []
-    for number in range(-(-playing.episodes // envs.num_envs)):
-        seed = playing.seed + number * envs.num_envs
-        envs.action_space.seed(seed)
-        actions = [envs.action_space.sample() for _ in range(FRAMES)]
+
+    def run(seed: int, actions: Sequence[Any]) -> tuple[list[Episode], bool]:
         played = _Round(envs)
-        episodes = played.run(seed, actions)
-        if played.silent and not any(fault.check == "missing" for fault in faults):
-            faults.append(Fault("missing", len(made), 1, SAYS_NOTHING))
-        if number == 0:
-            faults += _not_repeated(episodes, _Round(envs).run(seed, actions))
-        made += episodes
-    return Played(made, faults)
+        return played.run(seed, actions), played.silent
 
-
-def _not_repeated(first: Sequence[Episode], again: Sequence[Episode]) -> Iterator[Fault]:
-    for number, (one, other) in enumerate(zip(first, again, strict=False)):
-        frame = first_difference(one, other)
-        if frame is not None:
-            yield Fault("repeat", number, frame, NOT_REPEATED)
+    return play_rounds(envs.action_space, run, envs.num_envs, playing)
 
 
 class _Round:
