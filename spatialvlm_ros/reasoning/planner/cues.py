@@ -78,10 +78,16 @@ _EXTREME = (
 NTH = rf"\b(?:{'|'.join(_PLACES)}) (?={_EXTREME}\b)"
 
 
-def place(sentence: Sentence) -> int:
-    """0 for the nearest or the tallest one, 1 for the second nearest, and so on."""
+def place(sentence: Sentence) -> tuple[int, str]:
+    """Which one of an order is asked for: 0 and "" for the nearest or the tallest, 1 and "second " for the second
+    nearest, and so on."""
     match = re.search(NTH, sentence.skeleton)
-    return 0 if match is None else _PLACES[match[0].strip()]
+    return (0, "") if match is None else (_PLACES[match[0].strip()], match[0])
+
+
+def asks_two_sizes(sentence: Sentence) -> bool:
+    """Whether heights and widths are both asked for, of which one answer tells one."""
+    return sentence.has(f"{TALL}|{SHORT}") and sentence.has(f"{WIDE}|{NARROW}")
 
 
 def nearness(sentence: Sentence) -> int:

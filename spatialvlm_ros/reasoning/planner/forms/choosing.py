@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +16,7 @@ from spatialvlm_ros.reasoning.planner.cues import (
     SMALL,
     TALL,
     WIDE,
+    asks_two_sizes,
     first_of,
     items_and_reference,
     nearness,
@@ -122,7 +122,7 @@ _TURNED = r"\b(?:least|less) (?:tall|high|wide|big|large)\b"
 
 def trait_of(sentence: Sentence) -> tuple[Trait, int] | None:
     """What a sentence compares by, and whether the most (1) or the least (-1) of it is asked for."""
-    if sentence.has(f"{TALL}|{SHORT}") and sentence.has(f"{WIDE}|{NARROW}"):  # two traits at once
+    if asks_two_sizes(sentence):
         return None
     for trait in SIZES:
         sign = first_of(sentence, trait.more, trait.less)
@@ -216,12 +216,11 @@ def size_choice(items: Sequence[str], trait: Trait, sign: int) -> Choice:
 
 def _choice(sentence: Sentence, choice: Choice, has_margin: bool = True) -> Choice | None:
     """A choice with the place and the margin that a sentence asks for; None where it has no such place."""
-    nth = re.search(NTH, sentence.skeleton)
+    rank, nth = place(sentence)
     by_how_much = has_margin and sentence.has(AMOUNT)
-    if nth is None:
+    if rank == 0:
         return replace(choice, by_how_much=by_how_much)
-    rank = place(sentence)
-    return None if by_how_much or rank >= len(choice.items) else replace(choice, place=rank, nth=f"{nth[0].strip()} ")
+    return None if by_how_much or rank >= len(choice.items) else replace(choice, place=rank, nth=nth)
 
 
 def _each(items: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.reasoning.planner.counting import counted
-from spatialvlm_ros.reasoning.planner.cues import COUNTS, NARROW, RELATIVE_SIZE, SHORT, TALL, WIDE
+from spatialvlm_ros.reasoning.planner.cues import COUNTS, RELATIVE_SIZE, SHORT, TALL, WIDE, asks_two_sizes
 from spatialvlm_ros.reasoning.planner.deciding import shown, yes_or_no
 from spatialvlm_ros.reasoning.planner.plan import Evidence, Plan, form
 from spatialvlm_ros.reasoning.planner.sentence import Sentence
@@ -112,9 +112,11 @@ def read_count_size(sentence: Sentence) -> Plan | None:
         return None
     if not sentence.has(rf"\bthan #|\b(?:at (?:least|most)|over|under|below|above|{_AT_MOST}) #"):
         return None
-    if sentence.has(f"{TALL}|{SHORT}") and sentence.has(f"{WIDE}|{NARROW}"):  # two sizes against one length
-        return None
-    if sentence.has(RELATIVE_SIZE) or sentence.has(r"\b(?:depth|thick|thicker|thickest|deep|deeper)\b"):
+    if (
+        asks_two_sizes(sentence)
+        or sentence.has(RELATIVE_SIZE)
+        or sentence.has(r"\b(?:depth|thick|thicker|thickest|deep|deeper)\b")
+    ):
         return None
     short = sentence.has(SHORT) and not sentence.has(TALL)
     relation = next((r for r, words in _SIZES if sentence.has(words)), Relation.HEIGHT if short else None)
