@@ -17,20 +17,23 @@ from spatialvlm_ros.ros.demo.state import Annotation
 from spatialvlm_ros.ros.demo.topics import SERVER
 from spatialvlm_ros.ros.interfaces import interfaces
 
+_REWARDS = "rewards"
+
 
 class Annotating:
     """One goal of the action ``annotate_bag``: sent when all is there, and then followed.
 
     Args:
         node: that spins in another thread; the client of the action stays with it.
-        folder: of the recording and its rewards; what is in it is removed.
+        folder: of the recording and its rewards; those of an earlier demo are removed, nothing else is.
     """
 
     def __init__(self, node: Node, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (_REWARDS, f"{_REWARDS}_report"):
+            shutil.rmtree(folder / name, ignore_errors=True)
         self.opening = Opening(folder.absolute() / "first_seconds.mcap")
-        self._out = folder.absolute() / "rewards"
+        self._out = folder.absolute() / _REWARDS
         self._goal = interfaces().action.AnnotateBag.Goal
         kind, group = interfaces().action.AnnotateBag, ReentrantCallbackGroup()
         self._client = ActionClient(node, kind, f"{SERVER}/annotate_bag", callback_group=group)
