@@ -166,7 +166,12 @@ def run_soak(options: SoakOptions, domain: int, folder: Path) -> SoakReport:
     """
     with _processes(options, folder) as (node, camera), spinning_node(domain, "soak") as spinning:
         probe, steering = NodeProbe(spinning), CameraProbe(spinning)
+        # An answer that is published before its reader is known is lost: the first one waits for that.
+        steering.become({"paused": True})
         probe.wait_until_active()
+        probe.next_report()
+        probe.next_report()
+        steering.become({"paused": False})
         wait_until(lambda: probe.heard, "the first answer", 60.0)
         ask = spinning.create_client(Ask, f"{probe.name}/ask")
         parameters = spinning.create_client(GetParameters, f"{probe.name}/get_parameters")
