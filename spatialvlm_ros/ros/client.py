@@ -412,10 +412,10 @@ class SpatialClient:
 
     def _action(self, action: str) -> Any:
         def make() -> Any:
-            from rclpy.action import ActionClient
+            from spatialvlm_ros.ros.action_clients import PatientActionClient
 
             kind = getattr(interfaces().action, INTERFACES[action].type.rsplit("/", 1)[-1])
-            return ActionClient(self._node, kind, self._name(action), callback_group=self._group)
+            return PatientActionClient(self._node, kind, self._name(action), callback_group=self._group)
 
         return self._made(self._actions, action, make)
 

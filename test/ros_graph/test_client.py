@@ -346,6 +346,25 @@ def test_a_goal_says_what_it_made_the_target(thinker: tuple[SpatialClient, Graph
     assert client.start_reason("1 steps of 0.1 s").target() == ""
 
 
+def test_a_response_that_is_quicker_than_its_request_is_noted_is_not_lost(
+    thinker: tuple[SpatialClient, GraphProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sending thread loses the processor between sending and noting who waits: the response is there before."""
+    import rclpy.action.client
+
+    client, _ = thinker
+    assert client.reason("1 steps of 0.1 s").valid  # the two have found each other
+    future = rclpy.action.client.Future
+
+    def late(*given: Any, **named: Any) -> Any:
+        time.sleep(0.5)
+        return future(*given, **named)
+
+    monkeypatch.setattr(rclpy.action.client, "Future", late)
+    found = client.reason("1 steps of 0.1 s", timeout_s=PATIENT)
+    assert found.valid and [step.text for step in found.steps] == ["step 0"]
+
+
 def test_what_a_callback_raises_cancels_the_goal(thinker: tuple[SpatialClient, GraphProcess]) -> None:
     client, process = thinker
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rclpy.action import ActionClient
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
+from spatialvlm_ros.ros.action_clients import PatientActionClient
 from spatialvlm_ros.ros.demo.opening import Opening
 from spatialvlm_ros.ros.demo.state import Annotation
 from spatialvlm_ros.ros.demo.topics import SERVER
@@ -36,7 +36,7 @@ class Annotating:
         self._out = folder.absolute() / _REWARDS
         self._goal = interfaces().action.AnnotateBag.Goal
         kind, group = interfaces().action.AnnotateBag, ReentrantCallbackGroup()
-        self._client = ActionClient(node, kind, f"{SERVER}/annotate_bag", callback_group=group)
+        self._client = PatientActionClient(node, kind, f"{SERVER}/annotate_bag", callback_group=group)
         self._lock = threading.Lock()
         self._state: Annotation | None = None
 
