@@ -18,6 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default=None, help='of the data set; "train" by default, all where it has none')
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="replace a top-level setting")
     parser.add_argument("--export", metavar="FOLDER", help="write the model of the newest checkpoint and end")
+    parser.add_argument(
+        "--stop-after",
+        type=float,
+        metavar="MINUTES",
+        help="stop then with a checkpoint, for jobs with a time limit; the same command goes on",
+    )
     parser.add_argument("--threads", type=int, default=0, help="threads of each process (default: torch's choice)")
     parser.epilog = "On several processes: torchrun --nproc_per_node 2 -m spatialvlm_ros.cli.main train --config ..."
 
@@ -30,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     from spatialvlm_ros.training.config import TrainConfig
+    from spatialvlm_ros.training.deadline import NEVER, Deadline
 
+    deadline = NEVER if args.stop_after is None else Deadline.after(args.stop_after)
     config = TrainConfig.load(args.config, **dict(setting(text) for text in args.set))
     if args.split and not args.data:
         raise ConfigError("a split is of a data set", args.split, "Name the data set with --data.")
@@ -46,9 +54,13 @@ def run(args: argparse.Namespace) -> int:
         print(f"The model is in {args.export}")
         return 0
     require("accelerate", "train")
-    from spatialvlm_ros.training.run import train
+    from spatialvlm_ros.training.run import train_until
 
-    print(f"The model is in {train(config)}")
+    folder = train_until(config, deadline)
+    if folder is None:
+        print(f"Stopped after {args.stop_after:g} minutes; the same command goes on.")
+        return 0
+    print(f"The model is in {folder}")
     return 0
 
 

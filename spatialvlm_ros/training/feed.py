@@ -12,7 +12,7 @@ from spatialvlm_ros.errors import TrainingError
 from spatialvlm_ros.models.embedded.architecture import ModelShape
 from spatialvlm_ros.models.embedded.picture import RAYS
 from spatialvlm_ros.training.augmentation import Augmentation, Sample, augmented
-from spatialvlm_ros.training.view_store import StoredView, read_scene
+from spatialvlm_ros.training.view_store import SceneFile, StoredView
 
 _NAME = re.compile(r"\d+\.npz")
 
@@ -20,7 +20,8 @@ _NAME = re.compile(r"\d+\.npz")
 class Feed:
     """Views of a store in a random order that has no end.
 
-    Scenes are read when they are first needed and kept in memory; with several processes each reads its own part.
+    Views are read one by one when they are drawn, and kept while there is room; with several processes each reads its
+    own part of the scenes.
 
     Args:
         folder: of the view store.
@@ -30,6 +31,7 @@ class Feed:
         seed: of the order and the changes.
         rank, world: number of this process and of all processes.
         camera_mode: how pictures lie on the canvas.
+        keep_mib: memory for views that were read. Every view is as likely to be drawn next, so the first ones stay.
 
     Raises:
         TrainingError: the store has fewer scenes than there are processes.
@@ -45,6 +47,7 @@ class Feed:
         rank: int = 0,
         world: int = 1,
         camera_mode: str = RAYS,
+        keep_mib: float = 2048,
     ) -> None:
         paths = sorted(p for p in Path(folder).rglob("*.npz") if _NAME.fullmatch(p.name))
         if len(paths) < world:
@@ -52,7 +55,9 @@ class Feed:
         self._paths = paths[rank::world]
         self._shape, self._cell, self._augmentation = shape, cell, augmentation
         self._seed, self.rank, self.camera_mode = seed, rank, camera_mode
-        self._scenes: dict[int, list[StoredView]] = {}
+        self._shown: dict[int, tuple[int, ...]] = {}
+        self._kept: dict[tuple[int, int], StoredView] = {}
+        self._room = keep_mib * 2**20
 
     def scenes(self) -> int:
         """Number of scenes this process sees."""
@@ -71,15 +76,29 @@ class Feed:
         epoch, place = divmod(number, len(self._paths))
         order = _order(self._seed, self.rank, epoch, len(self._paths))
         for k in range(len(order)):  # a scene may have no view at all
-            views = self._views(int(order[(place + k) % len(order)]))
-            if views:
-                return views[int(rng.integers(len(views)))], rng
+            view = self._view(int(order[(place + k) % len(order)]), rng)
+            if view is not None:
+                return view, rng
         raise TrainingError("the view store has no views", str(self._paths[0].parent), "Render it again.")
 
-    def _views(self, scene: int) -> list[StoredView]:
-        if scene not in self._scenes:
-            self._scenes[scene] = [v for v in read_scene(self._paths[scene]) if v.scene.objects]
-        return self._scenes[scene]
+    def _view(self, scene: int, rng: np.random.Generator) -> StoredView | None:
+        """One of a scene's views that show any object; None where there is none."""
+        if scene not in self._shown:
+            with SceneFile(self._paths[scene]) as file:
+                self._shown[scene] = file.shown()
+        shown = self._shown[scene]
+        if not shown:
+            return None
+        number = shown[int(rng.integers(len(shown)))]
+        return self._kept.get((scene, number)) or self._read(scene, number)
+
+    def _read(self, scene: int, number: int) -> StoredView:
+        with SceneFile(self._paths[scene]) as file:
+            view = file.view(number)
+        if self._room >= (size := view.nbytes()):
+            self._room -= size
+            self._kept[scene, number] = view
+        return view
 
 
 @lru_cache(maxsize=4)

@@ -16,6 +16,7 @@ from typing import Any
 
 from spatialvlm_ros.datasets.views import SceneView
 from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.training.deadline import NEVER, Deadline
 from spatialvlm_ros.training.view_store import scene_path, write_scene
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ def render_store(
     pack: str | None = "auto",
     scenes: Sequence[int] | None = None,
     processes: int | None = None,
-) -> None:
+    deadline: Deadline = NEVER,
+) -> bool:
     """Renders scenes that the store does not have yet.
 
     Args:
@@ -42,6 +44,10 @@ def render_store(
         pack: as in `SimulatedViews`.
         scenes: indices; all by default.
         processes: number of processes; one per core by default.
+        deadline: when to stop; what is rendered then is kept.
+
+    Returns:
+        Whether every scene is there.
 
     Raises:
         ConfigError: the store was made with other settings.
@@ -51,7 +57,7 @@ def render_store(
     wanted = [i for i in (scenes if scenes is not None else range(simulation["scenes"]))]
     missing = [i for i in wanted if not scene_path(folder, i).exists()]
     if not missing:
-        return
+        return True
     block = int(simulation.get("layouts_per_compile", 10))
     blocks: dict[int, list[int]] = {}
     for index in missing:
@@ -64,6 +70,9 @@ def render_store(
         for views in pool.imap_unordered(_render_block, arguments):
             done += views
             logger.info("%d views, %.1f a second", done, done / (time.monotonic() - began))
+            if deadline.passed():
+                break  # leaving the pool ends its processes; scenes are written whole or not at all
+    return all(scene_path(folder, i).exists() for i in missing)
 
 
 def _render_block(arguments: tuple[str, dict[str, Any], str, int, str | None, list[int]]) -> int:

@@ -19,6 +19,7 @@ from spatialvlm_ros.scenes.scene import SceneObject
 from spatialvlm_ros.training.augmentation import Augmentation
 from spatialvlm_ros.training.config import StoreConfig, TrainConfig
 from spatialvlm_ros.training.corpus import corpus
+from spatialvlm_ros.training.deadline import NEVER, Deadline
 from spatialvlm_ros.training.dense import DenseHeads, Lexicon
 from spatialvlm_ros.training.feed import Feed
 from spatialvlm_ros.training.label_noise import LabelNoise
@@ -29,12 +30,13 @@ from spatialvlm_ros.training.pretrained import load_pretrained
 from spatialvlm_ros.training.questions import QuestionMaker
 from spatialvlm_ros.training.rendering import render_store
 from spatialvlm_ros.training.splitting import split_wanted
-from spatialvlm_ros.training.trainer import Trainer
+from spatialvlm_ros.training.trainer import Trainer, agreed
 from spatialvlm_ros.training.view_store import read_scene
 
 logger = logging.getLogger(__name__)
 
 _TOKENIZER_SCENES = 200
+_KEPT_MIB = 4096  # of views that were read, in all processes that make the batches of a trainer
 _TRAINED_RANGES_M = (0.3, 5.0)
 _SHOWN = (0.01, 0.99)  # quantiles of the ranges of a warm start's views; single ones beyond were hardly learnt
 _OF_DECODER = ("hidden", "layers", "heads", "kv_heads", "feedforward")
@@ -45,6 +47,20 @@ def train(config: TrainConfig) -> Path:
 
     Returns:
         The folder of the finished model, ``config.out``/model.
+
+    Raises:
+        TrainingError, ConfigError: the run cannot start or go on.
+    """
+    folder = train_until(config, NEVER)
+    assert folder is not None  # nothing but a deadline stops a run before its end
+    return folder
+
+
+def train_until(config: TrainConfig, deadline: Deadline) -> Path | None:
+    """As `train`, but stops at a deadline with a checkpoint; called again it goes on there.
+
+    Returns:
+        The folder of the finished model; None where the deadline came first.
 
     Raises:
         TrainingError, ConfigError: the run cannot start or go on.
@@ -61,10 +77,14 @@ def train(config: TrainConfig) -> Path:
     torch.manual_seed(config.seed)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
+    rendered = True
     if accelerator.is_main_process:
-        render_stores(config)
-        _prepare_words(config, out)
+        rendered = render_stores(config, deadline)
+        if rendered:
+            _prepare_words(config, out)
     accelerator.wait_for_everyone()
+    if not agreed(accelerator, float(rendered)):
+        return None
     lexicon, tokenizer = load_lexicon(out / "lexicon.json"), _load_tokenizer(out / "tokenizer")
     model = _model(config, lexicon, tokenizer)
     exact = replace(config, augmentation=Augmentation.none(), noise=LabelNoise())
@@ -73,7 +93,9 @@ def train(config: TrainConfig) -> Path:
         _loader(exact, config.validate, lexicon, tokenizer, None),
     )
     trainer = Trainer(config, model, *loaders, accelerator)
-    trainer.run()
+    state = trainer.run(deadline)
+    if not trainer.finished(state):
+        return None
     folder = out / "model"
     if accelerator.is_main_process:
         export_checkpoint(config, folder)  # of the last step; its weights are whole where the model is split
@@ -120,11 +142,13 @@ def _trained_ranges(config: TrainConfig) -> tuple[float, float]:
     return min(low, round(float(near), 2)), max(high, round(float(far), 2))
 
 
-def render_stores(config: TrainConfig) -> None:
-    """Renders the views that the stores of a configuration lack."""
-    for store in (config.train, config.validate):
-        if store.simulation:
-            render_store(store.folder, store.simulation, store.split, store.seed, store.pack)
+def render_stores(config: TrainConfig, deadline: Deadline = NEVER) -> bool:
+    """Renders the views that the stores of a configuration lack, and says whether all are there before the deadline."""
+    stores = [store for store in (config.train, config.validate) if store.simulation]
+    return all(
+        render_store(store.folder, store.simulation, store.split, store.seed, store.pack, deadline=deadline)
+        for store in stores
+    )
 
 
 def _prepare_words(config: TrainConfig, out: Path) -> None:
@@ -206,7 +230,17 @@ def _loader(
     accelerator: Any,
 ) -> Loader:
     rank, world = (0, 1) if accelerator is None else (accelerator.process_index, accelerator.num_processes)
-    feed = Feed(store.folder, config.shape, CELL, config.augmentation, config.seed, rank, world, config.camera_mode)
-    maker = QuestionMaker(tokenizer, lexicon.nouns, config.plan, config.noise)
     processes = 0 if accelerator is None else config.loader_processes
+    feed = Feed(
+        store.folder,
+        config.shape,
+        CELL,
+        config.augmentation,
+        config.seed,
+        rank,
+        world,
+        config.camera_mode,
+        keep_mib=_KEPT_MIB / max(processes, 1),  # each of them reads views of all scenes
+    )
+    maker = QuestionMaker(tokenizer, lexicon.nouns, config.plan, config.noise)
     return Loader(feed, maker, lexicon, config.seed, config.blind, config.shape.picture_tokens, processes)

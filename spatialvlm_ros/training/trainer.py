@@ -23,6 +23,7 @@ from spatialvlm_ros.training.checkpoints import (
     save_checkpoint,
 )
 from spatialvlm_ros.training.config import StageConfig, TrainConfig
+from spatialvlm_ros.training.deadline import NEVER, Deadline
 from spatialvlm_ros.training.loader import BatchKind, Loader, Prepared
 from spatialvlm_ros.training.losses import Batch
 from spatialvlm_ros.training.metrics import Validation
@@ -62,23 +63,33 @@ class Trainer:
         self.averages: dict[str, float] = {}
         self._board: Any = None
 
-    def run(self) -> RunState:
-        """Trains to the end of the last stage, from the checkpoint where there is one.
+    def run(self, deadline: Deadline = NEVER) -> RunState:
+        """Trains to the end of the last stage, from the checkpoint where there is one, or until the deadline.
 
         Raises:
             TrainingError: the checkpoint is of a run with other settings, or damaged; the loss is no number any more.
         """
         state, stages = self._begun(), self.config.stages
         for number in range(state.stage, len(stages)):
-            done = self._stage(stages[number], state)
-            if number + 1 < len(stages):
+            done = self._stage(stages[number], state, deadline)
+            ended = _progress(stages[number], done) >= 1
+            if ended and number + 1 < len(stages):
                 done = replace(done, stage=number + 1, step=0, seconds=0.0)
             if done != state:
                 self._save(done)
             state = done
+            if not ended or self._late(deadline):
+                break
         if self._board is not None:
             self._board.close()
         return state
+
+    def finished(self, state: RunState) -> bool:
+        """Whether the last stage is at its end."""
+        stages = self.config.stages
+        return state.stage >= len(stages) or (
+            state.stage == len(stages) - 1 and _progress(stages[state.stage], state) >= 1
+        )
 
     def _begun(self) -> RunState:
         folder = self.out / "checkpoint"
@@ -96,7 +107,7 @@ class Trainer:
 
     # ---- one stage ----
 
-    def _stage(self, stage: StageConfig, state: RunState) -> RunState:
+    def _stage(self, stage: StageConfig, state: RunState, deadline: Deadline) -> RunState:
         for parameter in self.bare.vlm.model.vision_tower.parameters():
             parameter.requires_grad_(not stage.frozen_vision)
         self.bare.weights = replace(self.config.weights, **stage.weights)
@@ -111,15 +122,17 @@ class Trainer:
                 step=state.step + 1,
                 total=state.total + 1,
                 pictures=state.pictures + pictures,
-                seconds=self._agreed(before + time.monotonic() - began),
+                seconds=agreed(self.accelerator, before + time.monotonic() - began),
             )
             if state.step % 50 == 0:
                 self._log(stage, state, progress)
             if self.validation is not None and state.total % self.config.validate_every == 0:
                 self._validate(stage, state)
-            if self._agreed(time.monotonic() - saved) > 60 * self.config.checkpoint_minutes:
+            if agreed(self.accelerator, time.monotonic() - saved) > 60 * self.config.checkpoint_minutes:
                 self._save(state)
                 saved = time.monotonic()
+            if self._late(deadline):
+                break
         return state
 
     def _step(self, batch: Prepared, stage: StageConfig, step: int, progress: float) -> None:
@@ -137,9 +150,11 @@ class Trainer:
         norm = whole(self.accelerator.clip_grad_norm_(self.bare.parameters(), self.config.clip))
         for optimizer in self.optimizers:
             optimizer.step()
-        for name, value in {**losses, "gradient": torch.as_tensor(norm)}.items():
-            known = self.averages.get(name, float(value))
-            self.averages[name] = _SMOOTHING * known + (1 - _SMOOTHING) * float(value)
+        said = {**losses, "gradient": torch.as_tensor(norm)}
+        values = torch.stack([value.float().to(loss.device) for value in said.values()]).tolist()  # read back at once
+        for name, value in zip(said, values, strict=True):
+            known = self.averages.get(name, value)
+            self.averages[name] = _SMOOTHING * known + (1 - _SMOOTHING) * value
 
     def _on_device(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self.accelerator.device)
@@ -200,13 +215,17 @@ class Trainer:
         """The first process validates and writes; where the model is split, the others bring their parts."""
         return self.split or bool(self.accelerator.is_main_process)
 
-    def _agreed(self, seconds: float) -> float:
-        """The first process's clock: all of them stop at the same step."""
-        if self.accelerator.num_processes == 1:
-            return seconds
-        clock = torch.tensor([seconds], device=self.accelerator.device)
-        torch.distributed.broadcast(clock, 0)
-        return float(clock)
+    def _late(self, deadline: Deadline) -> bool:
+        return math.isfinite(deadline.at) and agreed(self.accelerator, float(deadline.passed())) > 0
+
+
+def agreed(accelerator: Any, number: float) -> float:
+    """The first process's number in all of them: by its clock they stop at the same step."""
+    if accelerator.num_processes == 1:
+        return number
+    shared = torch.tensor([number], device=accelerator.device)
+    torch.distributed.broadcast(shared, 0)
+    return float(shared)
 
 
 class _NoBoard:

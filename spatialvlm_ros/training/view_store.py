@@ -12,7 +12,8 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ Float = NDArray[np.float64]
 DEPTH_STEP = 4  # every fourth pixel of every fourth row
 INSTANCE_STEP = 2
 _JPEG_QUALITY = 95
+_OBJECT_BYTES = 1500  # of a SceneObject with its arrays
 _FORMAT = 1
+_ARRAYS = ("rgb", "depth", "instances", "box2d", "centers", "sizes", "rotations", "gaps", "up")  # of each view
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,11 @@ class StoredView:
         with Image.open(io.BytesIO(self.jpeg)) as image:
             return np.asarray(image.convert("RGB"))
 
+    def nbytes(self) -> int:
+        """About the memory it takes, in bytes."""
+        objects = len(self.scene.objects)
+        return len(self.jpeg) + self.depth.nbytes + self.instances.nbytes + _OBJECT_BYTES * objects + 8 * objects**2
+
 
 def scene_path(folder: str | Path, scene_index: int) -> Path:
     """Where the views of one scene are kept."""
@@ -77,21 +85,69 @@ def write_scene(path: str | Path, views: Sequence[SceneView]) -> None:
     temporary.replace(path)
 
 
+class SceneFile:
+    """A stored scene whose views are read one by one: a training run draws one view of it at a time.
+
+    Args:
+        path: of the scene.
+
+    Raises:
+        DatasetError: the file is damaged or of another version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        with self._reading():
+            self._file = np.load(path, allow_pickle=False)
+            meta = json.loads(self._file["meta"].tobytes().decode())
+            self._version, self._words = meta["format"], meta["views"]
+        if self._version != _FORMAT:
+            self.close()
+            raise DatasetError("a stored scene has another format", self._version, "Delete the store; render again.")
+
+    def __enter__(self) -> SceneFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def shown(self) -> tuple[int, ...]:
+        """Numbers of the views that show any object."""
+        return tuple(k for k, words in enumerate(self._words) if words["objects"])
+
+    def view(self, k: int) -> StoredView:
+        """The view of a number, counted from 0.
+
+        Raises:
+            DatasetError: it is damaged.
+        """
+        with self._reading():
+            return _view({name: self._file[f"{name}{k}"] for name in _ARRAYS}, self._words[k])
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            fault, remedy = "a stored scene cannot be read", "Delete it; it is rendered again."
+            raise DatasetError(fault, str(self._path), remedy) from error
+
+
 def read_scene(path: str | Path) -> list[StoredView]:
     """The views of one scene.
 
     Raises:
         DatasetError: the file is damaged or of another version.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        meta = json.loads(arrays["meta"].tobytes().decode())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DatasetError("a stored scene cannot be read", str(path), "Delete it; it is rendered again.") from error
-    if meta["format"] != _FORMAT:
-        raise DatasetError("a stored scene has another format", meta["format"], "Delete the store; render again.")
-    return [_view(arrays, view, k) for k, view in enumerate(meta["views"])]
+    with SceneFile(path) as file:
+        return [file.view(k) for k in range(len(file))]
 
 
 def _arrays(views: Sequence[SceneView]) -> dict[str, NDArray[Any]]:
@@ -140,12 +196,12 @@ def _words(view: SceneView) -> dict[str, Any]:
     }
 
 
-def _view(arrays: dict[str, NDArray[Any]], words: dict[str, Any], k: int) -> StoredView:
-    boxes = Boxes(arrays[f"centers{k}"], arrays[f"sizes{k}"], arrays[f"rotations{k}"])
+def _view(arrays: dict[str, NDArray[Any]], words: dict[str, Any]) -> StoredView:
+    boxes = Boxes(arrays["centers"], arrays["sizes"], arrays["rotations"])
     objects = tuple(
         SceneObject(
             label=o["label"],
-            box2d=arrays[f"box2d{k}"][i],
+            box2d=arrays["box2d"][i],
             box3d=boxes[i],
             noun=o["noun"],
             attributes=tuple(o["attributes"]),
@@ -157,16 +213,16 @@ def _view(arrays: dict[str, NDArray[Any]], words: dict[str, Any], k: int) -> Sto
         )
         for i, o in enumerate(words["objects"])
     )
-    up = arrays[f"up{k}"] if np.isfinite(arrays[f"up{k}"]).all() else None
+    up = arrays["up"] if np.isfinite(arrays["up"]).all() else None
     frame = CanonicalFrame.from_up(up, words["camera_height"], words["support_id"])
-    gaps = arrays[f"gaps{k}"].astype(np.float64)
+    gaps = arrays["gaps"].astype(np.float64)
     contacts = frozenset((int(i), int(j)) for i, j in np.argwhere(np.triu(gaps == 0.0, k=1)))
     return StoredView(
         view_id=words["id"],
-        jpeg=arrays[f"rgb{k}"].tobytes(),
+        jpeg=arrays["rgb"].tobytes(),
         camera=Camera(*words["camera"]),
-        depth=arrays[f"depth{k}"],
-        instances=arrays[f"instances{k}"],
+        depth=arrays["depth"],
+        instances=arrays["instances"],
         scene=Scene(None, objects, frame, gaps, contacts),
     )
 

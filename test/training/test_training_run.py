@@ -8,12 +8,14 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+import tracemalloc
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from small_runs import NOUNS, SHAPE, settings, state_of, weights, write_store
 from stored_scenes import scene_view
 
@@ -25,8 +27,10 @@ from spatialvlm_ros.shared_files import shared_file
 from spatialvlm_ros.training.augmentation import Augmentation
 from spatialvlm_ros.training.checkpoints import RunState
 from spatialvlm_ros.training.config import StageConfig, TrainConfig
+from spatialvlm_ros.training.deadline import Deadline
 from spatialvlm_ros.training.feed import Feed
-from spatialvlm_ros.training.run import export_checkpoint, train
+from spatialvlm_ros.training.rendering import render_store
+from spatialvlm_ros.training.run import export_checkpoint, train, train_until
 from spatialvlm_ros.training.trainer import Trainer
 from spatialvlm_ros.training.view_store import read_scene, scene_path
 
@@ -68,6 +72,28 @@ def test_the_feed_is_a_function_of_seed_step_and_rank(store: Path) -> None:
     assert labels[0] != labels[1]
     with pytest.raises(TrainingError, match="too few"):
         Feed(store, SHAPE, 8, Augmentation(), 3, 0, 9)
+
+
+@pytest.mark.parametrize("views", [0, 2.5])
+def test_views_are_kept_while_there_is_room_and_read_again_where_there_is_none(store: Path, views: float) -> None:
+    """A store may be larger than the memory, and each process that makes batches reads all of it."""
+    size = read_scene(scene_path(store, 0))[0].nbytes()
+    small = Feed(store, SHAPE, 8, Augmentation(), seed=3, keep_mib=views * size / 2**20)
+    large = Feed(store, SHAPE, 8, Augmentation(), seed=3)
+    for step in range(6):
+        for a, b in zip(small.batch(step, 4), large.batch(step, 4), strict=True):
+            assert (a.pixels == b.pixels).all()
+    assert len(small._kept) == int(views) and len(large._kept) > 2
+
+
+def test_what_a_stored_view_takes_is_known(store: Path) -> None:
+    tracemalloc.start()
+    try:
+        kept = [view for k in range(len(NOUNS)) for view in read_scene(scene_path(store, k))]
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert taken == pytest.approx(sum(view.nbytes() for view in kept), rel=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +151,47 @@ def test_a_run_that_is_killed_in_a_step_loses_that_step_alone(
     train(config)
     for name, tensor in weights(tmp_path).items():
         torch.testing.assert_close(whole[name], tensor, rtol=0, atol=1e-6)
+
+
+def test_a_run_in_jobs_with_a_time_limit_ends_like_one_without(
+    store: Path, tmp_path: Path, whole: dict[str, torch.Tensor]
+) -> None:
+    """Every job makes a step, however short its limit; the last one leaves the model."""
+    config = settings(store, tmp_path)
+    for job in range(1, 6):
+        assert train_until(config, Deadline.after(1e-9)) is None
+        assert state_of(tmp_path)["total"] == job and not (tmp_path / "model").exists()
+    assert train_until(config, Deadline.after(1e-9)) == tmp_path / "model"
+    for name, tensor in weights(tmp_path).items():
+        torch.testing.assert_close(whole[name], tensor, rtol=0, atol=1e-6)
+
+
+def test_rendering_stops_at_the_deadline_and_goes_on(tmp_path: Path) -> None:
+    plain = {"scenes": 4, "width": 64, "height": 48, "views_per_layout": 1, "layouts_per_compile": 1}
+    given = (tmp_path, {**plain, "room_share": 0.0, "antialiasing": 0}, "train", 3, None)
+    assert not render_store(*given, processes=1, deadline=Deadline.after(1e-9))
+    first = sorted(tmp_path.rglob("*.npz"))
+    assert 1 <= len(first) < 4
+    assert render_store(*given, processes=1, deadline=Deadline.after(9))
+    assert len(sorted(tmp_path.rglob("*.npz"))) == 4 and set(first) < set(tmp_path.rglob("*.npz"))
+
+
+def test_the_command_says_that_it_stopped(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changes = [f"--set={name}={value}" for name, value in (("out", tmp_path / "run"), ("checkpoint_minutes", 9))]
+    path = tmp_path / "config.yaml"
+    text = {
+        "shape": asdict(SHAPE), "train": {"folder": str(store)}, "validate": {"folder": str(store)},
+        "stages": [{"name": "dense", "language": False, "steps": 3, "batch": 2}], "dtype": "float32",
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(text))
+    command = ["train", "--config", str(path), *changes]
+    assert main([*command, "--stop-after", "0.000001"]) == 0
+    assert "the same command goes on" in capsys.readouterr().out
+    assert state_of(tmp_path / "run")["total"] == 1  # saved, although no checkpoint was due
+    assert main([*command, "--stop-after", "9"]) == 0
+    assert "The model is in" in capsys.readouterr().out and (tmp_path / "run" / "model").is_dir()
+    assert main([*command, "--stop-after", "0"]) == 1
+    assert "positive" in capsys.readouterr().err
 
 
 def test_a_finished_run_whose_steps_are_raised_goes_on(store: Path, tmp_path: Path) -> None:
@@ -280,8 +347,9 @@ def test_two_processes_train_one_model(store: Path, tmp_path: Path) -> None:
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from pathlib import Path\n"
         "from small_runs import settings\n"
-        "from spatialvlm_ros.training.run import train\n"
-        "import spatialvlm_ros.training.trainer as trainer, torch\n"
+        "from spatialvlm_ros.training.deadline import Deadline\n"
+        "from spatialvlm_ros.training.run import train, train_until\n"
+        "import os, spatialvlm_ros.training.trainer as trainer, torch\n"
         "save = trainer.Trainer._save\n"
         "def both(self, state):\n"
         "    total = sum(p.detach().double().sum() for p in self.bare.parameters())\n"
@@ -290,7 +358,10 @@ def test_two_processes_train_one_model(store: Path, tmp_path: Path) -> None:
         f"    Path({str(tmp_path)!r}, f'rank{{here.process_index}}.txt').write_text(words)\n"
         "    save(self, state)\n"
         "trainer.Trainer._save = both\n"
-        f"train(settings(Path({str(store)!r}), Path({str(tmp_path / 'out')!r}), steps=2, checkpoint_minutes=9.0))\n"
+        f"run = settings(Path({str(store)!r}), Path({str(tmp_path / 'out')!r}), steps=2, checkpoint_minutes=9.0)\n"
+        "limit = 1e-9 if os.environ['RANK'] == '0' else 9\n"  # they stop together, by the first one's clock
+        "assert train_until(run, Deadline.after(limit)) is None\n"
+        "train(run)\n"
     )
     command = [
         sys.executable,
