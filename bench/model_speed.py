@@ -1,6 +1,6 @@
 """Speed of the embedded model: looking, asking, encoding once against generating for every question, memory, start.
 
-    python bench/model_speed.py [--model embedded] [--runs 15] [--starts 3] [--batch 16] [--json]
+    python bench/model_speed.py [--model embedded] [--runs 15] [--starts 3] [--batch 16] [--gpu-batch 256] [--json]
 
 Medians; ratios are measured in the same run. The processor is always measured; where there is a GPU, the same is
 measured there and stands under "gpu", else that is null.
@@ -53,10 +53,11 @@ def median_ms(call: Callable[[], object], runs: int) -> float:
 
 
 def of_one_picture(model: Any, runs: int) -> dict[str, float]:
-    """Looking and measuring."""
+    """Looking and measuring; a stream is one picture after the other, four queries of each."""
     frame, asked = observation(), queries(16)
     view = model.look(frame)
     return {
+        "stream_frames_per_s": 1e3 / median_ms(lambda: model.look(frame).measure_many(asked[:4]), runs),
         "look_ms": median_ms(lambda: model.look(frame), runs),
         "single_query_ms": median_ms(lambda: view.measure_many(asked[:1]), runs),
         "sixteen_queries_ms": median_ms(lambda: view.measure_many(asked), runs),
@@ -86,6 +87,24 @@ def latencies(model: Any, runs: int, batch: int) -> dict[str, float]:
         "batch_gain": look * batch / together,
         "batch_with_queries_frames_per_s": 1e3 * batch / watched,
     }
+
+
+def costliest(model: Any, device: str, frames: int, count: int = 12) -> list[dict[str, Any]]:
+    """The kernels that a batch of pictures with four queries of each spends most time in; on a processor operators."""
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    batch, asked, on_gpu = [observation()] * frames, queries(4), device != "cpu"
+    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as profiled:
+        for view in model.look_many(batch):
+            view.measure_many(asked)
+    spent = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    events = sorted(profiled.key_averages(), key=lambda event: getattr(event, spent), reverse=True)
+    whole = sum(getattr(event, spent) for event in events)
+    return [
+        {"name": e.key[:90], "calls": e.count, "ms": getattr(e, spent) / 1e3, "share": getattr(e, spent) / whole}
+        for e in events[:count]
+    ]
 
 
 _START = """
@@ -118,13 +137,16 @@ def start_up(model: str, device: str, starts: int) -> tuple[float, float]:
 
 def on_device(device: str, args: argparse.Namespace) -> dict[str, Any]:
     """All rows of one device."""
+    batch = args.batch if device == "cpu" else args.gpu_batch
     from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 
     seconds, memory = start_up(args.model, device, args.starts)
     result: dict[str, Any] = {"start_s": seconds, "peak_mib": memory}
     for dtype in ("auto", "float32"):
         model = SpatialVLM.from_pretrained(args.model, dtype=dtype, device=device)
-        result[dtype] = latencies(model, args.runs, args.batch)
+        result[dtype] = latencies(model, args.runs, batch)
+        if dtype == "auto":
+            result["costliest"] = costliest(model, device, batch)
     model = SpatialVLM.from_pretrained(args.model, device=device, compile=True)
     result["compiled"] = of_one_picture(model, args.runs)
     return result
@@ -137,12 +159,13 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=15, help="of each call (default: 15)")
     parser.add_argument("--starts", type=int, default=3, help="of a process (default: 3)")
     parser.add_argument("--batch", type=int, default=16, help="pictures looked at together (default: 16)")
+    parser.add_argument("--gpu-batch", type=int, default=256, help="the same on a GPU (default: 256)")
     parser.add_argument("--json", action="store_true", help="print nothing but the JSON, in one line")
     args = parser.parse_args()
     result: dict[str, Any] = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    result |= {**on_device("cpu", args), "gpu": None}
     import torch
 
+    result |= {**on_device("cpu", args), "gpu": None}
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         result["gpu"] = {"device": torch.cuda.get_device_name(), **on_device("cuda", args)}

@@ -113,10 +113,14 @@ class Loader:
 
     def _by_processes(self, first: int, kind: BatchKind) -> Iterator[Prepared]:
         loader = DataLoader(
-            _Steps(self, first, kind), batch_size=None, num_workers=self._processes, collate_fn=_unchanged
+            _Steps(self, first, kind),
+            batch_size=None,
+            num_workers=self._processes,
+            collate_fn=_unchanged,
+            pin_memory=torch.cuda.is_available(),
         )
-        for batch in loader:
-            yield _taken(batch)
+        for shared in loader:
+            yield shared.prepared()
 
 
 class _Steps(Dataset):  # type: ignore[type-arg]
@@ -128,22 +132,49 @@ class _Steps(Dataset):  # type: ignore[type-arg]
     def __len__(self) -> int:
         return _NO_END
 
-    def __getitem__(self, index: int) -> Prepared:
-        return _shared(self._loader.prepare(self._first + index, self._kind))
+    def __getitem__(self, index: int) -> _Shared:
+        return _Shared.of(self._loader.prepare(self._first + index, self._kind))
 
 
 def _unchanged(batch: Any) -> Any:
     return batch
 
 
-def _shared(batch: Prepared) -> Prepared:
-    """With tensors in the place of the two large arrays: those pass to another process without a copy."""
-    pixels: Any = torch.from_numpy(batch.pixels)
-    packed = batch.packed and replace(batch.packed, allowed=torch.from_numpy(batch.packed.allowed))  # type: ignore[arg-type]
-    return replace(batch, pixels=pixels, packed=packed)
+@dataclass(frozen=True)
+class _Shared:
+    """A batch on its way between processes: tensors pass without a copy, arrays do not.
+
+    Attributes:
+        pixels, allowed: the two large arrays as tensors.
+        rest: the batch; those two arrays in it are empty.
+    """
+
+    pixels: torch.Tensor
+    allowed: torch.Tensor | None
+    rest: Prepared
+
+    @staticmethod
+    def of(batch: Prepared) -> _Shared:
+        """Takes the large arrays out."""
+        packed, allowed = batch.packed, None
+        if packed is not None:
+            allowed = torch.from_numpy(packed.allowed)
+            packed = replace(packed, allowed=_without(packed.allowed))
+        rest = replace(batch, pixels=_without(batch.pixels), packed=packed)
+        return _Shared(torch.from_numpy(batch.pixels), allowed, rest)
+
+    def pin_memory(self) -> _Shared:
+        """In memory that an accelerator reads by itself; `DataLoader` calls this."""
+        allowed = None if self.allowed is None else self.allowed.pin_memory()
+        return replace(self, pixels=self.pixels.pin_memory(), allowed=allowed)
+
+    def prepared(self) -> Prepared:
+        """The inverse of `of`."""
+        packed = self.rest.packed
+        if packed is not None and self.allowed is not None:
+            packed = replace(packed, allowed=self.allowed.numpy())
+        return replace(self.rest, pixels=self.pixels.numpy(), packed=packed)
 
 
-def _taken(batch: Any) -> Prepared:
-    """The inverse of `_shared`."""
-    packed = batch.packed and replace(batch.packed, allowed=batch.packed.allowed.numpy())
-    return replace(batch, pixels=batch.pixels.numpy(), packed=packed)
+def _without(array: NDArray[Any]) -> NDArray[Any]:
+    return np.empty(0, array.dtype)

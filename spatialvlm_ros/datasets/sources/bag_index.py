@@ -95,7 +95,7 @@ class BagIndex:
         topics = self.topics
         rectified = topics.rectified if picture_topic == topics.color else topics.depth_rectified
         if rectified is None:
-            rectified = "rect" in picture_topic.rsplit("/", 1)[-1]
+            rectified = "rect" in picture_topic.lower()  # as the node takes it
         return camera_from_info(self.infos[info_topic], rectified)
 
     def nearest_imu(self, stamp_ns: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,9 @@ class _Run:
         )
         model, optimizer = accelerator.prepare(self.adapted.model, optimizer)
         model.train()
-        for step in range(done, self.settings.steps):
-            loss = self._step(step, model, optimizer, accelerator)
+        ahead = self._batches_ahead(done, accelerator.process_index, accelerator.num_processes)
+        for step, batches in zip(range(done, self.settings.steps), ahead, strict=False):
+            loss = self._step(step, batches, model, optimizer, accelerator)
             self.losses.append(loss)
             if progress is not None and accelerator.is_main_process:
                 progress(step + 1, loss)
@@ -152,13 +154,15 @@ class _Run:
         given = {"model": self.model_name, "revision": self.revision}
         return {**kept, **given, "records": len(self.records), "content": self.content}
 
-    def _step(self, step: int, model: Any, optimizer: Any, accelerator: Any) -> float:
+    def _step(
+        self, step: int, batches: Sequence[dict[str, Any]], model: Any, optimizer: Any, accelerator: Any
+    ) -> float:
         torch = require("torch", EXTRA)
         torch.manual_seed(_seed(self.settings.seed, step, accelerator.process_index))
         self._set_rates(optimizer, step)
         total = 0.0
         try:
-            for batch in self._batches(step, accelerator.process_index, accelerator.num_processes):
+            for batch in batches:
                 with accelerator.accumulate(model):
                     inputs = _on_device(batch, accelerator.device, self.adapted.model.dtype)
                     loss = model(**inputs).loss
@@ -194,14 +198,24 @@ class _Run:
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * factor * group["share"]
 
-    def _batches(self, step: int, process: int, processes: int) -> Iterator[dict[str, Any]]:
+    def _batches_ahead(self, first: int, process: int, processes: int) -> Iterator[list[dict[str, Any]]]:
+        """The batches of each step, made while the step before is computed."""
+        last = self.settings.steps - 1
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self._batches, first, process, processes)
+            for step in range(first, last):
+                batches = ahead.result()
+                ahead = pool.submit(self._batches, step + 1, process, processes)
+                yield batches
+            yield ahead.result()
+
+    def _batches(self, step: int, process: int, processes: int) -> list[dict[str, Any]]:
         """The batches of one step of this process; unusable conversations are replaced by the next ones."""
         settings = self.settings
         per_step = settings.batch_size * settings.accumulate * processes
         first = step * per_step + process * settings.batch_size * settings.accumulate
-        for k in range(settings.accumulate):
-            start = first + k * settings.batch_size
-            yield collate([self._example(start + i) for i in range(settings.batch_size)])
+        starts = [first + k * settings.batch_size for k in range(settings.accumulate)]
+        return [collate([self._example(start + i) for i in range(settings.batch_size)]) for start in starts]
 
     def _example(self, position: int) -> dict[str, Any]:
         epoch, place = divmod(position, len(self.records))
