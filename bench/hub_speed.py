@@ -1,12 +1,14 @@
 """Speed of hub models: one picture read once and all questions behind it, against `generate` for every question.
 
     python bench/hub_speed.py [--models qwen llava] [--questions 16] [--runs 5] [--json]
+    python bench/hub_speed.py --models qwen-3b --questions 1 4 16 --device cuda --dtype bfloat16     # an accelerator
 
-The models are random ones of the published architectures, small enough for a processor. Reading the picture costs about
-what its tokens cost in the text part (Qwen2.5-VL) or a quarter of it (LLaVA); a word is about a token. Random models
-spread their probability over all digits; sharper ones, their logits multiplied, need few branches of the digit tree, as
-trained models do. Medians and their ratios come from one process; both ways take turns. On a processor the time is that
-of the process (what else runs there does not count), on an accelerator that of the wall.
+The models are random ones of the published architectures: "qwen" and "llava" are small enough for a processor,
+"qwen-3b" has the size of Qwen2.5-VL-3B and is made on the accelerator. In the small ones reading the picture costs
+about what its tokens cost in the text part (Qwen2.5-VL) or a quarter of it (LLaVA); a word is about a token. Random
+models spread their probability over all digits; sharper ones, their logits multiplied, need few branches of the digit
+tree, as trained models do. Medians and their ratios come from one process; both ways take turns. On a processor the
+time is that of the process (what else runs there does not count), on an accelerator that of the wall.
 """
 
 from __future__ import annotations
@@ -56,6 +58,26 @@ QWEN_VISION = {
     "fullatt_block_indexes": [3],
     "window_size": 112,
 }
+# The sizes of Qwen2.5-VL-3B; its vocabulary is padded up to the published one, as the output layer costs time.
+TEXT_3B = {
+    "hidden_size": 2048,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 32768,
+    "initializer_range": 0.02,
+    "tie_word_embeddings": True,
+}
+VISION_3B = {
+    "depth": 32,
+    "hidden_size": 1280,
+    "intermediate_size": 3420,
+    "num_heads": 16,
+    "fullatt_block_indexes": [7, 15, 23, 31],
+    "window_size": 112,
+}
+VOCABULARY_3B = 151_936
 LLAVA_VISION = {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4}
 SHARPNESS = (1.0, 4.0, 16.0)
 
@@ -89,13 +111,42 @@ def sentences() -> tuple[str, ...]:
     return (*hub_tiny_models.SENTENCES, camera_words(frame.camera), *asked)
 
 
-def make(kind: str, folder: Path) -> Path:
+def _small_qwen(folder: Path, device: str) -> Path:
+    return hub_tiny_models.make_qwen(folder, replace(_small(), vision=QWEN_VISION, patches=400))
+
+
+def _small_llava(folder: Path, device: str) -> Path:
+    return hub_tiny_models.make_llava(folder, size=replace(_small(), vision=LLAVA_VISION, patches=24))
+
+
+def _qwen_3b(folder: Path, device: str) -> Path:
+    size = replace(_small(), text=TEXT_3B, vision=VISION_3B, patches=400)
+    with torch.device(device), float_type(torch.bfloat16):  # drawn where that is quick, and half as large
+        return hub_tiny_models.make_qwen(folder, size, VOCABULARY_3B)
+
+
+def _small() -> hub_tiny_models.Size:
+    return hub_tiny_models.Size(text=TEXT, vocabulary=1200, sentences=sentences())
+
+
+MODELS: dict[str, Callable[[Path, str], Path]] = {"qwen": _small_qwen, "llava": _small_llava, "qwen-3b": _qwen_3b}
+
+
+@contextmanager
+def float_type(dtype: torch.dtype) -> Iterator[None]:
+    """New tensors have this type inside the block."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def make(kind: str, folder: Path, device: str = "cpu") -> Path:
     """A model's folder."""
     torch.manual_seed(0)
-    size = hub_tiny_models.Size(text=TEXT, vocabulary=1200, sentences=sentences())
-    if kind == "qwen":
-        return hub_tiny_models.make_qwen(folder, replace(size, vision=QWEN_VISION, patches=400))
-    return hub_tiny_models.make_llava(folder, size=replace(size, vision=LLAVA_VISION, patches=24))
+    return MODELS[kind](folder, device)
 
 
 def with_quantity_tokens(backend: HubBackend) -> None:
@@ -165,24 +216,30 @@ def measure(backend: HubBackend, asked: list[Query], runs: int) -> dict[str, flo
     }
 
 
-def compare(kind: str, count: int, runs: int, dtype: str, device: str) -> dict[str, dict[str, float]]:
-    """All ways of reading one model."""
-    asked, found = queries(count), {}
+def compare(kind: str, counts: Sequence[int], runs: int, dtype: str, device: str) -> dict[str, dict[str, float]]:
+    """All ways of reading one model; where there are several numbers of questions, the way's name has them."""
+    found: dict[str, dict[str, float]] = {}
+
+    def note(way: str, backend: HubBackend) -> None:
+        for count in counts:
+            name = way if len(counts) == 1 else f"{way}, {count} question{'s' * (count > 1)}"
+            found[name] = measure(backend, queries(count), runs)
+
     with tempfile.TemporaryDirectory() as folder:
-        make(kind, Path(folder))
+        make(kind, Path(folder), device)
         backend = HubBackend.from_pretrained(folder, dtype=dtype, device=device)
         sharper = [1.0, *(b / a for a, b in zip(SHARPNESS, SHARPNESS[1:], strict=False))]
         for sharpness, factor in zip(SHARPNESS, sharper, strict=True):
             with torch.no_grad():
                 backend.loaded.model.lm_head.weight *= factor
-            found[f"digit tree, sharpness {sharpness:g}"] = measure(backend, asked, runs)
+            note(f"digit tree, sharpness {sharpness:g}", backend)
         backend.options = replace(backend.options, ask_presence=False)
-        found[f"digit tree, sharpness {sharpness:g}, presence not asked"] = measure(backend, asked, runs)
+        note(f"digit tree, sharpness {sharpness:g}, presence not asked", backend)
         backend = HubBackend.from_pretrained(folder, dtype=dtype, device=device)
         with_quantity_tokens(backend)
-        found["quantity tokens"] = measure(backend, asked, runs)
+        note("quantity tokens", backend)
         backend.options = replace(backend.options, ask_presence=False)
-        found["quantity tokens, presence not asked"] = measure(backend, asked, runs)
+        note("quantity tokens, presence not asked", backend)
     return found
 
 
@@ -205,8 +262,8 @@ def table(kind: str, rows: dict[str, dict[str, float]]) -> str:
 def main() -> None:
     """Prints a table for each model, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", choices=["qwen", "llava"], default=["qwen", "llava"])
-    parser.add_argument("--questions", type=int, default=16)
+    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=["qwen", "llava"])
+    parser.add_argument("--questions", type=int, nargs="+", default=[16])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="cpu")

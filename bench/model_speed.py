@@ -91,7 +91,6 @@ def latencies(model: Any, runs: int, batch: int) -> dict[str, float]:
 
 def costliest(model: Any, device: str, frames: int, count: int = 12) -> list[dict[str, Any]]:
     """The kernels that a batch of pictures with four queries of each spends most time in; on a processor operators."""
-    import torch
     from torch.profiler import ProfilerActivity, profile
 
     batch, asked, on_gpu = [observation()] * frames, queries(4), device != "cpu"

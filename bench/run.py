@@ -248,7 +248,9 @@ BENCHMARKS: dict[str, Benchmark] = {
             _model("look, torch.compile", "compiled", "look_ms"),
             _model("one query, torch.compile", "compiled", "single_query_ms"),
             _model("16 queries, torch.compile", "compiled", "sixteen_queries_ms"),
-            _frames("pictures one after the other, 4 queries of each, torch.compile", "stream_frames_per_s", "compiled"),
+            _frames(
+                "pictures one after the other, 4 queries of each, torch.compile", "stream_frames_per_s", "compiled"
+            ),
             Metric("process start to first answer", ("start_s",), "s", 5, tolerance=TIMING),
             Metric("peak memory", ("peak_mib",), "MiB", 1200),
         ),

@@ -1,12 +1,14 @@
 """Speed of training the shipped model's shape in one process: pictures and tokens a second, share of the peak, memory.
 
     python bench/training_speed.py [--scenes 20] [--steps 12] [--batch 8] [--gpu-batch 128] [--json]
+    python bench/training_speed.py --config config/train/embedded_gpu.yaml --store FOLDER --device cuda
 
-Both stages of config/train/embedded.yaml are trained for a few steps on views that are rendered before. "tokens" are
-those of pictures and questions without padding. The share of the peak is that of a step alone, its batch prepared
-before: the operations of matrix products and convolutions that `torch.utils.flop_counter` counts (forward, backward and
-optimiser) over its time, against a large matrix product of the same number format in the same run. The processor is
-always measured; where there is a GPU, the same is measured there and stands under "gpu", else that is null.
+Both stages of config/train/embedded.yaml, or of another configuration, are trained for a few steps on views that are
+rendered before. "tokens" are those of pictures and questions without padding. The share of the peak is that of a step
+alone, its batch prepared before: the operations of matrix products and convolutions that `torch.utils.flop_counter`
+counts (forward, backward and optimiser) over its time, against a large matrix product of the same number format in the
+same run. The processor is always measured; where there is a GPU, the same is measured there and stands under "gpu",
+else that is null.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from spatialvlm_ros.models.embedded.weights import shipped_folder
 from spatialvlm_ros.training.config import StageConfig, TrainConfig
 from spatialvlm_ros.training.loader import BatchKind, Prepared
 from spatialvlm_ros.training.rendering import render_store
-from spatialvlm_ros.training.run import _lexicon, _load_tokenizer, _loader, _model
+from spatialvlm_ros.training.run import _lexicon, _load_tokenizer, _loader, _model, _prepare_words
 from spatialvlm_ros.training.trainer import Trainer
 
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "train" / "embedded.yaml"
@@ -50,29 +52,30 @@ def matmul_peak(device: str, dtype: torch.dtype, runs: int = 5) -> float:
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     best = float("inf")
     for _ in range(runs + 1):
-        _finish(device)
+        finish(device)
         began = time.perf_counter()
         torch.mm(a, b)
-        _finish(device)
+        finish(device)
         best = min(best, time.perf_counter() - began)
     return 2 * size**3 / best
 
 
-def _finish(device: str) -> None:
+def finish(device: str) -> None:
+    """Waits until a device has done all that it was given."""
     if device == "cuda":
         torch.cuda.synchronize()
 
 
-def configuration(folder: Path, store: Path, batch: int | None) -> TrainConfig:
-    """The run of config/train/embedded.yaml with the shipped model's shape and weights, on the views in ``store``."""
-    config, shipped = TrainConfig.load(CONFIG), read_marker(shipped_folder())
+def configuration(path: Path, folder: Path, store: Path, batch: int | None) -> TrainConfig:
+    """A run on the views in ``store``; the usual one with the shape and weights of the shipped model."""
+    config = TrainConfig.load(path)
+    if path == CONFIG:
+        shipped = read_marker(shipped_folder())
+        warm = {"shape": shipped.shape, "camera_mode": shipped.camera_mode, "start_from": str(shipped_folder())}
+        config = replace(config, encoder_from="", **warm)
     return replace(
         config,
         out=str(folder),
-        shape=shipped.shape,
-        camera_mode=shipped.camera_mode,
-        start_from=str(shipped_folder()),
-        encoder_from="",
         train=replace(config.train, folder=str(store)),
         stages=tuple(replace(stage, batch=batch or stage.batch) for stage in config.stages),
     )
@@ -82,7 +85,8 @@ def trainer_of(config: TrainConfig, device: str) -> Trainer:
     """What ``spatialvlm train`` makes, without validation."""
     from accelerate import Accelerator
 
-    lexicon, tokenizer = _lexicon(config), _load_tokenizer(Path(config.start_from))
+    _prepare_words(config, Path(config.out))
+    lexicon, tokenizer = _lexicon(config), _load_tokenizer(Path(config.out) / "tokenizer")
     accelerator = Accelerator(cpu=device == "cpu")
     loader = _loader(config, config.train, lexicon, tokenizer, accelerator)
     return Trainer(config, _model(config, lexicon, tokenizer), loader, None, accelerator)
@@ -122,22 +126,22 @@ def stage_speed(trainer: Trainer, stage: StageConfig, steps: int, device: str, p
     times, said, kept, shares = [], [], [], []
     for number, batch in enumerate(itertools.islice(stream, WARM_UP + steps)):
         if number == WARM_UP:
-            _finish(device)
+            finish(device)
             began = time.perf_counter()
         trainer._step(batch, stage, number, 0.5)
         if number >= WARM_UP:
             said.append(tokens(batch, picture_tokens))
             kept.append(batch)
-    _finish(device)
+    finish(device)
     seconds = time.perf_counter() - began
     stream.close()
     for batch in kept[:LONE_STEPS]:
         with FlopCounterMode(display=False, custom_mapping=COUNTS) as counter:
             trainer._step(batch, stage, 0, 0.5)
-        _finish(device)
+        finish(device)
         began = time.perf_counter()
         trainer._step(batch, stage, 0, 0.5)
-        _finish(device)
+        finish(device)
         times.append(time.perf_counter() - began)
         shares.append(counter.get_total_flops() / times[-1] / peak)
     return {
@@ -173,6 +177,7 @@ def on_device(device: str, config: TrainConfig, steps: int) -> dict[str, Any]:
 def main() -> None:
     """Prints one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=CONFIG, help="another run, its shape and fresh weights")
     parser.add_argument("--scenes", type=int, default=20, help="that are rendered (default: 20, of 16 views)")
     parser.add_argument("--steps", type=int, default=12, help="of each stage (default: 12)")
     parser.add_argument("--batch", type=int, help="pictures a step on the processor (default: as configured)")
@@ -183,7 +188,8 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if args.device:
-            config = configuration(Path(folder), args.store, args.gpu_batch if args.device == "cuda" else args.batch)
+            batch = args.gpu_batch if args.device == "cuda" else args.batch
+            config = configuration(args.config, Path(folder), args.store, batch)
             result = on_device(args.device, config, args.steps)
         else:
             result = on_all(Path(folder), args)
@@ -194,11 +200,12 @@ def on_all(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """The rows of the processor, and under "gpu" those of a GPU; each in a process of its own, to know its memory."""
     store = args.store or folder / "store"
     if args.store is None:
-        simulation = {**configuration(folder, store, None).train.simulation, "scenes": args.scenes}
+        simulation = {**configuration(args.config, folder, store, None).train.simulation, "scenes": args.scenes}
         render_store(store, simulation, "train", processes=1)
 
     def measured(device: str) -> dict[str, Any]:
         command = [sys.executable, __file__, "--json", "--device", device, "--store", str(store)]
+        command += ["--config", str(args.config)]
         command += ["--steps", str(args.steps), "--gpu-batch", str(args.gpu_batch)]
         command += ["--batch", str(args.batch)] if args.batch else []
         out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout

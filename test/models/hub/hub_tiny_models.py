@@ -180,8 +180,12 @@ def make_llava_digits(folder: Path) -> Path:
     return make_llava(folder, split_digits=True)
 
 
-def make_qwen(folder: Path, size: Size = TINY_QWEN) -> Path:
-    """M-RoPE: a picture takes fewer positions than tokens. Its processor has a video part."""
+def make_qwen(folder: Path, size: Size = TINY_QWEN, embeddings: int = 0) -> Path:
+    """M-RoPE: a picture takes fewer positions than tokens. Its processor has a video part.
+
+    Args:
+        embeddings: rows of the embedding where there are to be more than tokens, as published models have.
+    """
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
     marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
@@ -199,7 +203,7 @@ def make_qwen(folder: Path, size: Size = TINY_QWEN) -> Path:
     config = Qwen2_5_VLConfig(
         text_config={
             **text,
-            "vocab_size": len(tokenizer),
+            "vocab_size": max(len(tokenizer), embeddings),
             "rope_parameters": {"rope_type": "default", "mrope_section": sections, "rope_theta": 10000.0},
         },
         vision_config={
