@@ -20,9 +20,9 @@ OPTICAL_FORWARD = np.array([0.0, 0.0, 1.0])
 OPTICAL_UP = np.array([0.0, -1.0, 0.0])
 OPTICAL_LEFT = np.array([-1.0, 0.0, 0.0])
 
-# Below this sine between the optical axis and the vertical the camera looks straight down or up, and "forward"
-# is the direction of the picture's upper edge (0.05 is 2.9 degrees).
-_LOOKING_STRAIGHT_DOWN = 0.05
+# Nearer to the vertical than this the optical axis has no direction on the floor that a person would see: such a camera
+# looks straight down or up, and "forward" is the direction of the picture's upper edge.
+_LOOKING_STRAIGHT_DOWN = np.sin(np.radians(10.5))
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ class CanonicalFrame:
 def horizontal_axes(up: Float) -> tuple[Float, Float]:
     """Forward and left, each (N, 3), for N unit up vectors (N, 3) in the optical frame.
 
-    Forward is the optical axis projected on the horizontal plane; for a camera that looks straight down or up
-    it is the picture's up direction (its down direction when looking straight up stays behind it, so the frame
-    turns continuously as the camera tilts).
+    Forward is the optical axis projected on the horizontal plane; for a camera that looks straight down, give or take
+    10 degrees, it is the picture's up direction, and its down direction for one that looks straight up. Left is then
+    left in the picture, however the camera is rolled; without roll the frame turns continuously as the camera tilts.
     """
     up = np.asarray(up, dtype=np.float64)
     axis = np.broadcast_to(OPTICAL_FORWARD, up.shape)
