@@ -47,4 +47,19 @@ _CONNECTIVES = frozenset("a an the of on in at with and or to for by from near i
 def is_background(label: str) -> bool:
     """Whether a name means the surroundings and not an object."""
     words = label.split()
-    return not words or words[-1] in BACKGROUND_WORDS
+    return not words or _thing(words) in BACKGROUND_WORDS
+
+
+def _thing(words: list[str]) -> str:
+    """The word that says what it is: "chair" of "chair in a living room", "glass" of "glass of water"."""
+    for position, word in enumerate(words):
+        if position and (word in _CONNECTIVES or word in _PLACES):
+            return words[position - 1]
+    return words[-1]
+
+
+# With the connectives, after these a caption says where the thing is. Participles are not among them: "wall mounted
+# shelf" is a shelf.
+_PLACES = frozenset(
+    "above against before behind below beneath beside between in inside into next outside over under".split()
+)

@@ -71,6 +71,25 @@ def test_background_is_known() -> None:
     assert not is_background("floor lamp")
 
 
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "a chair in a living room",
+        "lamp on the wall",
+        "a glass of water",
+        "dog standing on the grass",
+        "wall mounted shelf",
+    ],
+)
+def test_a_thing_is_not_background_because_of_where_it_is_or_what_it_holds(caption: str) -> None:
+    assert not is_background(tidy_caption(caption))
+
+
+@pytest.mark.parametrize("caption", ["grass in front of a house", "a room with a chair", "sky above the sea"])
+def test_background_stays_background_whatever_stands_in_it(caption: str) -> None:
+    assert is_background(tidy_caption(caption))
+
+
 # ---- masks without weights ----
 
 BOX = np.array([[26.0, 14, 66, 50]])
