@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.scenes.scene import Scene
+from spatialvlm_ros.setting_types import check_setting_types
 
 if TYPE_CHECKING:
     from spatialvlm_ros.questions.generator import QAPair, QuestionGenerator
@@ -41,6 +42,7 @@ class Questions:
         unknown = sorted(set(settings) - set(Questions.__dataclass_fields__))
         if unknown:
             raise ConfigError("unknown question settings", unknown, f"Known: {', '.join(asdict(Questions()))}.")
+        check_setting_types(Questions, settings, "the questions")
         questions = Questions(**settings)
         _generator(questions)
         return questions

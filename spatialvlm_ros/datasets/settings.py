@@ -13,6 +13,7 @@ from spatialvlm_ros.datasets.pictures import PictureFormat
 from spatialvlm_ros.datasets.questions import Questions
 from spatialvlm_ros.datasets.source_registry import SourceRequest, build_source
 from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.setting_types import check_mapping, check_setting_types
 from spatialvlm_ros.shared_files import read_yaml, shared_file
 
 _AUTO = "auto"
@@ -41,6 +42,9 @@ class GenerateSettings:
             _check_type(name, getattr(self, name), str)
         for name in ("pictures", "questions", "sources"):
             _check_type(name, getattr(self, name), Mapping)
+        for name, options in self.sources.items():
+            if options is not None:
+                check_mapping(options, f"the options of the source {name!r}", "name: value lines")
         if self.views < 1:
             raise ConfigError("at least one view must be asked for", self.views)
         if self.scenes_per_shard != _AUTO:
@@ -76,6 +80,7 @@ def generate_dataset(
     settings: GenerateSettings, out: str | Path, inputs: tuple[Path, ...] = (), show_progress: bool = True
 ) -> Manifest:
     """Build the source that the settings name, and make the data set (see `engine.generate` for errors)."""
+    check_setting_types(PictureFormat, settings.pictures, "the pictures")
     try:
         pictures = PictureFormat(**settings.pictures)
     except TypeError as error:

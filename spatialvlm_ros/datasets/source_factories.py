@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from spatialvlm_ros.datasets.source_registry import BuiltSource, SourceRequest
 from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.setting_types import check_setting_types
 
 
 def synthetic(request: SourceRequest) -> BuiltSource:
@@ -13,6 +14,7 @@ def synthetic(request: SourceRequest) -> BuiltSource:
     from spatialvlm_ros.datasets.synthetic import SyntheticViews
 
     options = dict(request.options)
+    check_setting_types(SyntheticViews, options, "the synthetic source")
     try:
         probe = SyntheticViews(seed=request.seed, split=request.split, **options)
     except TypeError as error:

@@ -82,8 +82,8 @@ def build_source(name: str, request: SourceRequest) -> BuiltSource:
         ConfigError: unknown name, or options that the source does not know.
         SpatialVLMError: what the source raises.
     """
-    module_name, colon, function = SOURCES.get(name, name).partition(":")
-    if not colon:
+    module_name, _, function = SOURCES.get(name, name).partition(":")
+    if not (module_name and function):
         raise ConfigError(
             "unknown source", name, f"Choose one of {', '.join(SOURCES)}, or name a factory as package.module:function."
         )

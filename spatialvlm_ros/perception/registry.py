@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.errors import CameraModelError, ConfigError
+from spatialvlm_ros.geometry.field_of_view import check_degrees
 from spatialvlm_ros.perception.loading import ModelSource
 from spatialvlm_ros.perception.pipeline import Lift, OpenWorldPipeline, PipelineOptions
+from spatialvlm_ros.setting_types import check_mapping, check_setting_types
 
 _ADAPTERS = "spatialvlm_ros.perception.adapters"
 
@@ -91,6 +92,7 @@ def build_expert(stage: str, settings: Mapping[str, Any], defaults: Mapping[str,
     """
     if stage not in EXPERTS:
         raise ConfigError("unknown stage of the open-world pipeline", stage, f"Known are {', '.join(EXPERTS)}.")
+    check_mapping(settings, f"the stage {stage} of the pipeline", f"{stage}: {{expert: NAME}}")
     name = settings.get("expert")
     spec = EXPERTS[stage].get(str(name))
     if spec is None:
@@ -116,6 +118,7 @@ def build_pipeline(config: Mapping[str, Any] | str | Path, lift: Lift | None = N
     settings = dict(config) if isinstance(config, Mapping) else read_config(config)
     options = _options(settings.pop("options", None) or {})
     models = settings.pop("models", None) or {}
+    check_mapping(models, "models of the pipeline", "models: {device: auto}")
     unknown = set(models) - (_MODEL_FIELDS - {"model"})
     if unknown:
         raise ConfigError("unknown settings of models", sorted(unknown), f"Known are {sorted(_MODEL_FIELDS)}.")
@@ -126,14 +129,26 @@ def build_pipeline(config: Mapping[str, Any] | str | Path, lift: Lift | None = N
 
 
 def _options(settings: Mapping[str, Any]) -> PipelineOptions:
+    check_mapping(settings, "options of the pipeline", "options: {max_objects: 12}")
     values = dict(settings)
+    check_setting_types(PipelineOptions, values, "the pipeline")
     degrees = values.pop("assumed_hfov_deg", None)
     if degrees is not None:
-        values["assumed_hfov"] = float(np.radians(degrees))
+        values["assumed_hfov"] = _radians(degrees)
     known = {field.name for field in fields(PipelineOptions)}
     if unknown := set(values) - known:
         raise ConfigError("unknown options of the pipeline", sorted(unknown), f"Known are {', '.join(sorted(known))}.")
     return PipelineOptions(**values)
+
+
+def _radians(degrees: Any) -> float:
+    if not isinstance(degrees, (int, float)):
+        raise ConfigError("assumed_hfov_deg is not a number", degrees, "Give degrees.")
+    try:
+        check_degrees(degrees)
+    except CameraModelError as error:
+        raise ConfigError(error.fault, error.value, error.remedy) from error
+    return math.radians(degrees)
 
 
 def read_config(path: str | Path) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def test_the_shipped_settings_are_complete_and_valid():
         "views: 0",
         "scenes_per_shard: few",
         "- a",
+        "sources: {bag: x}",
     ],
 )
 def test_bad_settings_are_refused(tmp_path, text):
@@ -69,8 +70,26 @@ def test_bad_settings_are_refused(tmp_path, text):
         GenerateSettings.load(path)
 
 
+def test_a_settings_file_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes("seed: 0  # größer".encode("latin-1"))
+    with pytest.raises(ConfigError, match="cannot read"):
+        GenerateSettings.load(path)
+
+
 def test_bad_question_and_picture_settings_are_refused(tmp_path, capsys):
-    for section in ("questions: {mood: good}", "questions: {mix: odd}", "pictures: {kind: bmp}", "pictures: {size: 3}"):
+    for section in (
+        "questions: {mood: good}",
+        "questions: {mix: odd}",
+        "questions: {mix: [balanced]}",
+        "questions: {min_visible: half}",
+        'questions: {uncertainty: "no"}',
+        "pictures: {kind: bmp}",
+        "pictures: {size: 3}",
+        "pictures: {quality: 95.5}",
+        "sources: {synthetic: [width]}",
+        "sources: {synthetic: {width: 64.5}}",
+    ):
         path = tmp_path / "bad.yaml"
         path.write_text(f"source: synthetic\n{section}\n")
         assert main(["generate", "--out", str(tmp_path / "out"), "--config", str(path), "--no-progress"]) == 1
@@ -83,6 +102,8 @@ def test_a_factory_of_ones_own():
     assert len(built.source) == 3 and built.source.seed == 3
     with pytest.raises(ConfigError, match="cannot be imported"):
         build_source("no.such.module:factory", request)
+    with pytest.raises(ConfigError, match="unknown source"):
+        build_source(":factory", request)
 
 
 @pytest.mark.parametrize(
