@@ -13,7 +13,7 @@ from spatialvlm_ros.bags.reader import mcap_files
 from spatialvlm_ros.bags.writer import BagWriter
 from spatialvlm_ros.datasets.sources import captures as reasons
 from spatialvlm_ros.datasets.sources.bag import BagCaptures, BagTopics
-from spatialvlm_ros.datasets.sources.bag_index import discover_topics
+from spatialvlm_ros.datasets.sources.bag_index import discover_topics, named_topics
 from spatialvlm_ros.datasets.views import SkippedView
 from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.geometry.cameras import Camera
@@ -239,6 +239,51 @@ def test_topics_are_found_or_asked_for() -> None:
         discover_topics({"/front/image_raw": IMAGE, "/back/image_raw": IMAGE})
     with pytest.raises(SourceError, match="no colour"):
         discover_topics({"/tf": "tf2_msgs/msg/TFMessage"})
+
+
+def test_who_names_one_topic_gets_the_others_that_are_clear() -> None:
+    recorded = {
+        "/front/color/image_raw": IMAGE,
+        "/front/color/camera_info": INFO,
+        "/back/color/image_raw": IMAGE,
+        "/back/color/camera_info": INFO,
+        "/front/depth/image_raw": IMAGE,
+        "/front/depth/camera_info": INFO,
+        "/imu": "sensor_msgs/msg/Imu",
+    }
+    front = BagTopics(
+        "/front/color/image_raw",
+        "/front/depth/image_raw",
+        "/front/color/camera_info",
+        "/front/depth/camera_info",
+        "/imu",
+    )
+    assert named_topics(recorded, {"color": "/front/color/image_raw"}) == front
+    without = named_topics(recorded, {"color": "/front/color/image_raw", "depth": None, "imu": None, "rectified": True})
+    assert without == BagTopics(front.color, None, front.color_info, rectified=True)
+    with pytest.raises(SourceError, match="colour pictures is not clear"):
+        named_topics(recorded, {"depth": "/front/depth/image_raw"})
+    second = {**recorded, "/back/depth/image_raw": IMAGE}
+    with pytest.raises(SourceError, match="depth is not clear"):
+        named_topics(second, {"color": "/front/color/image_raw"})
+    both = {"color": "/front/color/image_raw", "depth": "/front/depth/image_raw"}
+    assert named_topics(second, both) == front
+
+
+def test_the_command_line_names_topics_and_level_frames(tmp_path: Path) -> None:
+    from spatialvlm_ros.datasets.source_registry import SourceRequest
+    from spatialvlm_ros.datasets.sources.factories import bag
+    from spatialvlm_ros.errors import ConfigError
+
+    path = write_aligned(tmp_path / "bag", frames=1)
+    options = {"topics": {"color": "/camera/color/image_raw"}, "level_frames": "map"}
+    captures = bag(SourceRequest("train", 0, 5, (path,), options)).source.captures
+    capture = pickle.loads(pickle.dumps(captures)).capture(0)
+    assert isinstance(capture, Capture) and capture.camera == COLOUR and capture.depth is not None
+    np.testing.assert_allclose(np.linalg.norm(capture.up), 1)  # by the one frame, not by its letters
+    for wrong in ("/camera/color/image_raw", {"colour": "/x"}, {"color": 3}):
+        with pytest.raises(ConfigError):
+            bag(SourceRequest("train", 0, 5, (path,), {"topics": wrong}))
 
 
 def test_topics_that_are_not_there_are_named(tmp_path: Path) -> None:

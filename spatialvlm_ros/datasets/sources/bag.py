@@ -87,7 +87,9 @@ class BagCaptures:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
-        object.__setattr__(self, "level_frames", tuple(self.level_frames))
+        # One name is a text in YAML, and its letters are no frames.
+        names = [self.level_frames] if isinstance(self.level_frames, str) else self.level_frames
+        object.__setattr__(self, "level_frames", tuple(names))
         if self.max_time_difference < 0:
             raise ConfigError("max_time_difference is negative", self.max_time_difference, "Give seconds.")
 

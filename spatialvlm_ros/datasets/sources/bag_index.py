@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,35 @@ def discover_topics(topics: Mapping[str, str], with_depth: bool = True) -> BagTo
     Raises:
         SourceError: there is no colour topic, or more than one; likewise more than one with depth.
     """
+    return named_topics(topics, {} if with_depth else {"depth": None})
+
+
+def named_topics(topics: Mapping[str, str], given: Mapping[str, Any]) -> BagTopics:
+    """The topics of a recording of which somebody named some; the others as `discover_topics` finds them.
+
+    Args:
+        topics: name -> type.
+        given: fields of `BagTopics`; a depth of None means that none is wanted.
+
+    Raises:
+        SourceError: as `discover_topics`, of what is not given.
+        TypeError: `BagTopics` has no such field.
+    """
+    colour = given.get("color") or _colour_topic(topics)
+    depth = given["depth"] if "depth" in given else _depth_topic(topics)
+    infos = {name for name, kind in topics.items() if kind == types.CAMERA_INFO}
+    imus = sorted(name for name, kind in topics.items() if kind == types.IMU)
+    found = BagTopics(
+        colour,
+        depth,
+        _info_beside(colour, infos),
+        _info_beside(depth, infos) if depth else None,
+        imus[0] if imus else None,
+    )
+    return replace(found, **{**given, "color": colour})
+
+
+def _colour_topic(topics: Mapping[str, str]) -> str:
     pictures = sorted(name for name, kind in topics.items() if kind in _PICTURES)
     colour = [name for name in pictures if not _DEPTH_WORDS.search(name) and not _OTHER_WORDS.search(name)]
     colour = _without_compressed_twins(colour)
@@ -125,21 +154,16 @@ def discover_topics(topics: Mapping[str, str], with_depth: bool = True) -> BagTo
             colour or sorted(topics),
             "Name it: topics: {color: ..., depth: ..., color_info: ..., depth_info: ...}.",
         )
-    depth = _without_compressed_twins([name for name in pictures if with_depth and _DEPTH_WORDS.search(name)])
-    aligned = [name for name in depth if "aligned" in name or "registered" in name]
-    depth = aligned or depth
+    return colour[0]
+
+
+def _depth_topic(topics: Mapping[str, str]) -> str | None:
+    pictures = sorted(name for name, kind in topics.items() if kind in _PICTURES)
+    depth = _without_compressed_twins([name for name in pictures if _DEPTH_WORDS.search(name)])
+    depth = [name for name in depth if "aligned" in name or "registered" in name] or depth
     if len(depth) > 1:
         raise SourceError("which topic holds the depth is not clear", depth, "Name it: topics: {depth: ...}.")
-    infos = {name for name, kind in topics.items() if kind == types.CAMERA_INFO}
-    imus = sorted(name for name, kind in topics.items() if kind == types.IMU)
-    depth_topic = depth[0] if depth else None
-    return BagTopics(
-        colour[0],
-        depth_topic,
-        _info_beside(colour[0], infos),
-        _info_beside(depth_topic, infos) if depth_topic else None,
-        imus[0] if imus else None,
-    )
+    return depth[0] if depth else None
 
 
 def _without_compressed_twins(names: list[str]) -> list[str]:
