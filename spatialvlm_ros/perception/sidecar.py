@@ -10,7 +10,6 @@ A ``labels.json`` (or .yaml) looks like this; boxes are x0, y0, x1, y1 in pixels
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from spatialvlm_ros.errors import PerceptionError, SourceError
 from spatialvlm_ros.geometry.boxes2d import overlaps
 from spatialvlm_ros.perception.capture import Capture
 from spatialvlm_ros.perception.protocols import Proposals, Segmenter
+from spatialvlm_ros.shared_files import read_json_or_yaml
 
 # A box that came back from the pipeline (clipped, sorted) is still this much the one written down.
 _SAME_BOX = 0.9
@@ -70,27 +70,33 @@ def read_labels(path: str | Path) -> dict[str, list[Label]]:
 
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text())  # JSON is YAML
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = read_json_or_yaml(path)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise SourceError(f"the labels {path} cannot be read", str(error), "Write JSON or YAML.") from error
     pictures = content.get("pictures") if isinstance(content, dict) else None
     if not isinstance(pictures, dict):
         raise SourceError(f"{path} has no pictures", type(content).__name__, 'It needs {"pictures": {NAME: [...]}}.')
     return {
-        str(name): [_label(entry, f"{path}, {name}", path.parent) for entry in entries or []]
+        str(name): [_label(entry, f"{path}, {name}", path.parent) for entry in _entries(entries, f"{path}, {name}")]
         for name, entries in pictures.items()
     }
+
+
+def _entries(entries: Any, where: str) -> list[Any]:
+    if entries is not None and not isinstance(entries, list):
+        raise SourceError(f"the labels of {where} are no list", entries, "Write [{label: ..., box: [...]}, ...].")
+    return entries or []
 
 
 def _label(entry: Any, where: str, folder: Path) -> Label:
     if not isinstance(entry, Mapping) or not str(entry.get("label") or "").strip():
         raise SourceError(f"an object without a label in {where}", entry, "Each needs label and box, polygon or mask.")
-    mask = folder / entry["mask"] if entry.get("mask") else None
     try:
+        mask = folder / entry["mask"] if entry.get("mask") else None
         polygon = np.array(entry["polygon"], dtype=np.float64).reshape(-1, 2) if entry.get("polygon") else None
         box = np.array(entry["box"], dtype=np.float64) if entry.get("box") else _box_of(polygon, mask)
     except (TypeError, ValueError) as error:
-        raise SourceError(f"numbers expected in {where}", dict(entry), str(error)) from error
+        raise SourceError(f"numbers or a file name expected in {where}", dict(entry), str(error)) from error
     if box is None or box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
         raise SourceError(f"a label without area in {where}", dict(entry), "box is [x0, y0, x1, y1], x1 > x0, y1 > y0.")
     return Label(str(entry["label"]).strip(), box, polygon, mask)
@@ -124,14 +130,13 @@ class SidecarDetector:
 
     Args:
         labels: path of the file; picture names in it are those of the captures.
+
+    Raises:
+        SourceError: as `read_labels`: at once, for no picture can get labels from a file that cannot be read.
     """
 
     def __init__(self, labels: str | Path) -> None:
-        self._path = Path(labels)
-
-    @functools.cached_property
-    def _labels(self) -> dict[str, list[Label]]:
-        return read_labels(self._path)
+        self._labels = read_labels(labels)
 
     def labels_of(self, capture: Capture) -> list[Label]:
         """What was marked in this picture."""

@@ -13,7 +13,7 @@ from spatialvlm_ros.datasets.sources import captures as reasons
 from spatialvlm_ros.datasets.sources.picture_files import PictureFile, read_picture
 from spatialvlm_ros.datasets.sources.pictures import PictureFolder
 from spatialvlm_ros.datasets.views import SkippedView
-from spatialvlm_ros.errors import ConfigError, SourceError
+from spatialvlm_ros.errors import CameraModelError, ConfigError, DatasetError, SourceError
 from spatialvlm_ros.perception.capture import Capture
 
 HEIGHT, WIDTH = 60, 100
@@ -151,18 +151,16 @@ def test_folders_without_pictures_are_errors(tmp_path: Path) -> None:
         len(PictureFolder(tmp_path))
     with pytest.raises(SourceError, match="no such folder"):
         len(PictureFolder(tmp_path / "nowhere"))
-    with pytest.raises(ConfigError, match="field of view"):
+    with pytest.raises(CameraModelError, match="field of view"):
         PictureFolder(tmp_path, hfov_deg=200)
+    with pytest.raises(CameraModelError, match="not radians"):
+        PictureFolder(tmp_path, hfov_deg=1.2)
+    with pytest.raises(ConfigError, match="max_side"):
+        PictureFolder(tmp_path, max_side=0)
 
 
-def test_labels_beside_pictures_make_views_without_any_weights(tmp_path: Path) -> None:
-    """From files on disk to views: hand-drawn boxes, a camera model and a depth picture."""
-    import pickle
-
-    from spatialvlm_ros.datasets.source_registry import SourceRequest
-    from spatialvlm_ros.datasets.sources.factories import rgbd
-    from spatialvlm_ros.datasets.views import SceneView
-
+def marked_folder(tmp_path: Path) -> Path:
+    """Three colour pictures with two of depth, a camera model, and a box drawn in two of them."""
     for name in ("rgb", "depth"):
         (tmp_path / name).mkdir()
     (tmp_path / "camera.yaml").write_text("{width: 160, height: 120, fx: 150, fy: 150, cx: 79.5, cy: 59.5}")
@@ -177,6 +175,18 @@ def test_labels_beside_pictures_make_views_without_any_weights(tmp_path: Path) -
     (tmp_path / "depth" / "1.png").unlink()
     labels = {"pictures": {f"rgb/{i}.png": [{"label": "A red box.", "box": [55, 35, 115, 85]}] for i in (0, 1)}}
     (tmp_path / "labels.json").write_text(json.dumps(labels))
+    return tmp_path
+
+
+def test_labels_beside_pictures_make_views_without_any_weights(tmp_path: Path) -> None:
+    """From files on disk to views: hand-drawn boxes, a camera model and a depth picture."""
+    import pickle
+
+    from spatialvlm_ros.datasets.source_registry import SourceRequest
+    from spatialvlm_ros.datasets.sources.factories import rgbd
+    from spatialvlm_ros.datasets.views import SceneView
+
+    marked_folder(tmp_path)
     request = SourceRequest("train", 0, 10, (tmp_path,), {"depth_factor": 1000, "licence": "CC0-1.0"})
     source = pickle.loads(pickle.dumps(rgbd(request).source))
     assert len(source) == 1
@@ -208,3 +218,58 @@ def test_a_model_that_cannot_be_loaded_stops_the_run_and_says_why(tmp_path: Path
     missing = {"expert": "owlv2", "model": str(tmp_path / "no-such-model"), "queries": ["x"], "local_files_only": True}
     with pytest.raises(ConfigError, match="download the model elsewhere"):
         list(PerceivedViews(PictureFolder(tmp_path), {"detector": missing}).views(0))
+
+
+def make_rgbd(folder: Path, out: Path, **options: object) -> None:
+    """What `spatialvlm generate --source rgbd` does."""
+    from spatialvlm_ros.datasets.settings import GenerateSettings, generate_dataset
+
+    settings = GenerateSettings.load(source="rgbd", workers=0, per_view=2)
+    settings = settings.with_source_options({"depth_factor": 1000, **options})
+    generate_dataset(settings, out, (folder,), show_progress=False)
+
+
+def test_labels_or_a_camera_that_somebody_mended_are_not_taken_for_the_old_ones(tmp_path: Path) -> None:
+    folder, out = marked_folder(tmp_path), tmp_path / "out"
+    make_rgbd(folder, out)
+    make_rgbd(folder, out)  # nothing has changed: resumed
+    for name, old, new in (("labels.json", "red box", "red toolbox"), ("camera.yaml", "fx: 150", "fx: 140")):
+        path, content = folder / name, (folder / name).read_text()
+        assert old in content
+        path.write_text(content.replace(old, new))
+        with pytest.raises(DatasetError, match=f"another configuration: .*{name}"):
+            make_rgbd(folder, out)
+        path.write_text(content)
+    make_rgbd(folder, out)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("labels.json", '{"pictures": {"rgb/0.png": [{"label": "mug"}]}}', "rgb/0.png"),
+        ("labels.json", "{", "cannot be read"),
+        ("camera.yaml", "{width: 160, height: 120, fx: 4.2, fy: 4.2, cx: 79.5, cy: 59.5}", "not in millimetres"),
+        ("camera.yaml", "{width: 160, height: 120}", "incomplete"),
+    ],
+)
+def test_a_damaged_file_beside_the_pictures_stops_the_run_and_says_why(
+    tmp_path: Path, name: str, content: str, words: str
+) -> None:
+    (marked_folder(tmp_path) / name).write_text(content)
+    with pytest.raises((ConfigError, CameraModelError), match=words):
+        make_rgbd(tmp_path, tmp_path / "out")
+
+
+def test_what_is_missing_beside_the_pictures_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    folder, out = marked_folder(tmp_path), tmp_path / "out"
+    with pytest.raises(SourceError, match="nowhere.json"):
+        make_rgbd(folder, out, labels=str(tmp_path / "nowhere.json"))
+    with pytest.raises(ConfigError, match="both a pipeline and labels"):
+        make_rgbd(folder, out, labels="labels.json", pipeline="config/open_world.yaml")
+    for wrong in ({"every": 1.5}, {"licence": 3}, {"pipeline": [1]}, {"labels": 3}, {"depth_factor": "1e3"}):
+        with pytest.raises(ConfigError):
+            make_rgbd(folder, out, **wrong)
+    (folder / "camera.yaml").unlink()
+    with pytest.raises(SourceError, match="no camera model"):
+        make_rgbd(folder, out)
+    assert not out.exists()

@@ -133,6 +133,8 @@ def test_camera_files(tmp_path: Path) -> None:
         ("{width: 64}", CameraModelError),
         ("{width: 64, height: 48, fx: 0, fy: 0, cx: 0, cy: 0}", CameraModelError),
         ("camera_matrix: {data: [1, 2]}", CameraModelError),
+        (ROS_CAMERA.replace("{rows: 1, cols: 5, data: [0.1, -0.05, 0.001, 0, 0]}", "[0.1, 0, 0, 0]"), CameraModelError),
+        (CAMERA.replace("fx: 60", "fx: 2.1"), CameraModelError),
         ("", SourceError),
         ("[: bad", SourceError),
     ]:

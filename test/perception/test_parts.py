@@ -170,6 +170,7 @@ def test_sidecar_gives_boxes_polygons_and_masks(tmp_path: Path) -> None:
         {"label": "x", "box": [0, 0, 5]},
         {"label": "x", "box": ["a", 0, 5, 5]},
         {"label": "x", "mask": "nowhere.png"},
+        {"label": "x", "mask": 3},
         "chair",
     ],
 )
@@ -189,7 +190,28 @@ def test_masks_of_another_size_are_refused(tmp_path: Path) -> None:
         read_labels(tmp_path / "bad.json")
 
 
+def test_labels_are_json_with_tabs_or_yaml(tmp_path: Path) -> None:
+    entry = {"label": "mug", "box": [0, 0, 5, 5]}
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps({"pictures": {"p.png": [entry]}}, indent="\t"))
+    assert read_labels(path)["p.png"][0].label == "mug"
+    path.write_text("pictures:\n  p.png:\n  - {label: cup, box: [0, 0, 5, 5]}\n")
+    assert read_labels(path)["p.png"][0].label == "cup"
+
+
+def test_a_detector_without_its_labels_is_an_error_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nowhere.json"):
+        SidecarDetector(tmp_path / "nowhere.json")
+    for content in ({"pictures": {"p.png": 3}}, {"pictures": {"p.png": {"label": "x"}}}):
+        path = tmp_path / "labels.json"
+        path.write_text(json.dumps(content))
+        with pytest.raises(SourceError, match="no list"):
+            SidecarDetector(path)
+
+
 # ---- registry ----
+
+SIDECAR = {"expert": "sidecar", "labels": "x"}  # never reached: the rest is wrong
 
 
 def test_every_name_leads_to_code() -> None:
@@ -237,8 +259,14 @@ def test_the_shipped_configuration_builds_with_tiny_models(tiny) -> None:  # noq
         ({"detector": {"expert": "yolo"}}, "unknown detector expert"),
         ({"painter": {"expert": "x"}}, "unknown stage"),
         ({"detector": {"expert": "sidecar", "colour": "red"}}, "does not take"),
-        ({"detector": {"expert": "sidecar", "labels": "x"}, "options": {"speed": 3}}, "unknown options"),
-        ({"detector": {"expert": "sidecar", "labels": "x"}, "models": {"gpu": 1}}, "unknown settings"),
+        ({"detector": SIDECAR, "options": {"speed": 3}}, "unknown options"),
+        ({"detector": SIDECAR, "options": {"max_objects": "many"}}, "must be of type int"),
+        ({"detector": SIDECAR, "options": {"assumed_hfov_deg": 1.2}}, "not radians"),
+        ({"detector": SIDECAR, "options": {"assumed_hfov_deg": "60"}}, "not a number"),
+        ({"detector": SIDECAR, "options": 3}, "options of the pipeline must be a mapping"),
+        ({"detector": SIDECAR, "models": {"gpu": 1}}, "unknown settings"),
+        ({"detector": SIDECAR, "models": "cpu"}, "models of the pipeline must be a mapping"),
+        ({"detector": "owlv2"}, "detector: {expert: NAME}"),
     ],
 )
 def test_wrong_configurations_are_named(config: dict, words: str) -> None:
@@ -248,7 +276,8 @@ def test_wrong_configurations_are_named(config: dict, words: str) -> None:
         read_config("/no/such/file.yaml")
 
 
-def test_degrees_become_radians() -> None:
-    config = {"detector": {"expert": "sidecar", "labels": "x"}, "options": {"assumed_hfov_deg": 60}}
+def test_degrees_become_radians(tmp_path: Path) -> None:
+    labels = str(labels_file(tmp_path, []))
+    config = {"detector": {"expert": "sidecar", "labels": labels}, "options": {"assumed_hfov_deg": 60}}
     assert build_pipeline(config).options.assumed_hfov == pytest.approx(np.pi / 3)
     assert build_expert("segmenter", {"expert": "grabcut", "iterations": 2}).iterations == 2

@@ -11,6 +11,8 @@ import yaml
 
 from spatialvlm_ros.errors import CameraModelError, SourceError
 from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.geometry.field_of_view import check_pixels
+from spatialvlm_ros.shared_files import read_json_or_yaml
 
 # The first that exists in a folder is taken.
 USUAL_NAMES = ("camera.yaml", "camera.yml", "camera_info.yaml", "camera_info.yml", "camera.json", "intrinsics.yaml")
@@ -33,17 +35,17 @@ def read_camera(path: Path) -> Camera:
 
     Raises:
         SourceError: the file is unreadable.
-        CameraModelError: a number is missing, or not a calibration.
+        CameraModelError: a number is missing, or not a calibration, or the focal length is hardly one in pixels.
     """
     try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = read_json_or_yaml(path)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise SourceError(f"the camera model {path} cannot be read", str(error), "Write YAML.") from error
     if not isinstance(content, Mapping):
         raise SourceError(f"the camera model {path} is empty", type(content).__name__, "Write YAML.")
     try:
-        return _ros(content) if "camera_matrix" in content else _plain(content)
-    except (KeyError, TypeError, ValueError) as error:
+        return check_pixels(_ros(content) if "camera_matrix" in content else _plain(content))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CameraModelError(
             f"the camera model {path} is incomplete",
             f"{type(error).__name__}: {error}",

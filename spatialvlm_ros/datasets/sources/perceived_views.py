@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.datasets.sources.captures import CaptureSource
 from spatialvlm_ros.datasets.views import SceneView, SkippedView
-from spatialvlm_ros.errors import ConfigError, PerceptionError
+from spatialvlm_ros.errors import ConfigError, PerceptionError, SourceError
 from spatialvlm_ros.perception.capture import Capture
 from spatialvlm_ros.perception.pipeline import OpenWorldPipeline
 from spatialvlm_ros.perception.registry import build_pipeline
@@ -50,6 +52,8 @@ class PerceivedViews:
         captures_per_scene: so many consecutive captures make one scene of the engine, and one batch of the experts.
         every: take every n-th capture only (neighbouring frames of a recording show the same).
         batch_size: pictures that filter, detector and depth model see at a time.
+        digests: of the files that people may edit between two runs, by name (`digests_of`): they decide the views
+            as the settings do.
     """
 
     captures: CaptureSource
@@ -58,6 +62,7 @@ class PerceivedViews:
     captures_per_scene: int = 8
     every: int = 1
     batch_size: int = 4
+    digests: Mapping[str, str] = field(default_factory=dict)
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,14 +113,30 @@ class PerceivedViews:
         """The pipeline of this process.
 
         Raises:
-            ConfigError: it cannot be built, also where a model cannot be loaded: no view can ever come of it.
+            ConfigError: it cannot be built, also where a model or the labels cannot be loaded: no view can ever come
+                of it.
         """
         if "_loaded" not in self.__dict__:
             try:
                 object.__setattr__(self, "_loaded", build_pipeline(self.pipeline))
-            except PerceptionError as error:
+            except (PerceptionError, SourceError) as error:
                 raise ConfigError(error.fault, error.value, error.remedy) from error
         return self.__dict__["_loaded"]
+
+
+def digests_of(files: Iterable[Path]) -> dict[str, str]:
+    """File -> digest of its content.
+
+    Raises:
+        SourceError: a file cannot be read.
+    """
+    found = {}
+    for path in files:
+        try:
+            found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        except OSError as error:
+            raise SourceError(f"the file {path} cannot be read", error.strerror, "Check the path.") from error
+    return found
 
 
 def with_instances(scene: Scene) -> tuple[Scene, NDArray[np.uint16] | None]:

@@ -17,6 +17,8 @@ from spatialvlm_ros.geometry.cameras import Camera
 
 EXTENSIONS = frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .gif .ppm .pgm".split())
 
+MIN_SIDE = 16  # pixels; smaller pictures show nothing
+
 _EXIF_IFD = 0x8769
 _FOCAL_LENGTH, _FOCAL_LENGTH_35MM = 0x920A, 0xA405
 _FOCAL_PLANE_X, _FOCAL_PLANE_UNIT = 0xA20E, 0xA210
@@ -47,7 +49,7 @@ class PictureFile:
 
 
 def read_picture(
-    path: Path, max_side: int | None = None, max_megapixels: float = 120.0, min_side: int = 16
+    path: Path, max_side: int | None = None, max_megapixels: float = 120.0, min_side: int = MIN_SIDE
 ) -> PictureFile | str:
     """A picture, or the reason why it is unusable (a constant of `captures`). Never raises for bad files.
 

@@ -7,10 +7,11 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from spatialvlm_ros.datasets.sources.picture_files import EXTENSIONS, read_picture
+from spatialvlm_ros.datasets.sources.picture_files import EXTENSIONS, MIN_SIDE, read_picture
 from spatialvlm_ros.datasets.views import SkippedView
 from spatialvlm_ros.errors import ConfigError, SourceError
 from spatialvlm_ros.geometry.cameras import Camera
+from spatialvlm_ros.geometry.field_of_view import check_degrees
 from spatialvlm_ros.perception.capture import Capture
 
 
@@ -36,8 +37,10 @@ class PictureFolder:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))
-        if self.hfov_deg is not None and not 0 < self.hfov_deg < 180:
-            raise ConfigError("the field of view is not an angle", self.hfov_deg, "Give degrees between 0 and 180.")
+        if self.hfov_deg is not None:
+            check_degrees(self.hfov_deg)
+        if self.max_side < MIN_SIDE:
+            raise ConfigError("max_side leaves nothing to see", self.max_side, f"Give {MIN_SIDE} pixels or more.")
 
     def __len__(self) -> int:
         return len(self._files)

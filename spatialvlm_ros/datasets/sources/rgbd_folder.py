@@ -66,10 +66,15 @@ class RgbdFolder:
     def __len__(self) -> int:
         return len(self._pairs)
 
+    @property
+    def camera_path(self) -> Path:
+        """The file that holds the camera."""
+        return find_camera_file(self.folder, self.camera_file)
+
     @functools.cached_property
     def camera(self) -> Camera:
         """Of the colour pictures, to which depth is registered."""
-        return read_camera(find_camera_file(self.folder, self.camera_file))
+        return read_camera(self.camera_path)
 
     @functools.cached_property
     def _pairs(self) -> tuple[_Pair, ...]:

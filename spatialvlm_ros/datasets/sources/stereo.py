@@ -161,10 +161,15 @@ class StereoFolder:
     def __len__(self) -> int:
         return len(self._left)
 
+    @property
+    def camera_path(self) -> Path:
+        """The file that holds the camera."""
+        return find_camera_file(self.folder, self.camera_file)
+
     @functools.cached_property
     def camera(self) -> Camera:
         """The left camera."""
-        camera = read_camera(find_camera_file(self.folder, self.camera_file))
+        camera = read_camera(self.camera_path)
         if camera.distortion_model != "none":
             raise SourceError(
                 "stereo pairs must be rectified, but the camera model bends rays",
