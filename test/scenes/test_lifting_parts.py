@@ -48,6 +48,28 @@ def test_surfels_on_a_tilted_plane_have_its_normal(normal):
     assert again == pytest.approx(found.points, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    "lens",
+    [
+        Camera(320, 240, 90.0, 88.0, 170.0, 110.0, "equidistant", (0.02, -0.005, 0.001, 0.0)),
+        Camera(320, 240, 160.0, 165.0, 150.0, 125.0, "plumb_bob", (-0.45, 0.08, 0.0, 0.0, 0.0)),
+    ],
+)
+def test_pixels_beyond_the_lens_model_cost_no_surfel_of_the_others(lens):
+    """The corners of a fisheye picture see nothing in front of the camera: they have no ray."""
+    beyond = ~np.isfinite(lens.pixel_rays()).all(axis=2)
+    assert 0.01 < beyond.mean() < 0.5
+    normal = np.array([0.1, -0.9, -0.4]) / np.linalg.norm([0.1, -0.9, -0.4])
+    depth = plane_depth(normal, 1.3, lens)
+    depth[~(depth > 0)] = 9.0  # what a driver writes there is no surface either
+    below = (lens.pixel_rays() @ normal < -0.2) & ~beyond
+    found = surfels(depth, lens, no_owner(depth))
+    on = below[found.pixels[:, 1], found.pixels[:, 0]]
+    assert on.sum() > 0.8 * below[::2, ::2].sum()
+    assert found.points[on] @ normal == pytest.approx(-1.3, abs=1e-2)
+    assert not beyond[found.pixels[:, 1], found.pixels[:, 0]].any()
+
+
 def test_surfels_keep_off_edges():
     depth = np.full((240, 320), 2.0, np.float32)
     depth[:, 160:] = 1.5

@@ -59,7 +59,10 @@ def surfels(depth: NDArray[np.float32], camera: Camera, owners: NDArray[np.int16
     step = max(1, round(depth.shape[1] / _GRID_WIDTH))
     rays = camera.pixel_rays()[::step, ::step].astype(np.float64)
     z = depth[::step, ::step].astype(np.float64)
-    weight = (np.isfinite(z) & (z > 0)).astype(np.float64)
+    # Beyond the lens model a pixel has no ray; one NaN would spread through the running sums over the whole picture.
+    seen = np.asarray(np.isfinite(rays).all(axis=2))
+    weight = (np.isfinite(z) & (z > 0) & seen).astype(np.float64)
+    rays = np.where(seen[..., None], rays, 0.0)
     q = np.where(weight > 0, 1.0 / np.where(weight > 0, z, 1.0), 0.0)
     x, y = rays[..., 0] * weight, rays[..., 1] * weight
 
