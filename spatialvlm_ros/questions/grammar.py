@@ -13,7 +13,7 @@ _PREPOSITIONS = ("of", "with", "on", "in", "at", "for", "from", "nearer", "furth
 _SINGULAR_S = {"lens", "gas", "canvas", "chess", "atlas", "tennis", "christmas", "bias", "molasses"}
 _PLURAL = {"people", "men", "women", "children", "feet", "teeth", "mice", "geese", "dice"}
 _SOUNDS_LIKE_VOWEL = ("hour", "heir", "honest", "honour", "honor")
-_SOUNDS_LIKE_CONSONANT = ("uni", "use", "usb", "uku", "ute", "eu", "one", "once")
+_SOUNDS_LIKE_CONSONANT = ("uni", "use", "usb", "uku", "uri", "ute", "eu", "one", "once")
 # Verbs (third person singular) that agree with an object name next to them.
 PLURAL_OF_VERB = {
     "is": "are",

@@ -48,6 +48,7 @@ def test_singular(label):
         ("hourglass", "an hourglass"),
         ("USB stick", "a USB stick"),
         ("unicorn", "a unicorn"),
+        ("urinal", "a urinal"),
         ("umbrella", "an umbrella"),
         ("scissors", "scissors"),
         ("my mug", "my mug"),
