@@ -208,6 +208,34 @@ def test_compressed_topics(tmp_path: Path) -> None:
     np.testing.assert_allclose(capture.depth, millimetres(1) / 1000, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("topic", "rectified"),
+    [
+        ("/color/image_rect_color/compressed", True),
+        ("/left_rect/image/compressed", True),
+        ("/color/image_raw/compressed", False),
+    ],
+)
+def test_rectified_pictures_are_known_by_the_whole_name_of_their_topic(
+    tmp_path: Path, topic: str, rectified: bool
+) -> None:
+    """The last part of a compressed topic's name is that of its transport."""
+    from spatialvlm_ros.bags import messages
+    from spatialvlm_ros.bags.camera_info import camera_info_fields
+
+    bent = Camera(96, 72, 90.0, 91.0, 50.0, 33.0, "plumb_bob", (-0.2, 0.05, 0.0, 0.0, 0.0))
+    roi = messages.make("sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+    p = np.array([[80.0, 0, 47, 0], [0, 81, 35, 0], [0, 0, 1, 0]])
+    fields = {**camera_info_fields(bent), "p": p.ravel()}
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.compressed_image(topic, rgb(0), START, "c")
+        info = messages.make(messages.CAMERA_INFO, header=messages.header(START, "c"), roi=roi, **fields)
+        bag.write(f"{topic.split('/image')[0]}/camera_info", info, START)
+    capture = BagCaptures(tmp_path / "bag", need_depth=False).capture(0)
+    assert isinstance(capture, Capture)
+    assert capture.camera == (Camera(96, 72, 80.0, 81.0, 47.0, 35.0) if rectified else bent)
+
+
 def test_wrong_sizes_are_skipped(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "bag") as bag:
         bag.camera_info("/color/camera_info", COLOUR, START, "c")
