@@ -154,7 +154,8 @@ def _rendering() -> Finding:
         return Finding("rendering", "optional", "mujoco is not installed", 'pip install "spatialvlm_ros[sim]"')
     code = (
         "import mujoco; m = mujoco.MjModel.from_xml_string('<mujoco/>');"
-        "r = mujoco.Renderer(m, 48, 64); r.update_scene(mujoco.MjData(m)); print(r.render().shape)"
+        "r = mujoco.Renderer(m, 48, 64); r.update_scene(mujoco.MjData(m)); r.render();"
+        "from OpenGL import GL; print(GL.glGetString(GL.GL_RENDERER).decode())"
     )
     # In a process of its own: a broken GL driver aborts instead of raising.
     environment = {"MUJOCO_GL": "egl", **os.environ}
@@ -162,7 +163,7 @@ def _rendering() -> Finding:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     if done.returncode == 0:
-        return Finding("rendering", "ok", f"MUJOCO_GL={environment['MUJOCO_GL']}")
+        return Finding("rendering", "ok", f"MUJOCO_GL={environment['MUJOCO_GL']}: {done.stdout.strip()}")
     lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
     return Finding(
         "rendering", "missing", lines[-1][:100], "apt-get install libegl1 libgl1-mesa-dri, or MUJOCO_GL=osmesa"

