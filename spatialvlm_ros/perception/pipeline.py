@@ -111,7 +111,7 @@ class OpenWorldPipeline:
         depth: used for pictures without measured depth; None skips those.
         field_of_view: used for pictures without a camera model, before what the depth model thinks.
         options: numbers.
-        lift: from the observation and its detections to the scene.
+        lift: from the observation and its detections to the scene; `lift_marking_cut` by default.
         skipped: how many pictures were skipped, by reason.
     """
 
@@ -127,9 +127,9 @@ class OpenWorldPipeline:
 
     def __post_init__(self) -> None:
         if self.lift is None:
-            from spatialvlm_ros.scenes.lifting.lift import lift
+            from spatialvlm_ros.perception.cut_things import lift_marking_cut
 
-            self.lift = lift
+            self.lift = lift_marking_cut
 
     def run(self, captures: Iterable[Capture], batch_size: int = 4) -> Iterator[PipelineResult]:
         """One result per picture, in order; filter, detector and depth see ``batch_size`` pictures at a time."""

@@ -12,6 +12,7 @@ from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.perception.capture import Capture
 from spatialvlm_ros.perception.pipeline import OpenWorldPipeline, PipelineOptions
 from spatialvlm_ros.perception.protocols import DepthEstimate, FilterVerdict, Proposals
+from spatialvlm_ros.questions.generator import QuestionGenerator
 
 HEIGHT, WIDTH = 60, 100
 CAMERA = Camera(WIDTH, HEIGHT, 80.0, 80.0, 49.5, 29.5)
@@ -183,6 +184,18 @@ def test_boxes_are_thinned_out_best_first() -> None:
     result = run(capture(), detector=detector, options=PipelineOptions(max_objects=3))
     assert [d.label for d in result.detections] == ["better", "other", "weak"]
     assert [d.score for d in result.detections] == [0.8, 0.4, 0.3]
+
+
+def test_nothing_is_asked_about_what_the_border_cuts() -> None:
+    """Its box ends at the border: its size, and where its middle is, nobody has seen."""
+    boxes = [OBJECT, (70, 20, WIDTH, 44)]
+    detector = Boxes(boxes, (0.9, 0.8), ("red box", "blue shelf"))
+    scene = run(capture(), detector=detector).scene
+    assert {thing.label: thing.visible_fraction for thing in scene.objects} == {"red box": 1.0, "blue shelf": 0.25}
+    asked = QuestionGenerator().generate([scene], per_scene=40, seeds=[3])[0]
+    assert asked and not [qa for qa in asked if "shelf" in qa.question]
+    everything = QuestionGenerator(min_visible=0.2).generate([scene], per_scene=40, seeds=[3])[0]
+    assert [qa for qa in everything if "shelf" in qa.question]
 
 
 def test_captions_name_the_objects_and_background_is_dropped() -> None:
