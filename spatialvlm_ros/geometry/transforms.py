@@ -103,7 +103,8 @@ class TransformBuffer:
     """A tree of frames over time.
 
     Args:
-        keep_ns: how long the history of a dynamic link is kept.
+        keep_ns: how long the history of a dynamic link is kept. A transform that is older is left out, unless a
+            second one follows: then the time of that link has begun anew.
     """
 
     def __init__(self, keep_ns: int = 10_000_000_000) -> None:
@@ -111,6 +112,7 @@ class TransformBuffer:
         self._parents: dict[str, str] = {}
         self._static: dict[str, _Stamped] = {}
         self._dynamic: dict[str, list[_Stamped]] = {}
+        self._outdated: set[str] = set()  # children whose last transform was older than what is kept
 
     def set(
         self, parent: str, child: str, stamp_ns: int, xyzw: ArrayLike, translation: ArrayLike, static: bool = False
@@ -140,6 +142,8 @@ class TransformBuffer:
             return
         self._static.pop(child, None)
         history = self._dynamic.setdefault(child, [])
+        if self._is_outdated(child, entry):
+            return
         position = bisect_left(history, entry)
         if position < len(history) and history[position].stamp_ns == entry.stamp_ns:
             history[position] = entry
@@ -148,6 +152,19 @@ class TransformBuffer:
         newest = history[-1].stamp_ns
         while history[0].stamp_ns < newest - self._keep_ns:
             history.pop(0)
+
+    def _is_outdated(self, child: str, entry: _Stamped) -> bool:
+        """Whether a transform is older than what is kept. The second one in a row is not: its history is forgotten."""
+        history = self._dynamic[child]
+        if not history or entry.stamp_ns >= history[-1].stamp_ns - self._keep_ns:
+            self._outdated.discard(child)
+            return False
+        if child not in self._outdated:
+            self._outdated.add(child)
+            return True
+        self._outdated.discard(child)
+        history.clear()
+        return False
 
     def clear(self) -> None:
         """Forget the dynamic links (after a jump of the clock); static ones stay."""

@@ -98,6 +98,24 @@ def test_order_of_arrival_does_not_matter_and_old_history_goes():
         buffer.lookup("a", "b", 1 * S)
 
 
+def test_a_link_whose_time_has_begun_anew_is_believed_again():
+    """A recording that plays in a loop: a transform of its end may arrive after the history was cleared."""
+    buffer = TransformBuffer(keep_ns=5 * S)
+    buffer.set("a", "b", 90 * S, IDENTITY, [90, 0, 0])
+    for second in (1, 2, 3):
+        buffer.set("a", "b", second * S, IDENTITY, [second, 0, 0])
+    np.testing.assert_allclose(buffer.lookup("a", "b", int(2.5 * S)).translation, [2.5, 0, 0])
+    np.testing.assert_allclose(buffer.lookup("a", "b").translation, [3, 0, 0])
+
+
+def test_a_single_transform_of_long_ago_disturbs_nothing():
+    buffer = TransformBuffer(keep_ns=5 * S)
+    for second in range(90, 100):
+        buffer.set("a", "b", second * S, IDENTITY, [second, 0, 0])
+        buffer.set("a", "b", (second - 60) * S, IDENTITY, [0, 0, 0])  # of another publisher, whose clock is wrong
+    np.testing.assert_allclose(buffer.lookup("a", "b", int(97.5 * S)).translation, [97.5, 0, 0])
+
+
 def test_clear_forgets_what_moves_and_keeps_what_is_fixed(robot):
     robot.clear()
     np.testing.assert_allclose(robot.lookup("arm", "camera").translation, [0.5, 0, 0])
