@@ -180,8 +180,9 @@ class CameraInputs:
         now = time.monotonic()
         if slot == "image":
             self._last_image = now
+        stamp, clock = nanoseconds(message.header.stamp), int(self._node.get_clock().now().nanoseconds)
         with self._in_order:
-            self._pass_on(self._synchroniser.add(slot, nanoseconds(message.header.stamp), message), now)
+            self._pass_on(self._synchroniser.add(slot, stamp, message, clock), now)
 
     def _flush(self) -> None:
         """When pictures stop, or depth stops, no stamp moves time on: what waits too long goes without."""

@@ -2,7 +2,8 @@
 
 The newest picture that is complete wins; older ones that were still waiting are dropped, so that nothing lags behind.
 A picture waits for its depth until no nearer one can come, or until other stamps are ``patience_ns`` past its own;
-then it goes without. Time is the time of the stamps, never the wall clock, so it also holds in simulation and replay.
+then it goes without. Time is the time of the stamps, so it also holds in simulation and replay; a clock is asked only
+whether the time of a stamp has come.
 
 Whatever arrives has one fate, and all are counted (`SlotCounts`).
 """
@@ -52,7 +53,7 @@ class SyncLimits:
         patience_ns: the most that a picture waits.
         jump_back_ns: a stamp that is further behind its stream is taken for a fault, unless a second one follows: then
             the stream has started again (replay, simulation), and everything is forgotten. By less: out of order.
-        jump_ahead_ns: the same for a stamp that is further ahead.
+        jump_ahead_ns: the same for a stamp that is further ahead, of its stream and of the clock.
         queue: messages kept of one slot.
 
     Raises:
@@ -193,12 +194,14 @@ class Synchroniser:
         self._jumps: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def add(self, slot: str, stamp_ns: int, message: Any) -> tuple[Any, ...] | None:
+    def add(self, slot: str, stamp_ns: int, message: Any, now_ns: int = 0) -> tuple[Any, ...] | None:
         """Take a message.
 
         Args:
             slot: name of its slot.
             stamp_ns: of its header; 0 or less was never filled. Such messages are paired as they arrive.
+            now_ns: of the clock that stamps are taken from, 0 where it is not known. A stamp whose time has come is no
+                fault, however long its stream was silent: some cameras take a picture only when they are asked to.
 
         Returns:
             The newest complete frame, if there is one now: a message or None for each slot. Stamps of the leading slot
@@ -218,7 +221,7 @@ class Synchroniser:
             elif held.stamp <= 0:
                 self._keep_unstamped(stream, held)
             else:
-                self._keep(stream, held)
+                self._keep(stream, held, now_ns)
             surplus = max(len(stream.held) - self._limits.queue, 0)
             stream.drop(surplus, "superseded" if stream.slot.info_of else "overflow")
             return self._newest_frame()
@@ -253,10 +256,10 @@ class Synchroniser:
 
     # ---- what comes in ----
 
-    def _keep(self, stream: _Stream, held: _Held) -> None:
+    def _keep(self, stream: _Stream, held: _Held, now_ns: int) -> None:
         """Put a stamped message of a picture stream in its place, or count why not."""
         stamp = held.stamp
-        if self._is_far_off(stream, stamp) and not self._has_jumped(stream, stamp):
+        if self._is_far_off(stream, stamp, now_ns) and not self._has_jumped(stream, stamp):
             return
         stream.suspect = None
         if self._delivered is not None:
@@ -281,9 +284,11 @@ class Synchroniser:
             self._start = stamp
         stream.held.insert(place, held)
 
-    def _is_far_off(self, stream: _Stream, stamp: int) -> bool:
+    def _is_far_off(self, stream: _Stream, stamp: int, now_ns: int) -> bool:
         newest, limits = stream.newest, self._limits
-        return newest is not None and not newest - limits.jump_back_ns <= stamp <= newest + limits.jump_ahead_ns
+        if newest is None:
+            return False
+        return not newest - limits.jump_back_ns <= stamp <= max(newest, now_ns) + limits.jump_ahead_ns
 
     def _has_jumped(self, stream: _Stream, stamp: int) -> bool:
         """Whether time goes on where this stamp is: only if it follows one that was as far off. Forgets all then."""

@@ -369,6 +369,20 @@ def test_a_stamp_far_ahead_is_dropped_unless_time_goes_on_there():
     assert send.sync.jumps_back == 0
 
 
+def test_a_camera_that_takes_a_picture_now_and_then_is_heard_where_a_clock_says_that_its_time_has_come():
+    sync = Synchroniser(camera_slots(), LIMITS)
+    sync.add("camera_info", START, Message("camera_info", START))
+    hour = 3_600_000 * MS
+    for k in range(1, 5):
+        stamp = START + k * 30_000 * MS
+        assert sync.add("depth", stamp, Message("depth", stamp), stamp + 20 * MS) is None
+        frame = sync.add("image", stamp, Message("image", stamp), stamp + 25 * MS)
+        assert frame is not None and frame[0].stamp == frame[2].stamp == stamp
+        assert sync.add("image", stamp + hour, Message("image", stamp + hour), stamp + 30 * MS) is None
+    counts = sync.counts()["image"]
+    assert (counts.received, counts.delivered, counts.far_ahead) == (8, 4, 4)
+
+
 def test_the_same_far_stamp_twice_does_not_move_time():
     send = Sender()
     send("image", 0)

@@ -10,6 +10,7 @@ import pytest
 import rclpy
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.context import Context
+from rclpy.duration import Duration
 from rclpy.node import Node
 
 from spatialvlm_ros.ros.camera_inputs import CameraInputs
@@ -39,11 +40,12 @@ def interrupted(ros_domain: int) -> Iterator[InterruptedNode]:
     rclpy.shutdown(context=context)
 
 
-def opened(node: Node) -> CameraInputs:
-    def ignore(*_: Any) -> None:
-        pass
+def ignore(*_: Any) -> None:
+    """Nobody listens."""
 
-    return CameraInputs(node, Settings(), "", ignore, ignore, ignore, MutuallyExclusiveCallbackGroup())
+
+def opened(node: Node, give: Callable[[Any], None] = ignore) -> CameraInputs:
+    return CameraInputs(node, Settings(), "", give, ignore, ignore, MutuallyExclusiveCallbackGroup())
 
 
 def of_pictures(node: Node) -> list[str]:
@@ -73,3 +75,19 @@ def test_inputs_that_are_closed_while_they_follow_a_publisher_leave_nothing_behi
     inputs._follow()  # a call of the timer that was under way
     assert of_pictures(interrupted) == []
     interrupted.destroy_publisher(publisher)
+
+
+def test_a_picture_after_a_long_silence_is_given_at_once(interrupted: InterruptedNode) -> None:
+    from sensor_msgs.msg import Image
+
+    given: list[Any] = []
+    inputs = opened(interrupted, given.append)
+    now = interrupted.get_clock().now()
+    for seconds_ago in (60, 30, 0):
+        picture = Image()
+        picture.header.stamp = (now - Duration(seconds=seconds_ago)).to_msg()
+        inputs._take("image", picture)  # as its subscription does
+        inputs._last_image = 0.0
+        inputs._flush()  # as its timer does, where nothing more comes
+    assert [now.nanoseconds - found.stamp_ns for found in given] == [60 * 10**9, 30 * 10**9, 0]
+    inputs.close()
