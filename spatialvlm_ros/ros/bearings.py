@@ -59,6 +59,7 @@ class Bearings:
         self._levels = tuple(dict.fromkeys(f for f in (support, *settings.level_frames) if f))
         # A support plane may drive along with the robot (base_footprint): it stands still only where nothing else does.
         self._fixed = tuple(dict.fromkeys(f for f in (*settings.level_frames, support) if f))
+        self._stood: dict[str, str] = {}  # optical frame -> the level frame that its last pose was in
 
     def of(self, frame: str, stamp_ns: int) -> Bearing:
         """Of the camera with this optical frame, when it took a picture."""
@@ -110,13 +111,21 @@ class Bearings:
         return up
 
     def _pose(self, frame: str, stamp_ns: int) -> tuple[str, Transform | None]:
-        """In the first frame that stands still; where there is none, in the one that an arm is bolted to: the root."""
-        for fixed in (*self._fixed, self._root(frame)):
+        """In the first frame that stands still; where there is none, in the one that an arm is bolted to: the root.
+
+        A level frame is kept as long as it is linked: map and odom move against each other, and what remembers places
+        would have to begin anew whenever the localisation is late.
+        """
+        for fixed in dict.fromkeys((self._stood.get(frame, ""), *self._fixed, self._root(frame))):
+            if not fixed:
+                continue
             try:
-                if fixed:
-                    return fixed, self._transforms.lookup(fixed, frame, stamp_ns)
+                pose = self._transforms.lookup(fixed, frame, stamp_ns)
             except TransformError:
                 continue
+            if fixed in self._settings.level_frames:
+                self._stood[frame] = fixed
+            return fixed, pose
         return "", None
 
     def _root(self, frame: str) -> str:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, TypeVar
 
+import numpy as np
+
 from spatialvlm_ros.errors import SpatialVLMError, TransformError
 from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.geometry.transforms import Transform
@@ -147,7 +149,7 @@ class CameraUnit:
         self.builder = ObservationBuilder(settings, transforms, image_topic, depth_topic)
         self._bank, self._tracks = FilterBank(), ObjectTracks(_track_settings(settings), _TRACK_IDS)
         self._reward: RewardWork | None = None
-        self._fixed_frame = ""
+        self._fixed_frame, self._placed_ns = "", 0  # of the tracks, and of the last picture with a place in it
         self._newest: CameraMessages | None = None
         self._arrived = threading.Condition()
         self._looked: Looked | None = None
@@ -395,7 +397,7 @@ class CameraUnit:
             located = tuple(view.locate_many(objects_wanted)) if objects_wanted else ()
             frame = view.frame()
             work = self._reward_work(standing)
-            sight = Sight(view, seen.gripper, seen.camera_pose)
+            sight = Sight(view, seen.gripper, seen.fixed_frame, seen.camera_pose)
             rewarded = [] if work is None else work.measured(sight, answers)
         self._looked = Looked(messages, seen, view)
         estimates, filtered = self._over_time(messages.stamp_ns, standing, answers)
@@ -433,10 +435,21 @@ class CameraUnit:
         return self._reward
 
     def _tracked(self, stamp_ns: int, seen: Seen, located: tuple[LocatedObject, ...]) -> tuple[TrackedObject, ...]:
+        if self._fixed_frame and not seen.fixed_frame:
+            if 0 <= stamp_ns - self._placed_ns <= self._settings.track_gap_s * 1e9:
+                return self._tracked_in_the_picture(stamp_ns, located)
         if seen.fixed_frame != self._fixed_frame:
             self._fixed_frame = seen.fixed_frame
             self._tracks.reset()  # positions of another frame
+        self._placed_ns = stamp_ns
         return tuple(self._tracks.update(stamp_ns, located, seen.camera_pose))
+
+    def _tracked_in_the_picture(self, stamp_ns: int, located: tuple[LocatedObject, ...]) -> tuple[TrackedObject, ...]:
+        """By boxes alone: a transform that comes late is no reason to take things for other ones."""
+        nowhere, unknown = np.full(3, np.nan), np.full((3, 3), np.nan)
+        boxes = [replace(one, position=nowhere, covariance=unknown) for one in located]
+        tracked = zip(self._tracks.update(stamp_ns, boxes), located, strict=True)
+        return tuple(replace(t, located=one, position=nowhere, covariance=unknown) for t, one in tracked)
 
     def _fault_of_model(self, error: Exception) -> NoPictureError:
         sentence = f"{type(error).__name__}: {error}"

@@ -78,11 +78,13 @@ class Sight:
     Attributes:
         view: of the model.
         gripper: (3,) tool centre point in the optical frame, metres, or None.
-        camera_pose: takes the optical frame into one that stands still; None where there is none.
+        fixed_frame, camera_pose: name of a frame that stands still, and what takes the optical frame into it; "" and
+            None where none is known.
     """
 
     view: View
     gripper: NDArray[np.float64] | None = None
+    fixed_frame: str = ""
     camera_pose: Transform | None = None
 
 
@@ -109,6 +111,7 @@ class RewardWork:
             filtered=filtered,
         )
         self._follower = Follower() if request.follow else None
+        self._fixed_frame = ""  # in which the follower remembers places
         self._steps = ControlSteps(request.step_s)
         self._lock = threading.RLock()
         self._running = False
@@ -141,6 +144,11 @@ class RewardWork:
         """
         if self._follower is None:
             return [answers[query] for query in self.queries()]
+        if self._fixed_frame and not sight.fixed_frame:  # the camera has moved nobody knows where
+            return sight.view.measure_many(self.queries())
+        if sight.fixed_frame != self._fixed_frame:
+            self._fixed_frame = sight.fixed_frame
+            self._follower.reset()  # it remembers places of another frame
         return self._follower.measure(sight.view, self.queries(), sight.gripper, sight.camera_pose)
 
     def step(self, stamp_ns: int, estimates: Sequence[Estimate]) -> RewardFrame | None:

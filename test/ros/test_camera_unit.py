@@ -228,6 +228,42 @@ def test_ids_are_never_given_twice(published: Results, mug_worker: ModelWorker) 
     assert shown_one_by_one(other, published, range(8, 9))[0].objects[0].track_id > before
 
 
+def odometry(stamp_s: int) -> Any:
+    """The camera drives along x."""
+    stamp = SimpleNamespace(sec=stamp_s, nanosec=0)
+    place = SimpleNamespace(
+        translation=SimpleNamespace(x=0.01 * stamp_s, y=0.0, z=0.0),
+        rotation=SimpleNamespace(x=0.0, y=0.0, z=0.0, w=1.0),
+    )
+    link = SimpleNamespace(header=SimpleNamespace(frame_id="odom", stamp=stamp), child_frame_id="cam", transform=place)
+    return SimpleNamespace(transforms=[link])
+
+
+def test_a_picture_whose_pose_is_not_known_ends_no_track(published: Results, mug_worker: ModelWorker) -> None:
+    frames = TransformStore()
+    settings = Settings.of({"queries": ["height: mug"]})
+    made = CameraUnit("", settings, mug_worker, frames, lambda: 0, published, lambda: True)
+    shown = []
+    for stamp in range(1, 8):
+        if stamp in (1, 2, 4, 6, 7):
+            frames.take(odometry(stamp))
+        shown += [r.objects[0] for r in shown_one_by_one(made, published, range(stamp, stamp + 1))]
+    assert len({o.track_id for o in shown}) == 1 and all(o.valid for o in shown)
+    # What has no pose has no place in the frame of the track.
+    assert [bool(np.isfinite(o.position).all()) for o in shown] == [True, True, False, True, False, True, True]
+    assert [o.located.position.tolist() for o in shown] == [[0.0, 0.0, 1.0]] * 7
+
+
+def test_where_poses_do_not_come_any_more_tracks_begin_anew(published: Results, mug_worker: ModelWorker) -> None:
+    frames = TransformStore()
+    settings = Settings.of({"queries": ["height: mug"], "track_gap_s": 3.0})
+    made = CameraUnit("", settings, mug_worker, frames, lambda: 0, published, lambda: True)
+    frames.take(odometry(1))
+    shown = [r.objects[0] for r in shown_one_by_one(made, published, range(1, 8))]
+    assert [o.track_id == shown[0].track_id for o in shown] == [True] * 4 + [False] * 3
+    assert np.isfinite(shown[-1].position).all() and shown[-1].track_id == shown[-2].track_id
+
+
 def test_who_waits_for_a_picture_is_refused_when_the_node_is_deactivated(published: Results) -> None:
     worker = ModelWorker(lambda: SimpleNamespace(look=lambda *_: CountingView([])))
     made = CameraUnit("", Settings(), worker, TransformStore(), lambda: 0, published, lambda: False)

@@ -176,6 +176,25 @@ def test_a_support_plane_that_drives_along_is_not_where_tracks_are_kept() -> Non
     assert builder(alone, support_frame="base_footprint").build(CameraMessages(picture(), info())).fixed_frame
 
 
+def test_what_stands_still_stays_the_same_frame_while_it_is_linked() -> None:
+    """Localisation comes late and then again: map and odom move against each other, so one of them it has to be."""
+    frames = TransformStore()
+    made = builder(frames)
+
+    def stood(ms: int, *links: Any) -> str:
+        stamp = 5 * S + ms * 1_000_000
+        moving = [link("odom", "cam", [ms, 0, 1], LEVEL, stamp), *links]
+        frames.take(SimpleNamespace(transforms=moving))
+        shown = SimpleNamespace(**{**vars(picture()), "header": header("cam", stamp)})
+        return made.build(CameraMessages(shown, info())).fixed_frame
+
+    def localised(ms: int) -> Any:
+        return link("map", "odom", [0.5, 0, 0], stamp_ns=5 * S + ms * 1_000_000)
+
+    assert [stood(0, localised(0)), stood(90)] == ["map", "map"]
+    assert [stood(300), stood(330, localised(330)), stood(400, localised(400))] == ["odom"] * 3
+
+
 def test_without_a_map_the_root_of_the_frames_stands_still() -> None:
     """What an arm is bolted to: the camera on its hand has a pose there."""
     arm = store(link("base_link", "hand", [0.3, 0, 0.5]), link("hand", "cam", [0, 0, 0.1], LEVEL))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ sys.path.append(str(Path(__file__).parents[1] / "rewards"))
 
 from rewarding import REACH, gaps  # noqa: E402
 
-from spatialvlm_ros.ros.reward_work import RewardRequest, RewardWork  # noqa: E402
+from spatialvlm_ros.geometry.transforms import Transform  # noqa: E402
+from spatialvlm_ros.ros.reward_work import RewardRequest, RewardWork, Sight  # noqa: E402
 
 GAMMA = 0.9
 
@@ -138,6 +140,46 @@ def test_a_terminated_episode_ends_its_control_step_and_a_cut_one_waits_for_it()
         later = stepped(work, [0.2, 0.2, 0.2], 0.2)
         ended = [2 + k for k, f in enumerate(later) if f is not None and (f.terminated or f.truncated)]
         assert ended == [ends_at]
+
+
+class Followed:
+    """A follower that notes from where it is shown pictures, and whether it remembers them."""
+
+    def __init__(self):
+        self.poses = []
+
+    def measure(self, view, queries, gripper, pose):
+        self.poses.append(pose)
+        return list(queries)
+
+    def reset(self):
+        self.poses = []
+
+
+def test_nothing_is_followed_into_a_picture_from_nowhere_or_into_another_frame():
+    work = work_of(follow=True)
+    work._follower = Followed()
+    alone = SimpleNamespace(measure_many=lambda queries: ["alone"] * len(queries))
+
+    def shown(fixed_frame, pose):
+        return work.measured(Sight(alone, None, fixed_frame, pose), {})
+
+    here, there = (Transform(np.eye(3), np.array([x, 0.0, 0.0])) for x in (0.0, 1.0))
+    assert shown("odom", here) == shown("odom", there) == list(work.queries())
+    assert shown("", None) == ["alone"] * len(work.queries())  # the camera has moved nobody knows where
+    assert work._follower.poses == [here, there]
+    shown("odom", there)
+    assert work._follower.poses == [here, there, there]
+    shown("map", here)  # what is remembered is placed in odom
+    assert work._follower.poses == [here]
+
+
+def test_a_camera_of_which_nobody_tells_the_place_is_taken_to_stand_still():
+    work = work_of(follow=True)
+    work._follower = Followed()
+    for _ in range(3):
+        work.measured(Sight(SimpleNamespace(), None), {})
+    assert work._follower.poses == [None] * 3
 
 
 def test_before_the_first_picture_there_is_no_episode_to_end():
