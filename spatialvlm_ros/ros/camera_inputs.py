@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu
 
 from spatialvlm_ros.ros.observations import CameraMessages, nanoseconds
@@ -25,6 +25,7 @@ from spatialvlm_ros.ros.topics import INTERFACES
 
 _FOLLOW_EVERY_S = 0.5
 _FLUSH_EVERY_S = 0.05
+_SAID_ONCE = ("camera_info", "depth_camera_info")  # by some drivers, and by recordings of them
 _QUIET_S = 0.25  # without a picture for so long, what waits for its depth goes without
 
 
@@ -39,6 +40,7 @@ class _Input:
     group: CallbackGroup
     subscription: Any = None
     reliability: Reliability | None = None
+    latched: bool = False
     unheard: int = 0
     restarts: int = 0
 
@@ -134,43 +136,43 @@ class CameraInputs:
     # ---- QoS ----
 
     def _follow(self) -> None:
-        """Subscribes, or subscribes again where the publishers have changed their reliability."""
+        """Subscribes, or subscribes again where the publishers have changed their QoS."""
         self._last_image = self._last_image or time.monotonic()
         with self._following:
             for entry in () if self._closed else self._inputs:
                 self._follow_publishers_of(entry)
 
     def _follow_publishers_of(self, entry: _Input) -> None:
-        offered = self._offered(entry)
+        found = self._profiles_of_publishers(entry)
+        offered = [_reliability_of(profile) for profile in found]
         wanted = wanted_reliability(self._settings.reliability, offered)
-        if entry.reliability is None or (offered and wanted is not entry.reliability):
-            self._subscribe(entry, wanted)
+        latched = entry.slot in _SAID_ONCE and _are_latched(found)
+        if entry.reliability is None or (offered and (wanted, latched) != (entry.reliability, entry.latched)):
+            self._subscribe(entry, wanted, latched)
         before, entry.unheard = entry.unheard, unheard(entry.reliability or wanted, offered)
         if entry.unheard > before:
             self._node.get_logger().warning(
                 f"{entry.unheard} best-effort publisher(s) of {entry.topic} are not heard: set reliability to auto"
             )
 
-    def _offered(self, entry: _Input) -> list[Reliability]:
+    def _profiles_of_publishers(self, entry: _Input) -> list[QoSProfile]:
         name = self._node.resolve_topic_name(entry.topic)
-        found = self._node.get_publishers_info_by_topic(name)
-        best_effort = QoSReliabilityPolicy.BEST_EFFORT
-        return [
-            Reliability.BEST_EFFORT if p.qos_profile.reliability == best_effort else Reliability.RELIABLE for p in found
-        ]
+        return [p.qos_profile for p in self._node.get_publishers_info_by_topic(name)]
 
-    def _subscribe(self, entry: _Input, reliability: Reliability) -> None:
-        old = entry.subscription
+    def _subscribe(self, entry: _Input, reliability: Reliability, latched: bool) -> None:
+        old, profile = entry.subscription, entry.qos(reliability)
+        if latched:
+            profile.durability = QoSDurabilityPolicy.TRANSIENT_LOCAL
         entry.subscription = self._node.create_subscription(
             entry.type,
             entry.topic,
             lambda m, slot=entry.slot: self._take(slot, m),
-            entry.qos(reliability),
+            profile,
             callback_group=entry.group,
             **QUIET_SUBSCRIPTION,
         )
         entry.restarts += old is not None
-        entry.reliability = reliability
+        entry.reliability, entry.latched = reliability, latched
         if old is not None:
             self._node.destroy_subscription(old)
 
@@ -234,6 +236,16 @@ _TYPES: dict[str, Any] = {
     "sensor_msgs/msg/CompressedImage": CompressedImage,
     "sensor_msgs/msg/CameraInfo": CameraInfo,
 }
+
+
+def _reliability_of(profile: QoSProfile) -> Reliability:
+    best_effort = profile.reliability == QoSReliabilityPolicy.BEST_EFFORT
+    return Reliability.BEST_EFFORT if best_effort else Reliability.RELIABLE
+
+
+def _are_latched(offered: Sequence[QoSProfile]) -> bool:
+    """Whether all publishers keep their last messages for those who come later."""
+    return bool(offered) and all(p.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL for p in offered)
 
 
 def _input(slot: str, name: str, camera: str) -> _Input:

@@ -12,9 +12,12 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.context import Context
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo
 
 from spatialvlm_ros.ros.camera_inputs import CameraInputs
 from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.qos_events import QUIET_PUBLISHER
 
 
 class InterruptedNode(Node):
@@ -91,3 +94,22 @@ def test_a_picture_after_a_long_silence_is_given_at_once(interrupted: Interrupte
         inputs._flush()  # as its timer does, where nothing more comes
     assert [now.nanoseconds - found.stamp_ns for found in given] == [60 * 10**9, 30 * 10**9, 0]
     inputs.close()
+
+
+def test_a_camera_info_that_was_published_once_before_is_heard(node: Node, wait_until: Callable[..., None]) -> None:
+    """By a driver that keeps it for those who come later; then one takes its place that does not."""
+    latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    driver = node.create_publisher(CameraInfo, "camera_info", latched)
+    driver.publish(CameraInfo(width=64))
+    inputs = opened(node)
+    wait_until(lambda: inputs.counts()["camera_info"].received == 1, what="the CameraInfo to arrive")
+    node.destroy_publisher(driver)
+    plain = node.create_publisher(CameraInfo, "camera_info", 1, **QUIET_PUBLISHER)
+
+    def heard() -> bool:
+        plain.publish(CameraInfo(width=32))
+        return inputs.counts()["camera_info"].received > 1
+
+    wait_until(heard, what="the other driver to be heard")
+    inputs.close()
+    node.destroy_publisher(plain)
