@@ -148,7 +148,9 @@ class Settings:
     )
     support_frame: str = _declared("", "Frame whose z = 0 is the plane that things stand on; empty for unknown.")
     gripper_frame: str = _declared("", "Frame of the tool centre point: makes the object 'gripper' exact.")
-    target_frame: str = _declared("", "Frame of positions and of the target's pose; empty takes the optical frame.")
+    target_frame: str = _declared(
+        "", "Frame of published positions and of the target's pose; empty takes the optical frame."
+    )
     queries: tuple[str, ...] = _declared(
         (),
         "Standing queries, one a line: 'relation: subject | reference', e.g. 'gap: gripper | red mug'.",
