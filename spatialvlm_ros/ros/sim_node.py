@@ -219,8 +219,11 @@ class SimNode(Node):
         frame = world.render()
         optical, base = Header(stamp=stamp, frame_id=OPTICAL_FRAME), Header(stamp=stamp, frame_id=BASE_FRAME)
         info = camera_info_message(world.camera, optical)
-        messages = {
-            "clock": Clock(clock=stamp),
+        messages: dict[str, Any] = {"clock": Clock(clock=stamp)}
+        if self._tf_message is not None:  # before the pictures: who looks at one asks at once where the tool is
+            moving = transform_messages((f for f in world.transforms() if not f.is_static), stamp)
+            messages["tf"] = self._tf_message(transforms=moving)
+        messages |= {
             "joint_states": joint_message(world.joints(), base),
             "color_info": info,
             "depth_info": info,
@@ -228,9 +231,6 @@ class SimNode(Node):
             "depth": depth_message(frame.depth, self.settings.depth_encoding, optical),
             "truth": truth_message(frame.objects, stamp),
         }
-        if self._tf_message is not None:
-            moving = transform_messages((f for f in world.transforms() if not f.is_static), stamp)
-            messages["tf"] = self._tf_message(transforms=moving)
         for name, message in messages.items():
             if name in self._out and not self._closing.is_set():
                 self._out[name].publish(message)

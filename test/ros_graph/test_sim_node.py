@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("mujoco")
+TFMessage = pytest.importorskip("tf2_msgs.msg").TFMessage
 
+from builtin_interfaces.msg import Time  # noqa: E402
 from geometry_msgs.msg import PoseStamped  # noqa: E402
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
@@ -20,8 +24,12 @@ from std_srvs.srv import Trigger  # noqa: E402
 
 from spatialvlm_ros.geometry.transforms import Transform  # noqa: E402
 from spatialvlm_ros.ros.interfaces import interfaces  # noqa: E402
-from spatialvlm_ros.ros.sim_settings import SIM_INTERFACES  # noqa: E402
+from spatialvlm_ros.ros.sim_node import SimNode  # noqa: E402
+from spatialvlm_ros.ros.sim_scene import SceneOptions  # noqa: E402
+from spatialvlm_ros.ros.sim_settings import SIM_INTERFACES, SimSettings  # noqa: E402
+from spatialvlm_ros.ros.sim_world import SimWorld  # noqa: E402
 from spatialvlm_ros.ros.transform_store import TransformStore  # noqa: E402
+from spatialvlm_ros.simulation.assets.pack import AssetPack  # noqa: E402
 
 Wait = Callable[..., None]
 OPTICAL = "camera_color_optical_frame"
@@ -31,8 +39,6 @@ class Listener:
     """Everything that the simulation publishes, in the order in which it came."""
 
     def __init__(self, node: Any) -> None:
-        from tf2_msgs.msg import TFMessage
-
         self.got: dict[str, list[Any]] = defaultdict(list)
         self.frames = TransformStore()
         self._node = node
@@ -145,6 +151,26 @@ def test_it_publishes_as_a_registered_depth_camera_does(
         assert x0 < u < x1 and y0 < v < y1
         behind = middle[2] - millimetres[round(v), round(u)] / 1000
         assert 0 < behind < np.linalg.norm(xyz(thing.size))
+
+
+def test_frames_are_told_before_the_pictures_that_need_them() -> None:
+    """A camera of a few pictures a second: the frames of the picture before are too old for this one."""
+    sent: list[str] = []
+
+    def publisher(name: str) -> Any:
+        return SimpleNamespace(publish=lambda _: sent.append(name))
+
+    world = SimWorld(SceneOptions(seed=3, width=64, height=64), AssetPack.primitives())
+    node = SimpleNamespace(
+        settings=SimSettings(),
+        _stamp=Time,
+        _tf_message=TFMessage,
+        _closing=threading.Event(),
+        _out={name: publisher(name) for name in SIM_INTERFACES},
+    )
+    SimNode._publish(node, world)  # type: ignore[arg-type]
+    world.close()
+    assert sent.index("clock") < sent.index("tf") < min(sent.index("color"), sent.index("depth"))
 
 
 def test_frames_and_joints_are_those_of_the_robot(
