@@ -173,6 +173,11 @@ class ModelWorker:
         return job.future
 
     def _run(self) -> None:
+        self._serve_until_closed()
+        self._refuse_all()
+        gc.collect()  # a model is full of cycles, and its memory is wanted by the next one
+
+    def _serve_until_closed(self) -> None:
         model = self._loaded()
         if model is not None:
             # A model brings along so many objects that a full collection stops all threads for tenths of a second.
@@ -184,7 +189,6 @@ class ModelWorker:
             work()
             self.free_since = self._clock()
         gc.unfreeze()
-        self._refuse_all()
 
     def _loaded(self) -> Any:
         model, state, fault = None, ModelState.READY, ""

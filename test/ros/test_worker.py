@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+import weakref
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -123,6 +124,24 @@ def test_what_the_model_brought_along_is_left_out_by_the_garbage_collector_while
     assert worker.call(lambda model: gc.get_freeze_count(), LONG).result(LONG) >= before + 10_000
     worker.close()
     assert gc.get_freeze_count() == 0
+
+
+class Knot:
+    """A model that refers to itself, as large ones do."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+
+def test_a_closed_worker_gives_the_memory_of_its_model_back() -> None:
+    worker = ModelWorker(Knot)
+    model = worker.call(weakref.ref, LONG).result(LONG)
+    gc.disable()  # no collection comes by chance
+    try:
+        worker.close(LONG)
+        assert not worker.alive and model() is None
+    finally:
+        gc.enable()
 
 
 def test_cameras_take_turns(worker: ModelWorker, gate: threading.Event) -> None:
