@@ -27,7 +27,7 @@ from spatialvlm_ros.reasoning.calls import awaited
 from spatialvlm_ros.rewards.frames import RewardFrame
 from spatialvlm_ros.ros.observations import CameraMessages, FrameRefusedError, ObservationBuilder, Seen
 from spatialvlm_ros.ros.parameters import Settings
-from spatialvlm_ros.ros.reward_work import RewardWork, Sight
+from spatialvlm_ros.ros.reward_work import RewardRequest, RewardWork, Sight
 from spatialvlm_ros.ros.standing import Standing
 from spatialvlm_ros.ros.statistics import FrameTimes, Statistics
 from spatialvlm_ros.ros.transform_store import TransformStore
@@ -40,21 +40,12 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Which parameters a part of `Standing` comes from.
-_OF_PARAMETERS = {
-    "queries": ("queries",),
-    "target": ("target",),
-    "known_sizes": ("known_sizes",),
-    "reward": (
-        "reward_task",
-        "reward_gamma",
-        "reward_mode",
-        "reward_step_s",
-        "reward_ends_on_success",
-        "reward_follow",
-        "filter",
-    ),
-}
+# The parameter that a part of `Standing` comes from, and those that describe the learner of a reward.
+_OF_PARAMETER = {"queries": "queries", "target": "target", "known_sizes": "known_sizes", "reward": "reward_task"}
+_OF_LEARNER = (
+    *("reward_gamma", "reward_mode", "reward_step_s", "reward_ends_on_success", "reward_follow"),
+    "filter",
+)
 _CHECK_S = 0.02  # between two looks whether a picture is still wanted
 _INFO_GRACE_S = 1.0  # of a picture without CameraInfo: who asks waits so long for a better one
 _FUTURE_NS = 500_000_000  # a stamp that is further ahead of the clock is no jitter
@@ -185,14 +176,29 @@ class CameraUnit:
         self._worker.offer(self._stream, messages)
 
     def apply(self, settings: Settings) -> None:
-        """Live parameters have changed. Standing queries that a service set stay, unless their parameter changed."""
-        fresh = Standing.of(settings)
-        before, self._settings = self._settings, settings
-        for field, parameters in _OF_PARAMETERS.items():
-            if any(getattr(before, name) != getattr(settings, name) for name in parameters):
-                self.standing = replace(self.standing, **{field: getattr(fresh, field)})
+        """Live parameters have changed; raises as `standing_under`, and nothing has changed then."""
+        standing = self.standing_under(settings)
+        before, self._settings, self.standing = self._settings, settings, standing
         if before.track_gap_s != settings.track_gap_s:
             self._tracks.change(_track_settings(settings))
+
+    def standing_under(self, settings: Settings) -> Standing:
+        """What is asked of every picture under other parameters. What a service set stays, unless its own parameter
+        changed; its reward task goes on for the learner that they describe.
+
+        Raises:
+            ConfigError: as `Standing.of`, or a task that a service set has no discount any more.
+        """
+        before, fresh = self._settings, Standing.of(settings)
+
+        def differs(name: str) -> bool:
+            return bool(getattr(before, name) != getattr(settings, name))
+
+        changed = {part: getattr(fresh, part) for part, name in _OF_PARAMETER.items() if differs(name)}
+        current = self.standing.reward
+        if "reward" not in changed and current is not None and any(map(differs, _OF_LEARNER)):
+            changed["reward"] = RewardRequest.for_learner(current.task, settings)
+        return replace(self.standing, **changed)
 
     def reset(self) -> None:
         """Forget tracks and filters before the next picture: time has jumped back."""

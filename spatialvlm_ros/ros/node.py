@@ -270,6 +270,9 @@ class SpatialVLMNode(LifecycleNode):
 
     def _apply(self, settings: Settings) -> None:
         Standing.of(settings)  # all or nothing
+        for camera in self._cameras.values():
+            if camera.unit is not None:
+                camera.unit.standing_under(settings)
         self._settings = settings
         for camera in self._cameras.values():
             camera.outputs.settings = settings

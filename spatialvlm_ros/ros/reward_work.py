@@ -55,13 +55,21 @@ class RewardRequest:
         Raises:
             ConfigError: no such task, or no discount.
         """
-        found = task_of(task)
+        return RewardRequest.for_learner(task_of(task), settings)
+
+    @staticmethod
+    def for_learner(task: RewardTask, settings: Settings) -> RewardRequest:
+        """A task for the learner that the parameters describe.
+
+        Raises:
+            ConfigError: no discount.
+        """
         if settings.reward_gamma <= 0:
             raise ConfigError(
                 "a reward needs the discount of its learner", settings.reward_gamma, "Set the parameter reward_gamma."
             )
         return RewardRequest(
-            found,
+            task,
             settings.reward_gamma,
             settings.reward_mode,
             settings.reward_step_s,

@@ -13,11 +13,13 @@ import pytest
 
 from spatialvlm_ros.bags.camera_info import camera_info_fields
 from spatialvlm_ros.bags.images import image_fields
+from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason
 from spatialvlm_ros.ros.camera_unit import CameraUnit, FrameResult, NoPictureError, refusal_of
 from spatialvlm_ros.ros.observations import CameraMessages
 from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.reward_work import RewardRequest
 from spatialvlm_ros.ros.transform_store import TransformStore
 from spatialvlm_ros.ros.worker import ModelWorker
 
@@ -226,6 +228,35 @@ def test_ids_are_never_given_twice(published: Results, mug_worker: ModelWorker) 
     made.close()
     other = seeing_a_mug(published, mug_worker)  # deactivated, and activated again
     assert shown_one_by_one(other, published, range(8, 9))[0].objects[0].track_id > before
+
+
+def test_a_task_that_a_service_set_stays_when_the_learner_changes(published: Results, mug_worker: ModelWorker) -> None:
+    made = seeing_a_mug(published, mug_worker, reward_gamma=0.9)
+    made.standing = made.standing.with_reward(RewardRequest.of("pick up the mug", made.settings))
+    task = made.standing.reward.task
+    for change in ({"filter": False}, {"reward_gamma": 0.5}, {"reward_step_s": 0.2}, {"reward_mode": "absolute"}):
+        made.apply(made.settings.with_live(change))
+    reward = made.standing.reward
+    assert reward is not None and reward.task is task
+    assert (reward.filtered, reward.gamma, reward.step_s, reward.mode) == (False, 0.5, 0.2, "absolute")
+    made.standing = made.standing.with_reward(None)
+    made.apply(made.settings.with_live({"reward_gamma": 0.6}))
+    assert made.standing.reward is None  # a service has ended it
+    made.apply(made.settings.with_live({"reward_task": "reach the mug"}))
+    assert made.standing.reward is not None and made.standing.reward.gamma == 0.6
+
+
+def test_a_change_that_the_task_of_a_service_cannot_have_changes_nothing(
+    published: Results, mug_worker: ModelWorker
+) -> None:
+    made = seeing_a_mug(published, mug_worker, reward_gamma=0.9)
+    made.standing = before = made.standing.with_reward(RewardRequest.of("pick up the mug", made.settings))
+    without = made.settings.with_live({"reward_gamma": 0.0, "target": "mug"})
+    with pytest.raises(ConfigError, match="discount"):
+        made.standing_under(without)
+    with pytest.raises(ConfigError, match="discount"):
+        made.apply(without)
+    assert made.standing is before and made.settings.reward_gamma == 0.9
 
 
 def odometry(stamp_s: int) -> Any:
