@@ -2,7 +2,7 @@
 
 configure   reads the parameters, makes publishers and servers, begins to load the weights; returns at once
 activate    subscribes; fails with the reason while the weights are not there
-deactivate  ends the subscriptions; servers answer `not_configured`
+deactivate  ends the subscriptions; servers answer `not_configured`. What was asked for holds when it is activated again
 cleanup     forgets everything
 """
 
@@ -46,13 +46,18 @@ _DIAGNOSTICS_EVERY_S = 1.0
 
 @dataclass
 class _Camera:
-    """Everything of one camera; ``unit`` and ``inputs`` while the node is active."""
+    """Everything of one camera; ``unit`` and ``inputs`` while the node is active, ``asked`` once it was.
+
+    Attributes:
+        asked: what was asked of every picture when the node was deactivated, and the parameters then.
+    """
 
     outputs: CameraOutputs
     services: CameraServices
     unit: CameraUnit | None = None
     inputs: CameraInputs | None = None
     reported: Before = Before({})
+    asked: tuple[Settings, Standing] | None = None
 
 
 class SpatialVLMNode(LifecycleNode):
@@ -193,9 +198,10 @@ class SpatialVLMNode(LifecycleNode):
         return _Camera(outputs, services)
 
     def _open(self, name: str, camera: _Camera, settings: Settings, worker: ModelWorker) -> None:
-        unit = CameraUnit(
+        before, standing = camera.asked or (settings, None)
+        camera.unit = unit = CameraUnit(
             name,
-            settings,
+            before,
             worker,
             self._transforms,
             lambda: int(self.get_clock().now().nanoseconds),
@@ -203,7 +209,9 @@ class SpatialVLMNode(LifecycleNode):
             camera.outputs.wants_objects,
             *picture_topics(self, settings, name),
         )
-        camera.unit = unit
+        if standing is not None:
+            unit.standing = standing
+            unit.apply(settings)  # parameters may have changed meanwhile
         camera.reported = Before({})
         take_imu = unit.builder.imu.take
         camera.inputs = CameraInputs(self, settings, name, unit.offer, take_imu, unit.reset, self._frames)
@@ -218,6 +226,7 @@ class SpatialVLMNode(LifecycleNode):
                 camera.inputs.close()
             if camera.unit is not None:
                 camera.unit.close()
+                camera.asked = camera.unit.settings, camera.unit.standing
             camera.inputs = camera.unit = None
 
     def _forget(self) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from camera_process import CONDITIONS
 from node_probe import HANG_S, CameraProbe, Heard, NodeProbe, spinning_node, valid, wait_until
+from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from ros_processes import GraphProcess, command_of
 
 from spatialvlm_ros.msg import Query
@@ -239,6 +241,21 @@ def test_deactivating_and_activating_fifty_times_while_pictures_come(seen: Graph
     probe.wait_for(refused("no_camera_info"))
     wait_until(lambda: probe.count("camera_info") >= 1, "the missing info to be counted")
     assert subscriptions(seen) == 1
+
+
+def test_what_services_have_set_outlasts_a_pause(seen: Graph) -> None:
+    probe = seen.probe
+    set_queries(probe, query_of(QUERIES[1]))
+    assert probe.change("deactivate")
+    parameters = [Parameter("deadline_s", value=DEADLINE_S + 1).to_parameter_msg()]
+    changed = probe.services.call(
+        SetParameters, f"{probe.name}/set_parameters", SetParameters.Request(parameters=parameters)
+    )
+    assert changed.results[0].successful and probe.change("activate")
+    assert {e.relation for h in probe.wait_for(valid) for e in h.message.estimates} == {"height"}
+    parameters = [Parameter("deadline_s", value=DEADLINE_S).to_parameter_msg()]
+    probe.services.call(SetParameters, f"{probe.name}/set_parameters", SetParameters.Request(parameters=parameters))
+    set_queries(probe, *map(query_of, QUERIES))
 
 
 def subscriptions(graph: Graph) -> int:
