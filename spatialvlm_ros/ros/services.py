@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 
 from spatialvlm_ros.errors import SpatialVLMError
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
-from spatialvlm_ros.models.query import ObjectRef, Query
+from spatialvlm_ros.models.query import Query, checked_object
 from spatialvlm_ros.models.question_reading import read_question
 from spatialvlm_ros.rewards.task_file import to_yaml
 from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked, NoPictureError, refusal_of
@@ -28,7 +28,7 @@ from spatialvlm_ros.ros.outputs import SPATIAL
 from spatialvlm_ros.ros.parameters import PARAMETERS
 from spatialvlm_ros.ros.query_text import make_query, read_object
 from spatialvlm_ros.ros.reward_work import RewardRequest
-from spatialvlm_ros.ros.target_text import target_of
+from spatialvlm_ros.ros.standing import target_named
 from spatialvlm_ros.ros.to_messages import answer_message, estimate_message, located_message
 from spatialvlm_ros.ros.topics import INTERFACES
 from spatialvlm_ros.ros.worker import DeadlineError, WorkerClosedError
@@ -118,7 +118,7 @@ class CameraServices:
         ]
 
     def _locate(self, request: Any, response: Any) -> None:
-        names: list[ObjectRef] = [read_object(name) for name in request.names]
+        names = [checked_object(read_object(name)) for name in request.names]
 
         def located(looked: Looked) -> tuple[Looked, list[LocatedObject]]:
             return looked, looked.view.locate_many(names)
@@ -161,7 +161,7 @@ class CameraServices:
         response.message = f"{len(unit.standing.queries)} standing queries"
 
     def _set_target(self, request: Any, response: Any) -> None:
-        name = target_of(request.target) if request.target.strip() else ""
+        name = target_named(request.target)
         unit = self._active()
         unit.standing = unit.standing.with_target(name)
         response.name = name

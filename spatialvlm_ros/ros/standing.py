@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from spatialvlm_ros.models.query import ObjectRef, Query, is_camera, is_gripper
+from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.models.query import ObjectRef, Query, Region, checked_object, is_camera, is_gripper
 from spatialvlm_ros.ros.parameters import Settings
-from spatialvlm_ros.ros.query_text import read_known_sizes, read_query
+from spatialvlm_ros.ros.query_text import read_known_sizes, read_object, read_query
 from spatialvlm_ros.ros.reward_work import RewardRequest
 from spatialvlm_ros.ros.target_text import target_of
 
@@ -34,9 +35,10 @@ class Standing:
 
         Raises:
             ConfigError: the target is no name and no sentence that names one, or there is no such reward task.
+            QueryError: the name of the target is too long.
         """
         queries = tuple(dict.fromkeys(read_query(line) for line in settings.queries))
-        target = target_of(settings.target) if settings.target.strip() else ""
+        target = target_named(settings.target)
         task = settings.reward_task.strip()
         reward = RewardRequest.of(task, settings) if task else None
         return Standing(queries, target, read_known_sizes(settings.known_sizes), reward)
@@ -68,3 +70,17 @@ class Standing:
         if self.target:
             named.append(self.target)
         return tuple(dict.fromkeys(o for o in named if not (is_camera(o) or is_gripper(o))))
+
+
+def target_named(text: str) -> str:
+    """The name of the target that a name or a sentence chooses; "" for none.
+
+    Raises:
+        ConfigError: it names no object, or pixels.
+        QueryError: the name is too long for a question.
+    """
+    if not text.strip():
+        return ""
+    if isinstance(read_object(text), Region):
+        raise ConfigError("pixels are no target: things move in the picture", text, "Name the object.")
+    return str(checked_object(target_of(text)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.errors import ConfigError, SpatialVLMError
 from spatialvlm_ros.ros.autostart import RETRY_S, Autostart, Step
 from spatialvlm_ros.ros.diagnostics import Before, InputState, Level, camera_status, model_status
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.reliability import Reliability, unheard, wanted_reliability
-from spatialvlm_ros.ros.standing import Standing
+from spatialvlm_ros.ros.standing import Standing, target_named
 from spatialvlm_ros.ros.statistics import FrameTimes, Statistics
 from spatialvlm_ros.ros.synchroniser import SlotCounts
 from spatialvlm_ros.ros.topics import INTERFACES, Kind
@@ -151,6 +151,19 @@ def test_standing_queries_are_read_once_and_changed_as_a_whole():
     assert more.queries == standing.queries and standing.with_queries((), append=False).queries == ()
     with pytest.raises(ConfigError):
         Standing.of(Settings.of({"target": "go home"}))
+
+
+@pytest.mark.parametrize("text", ["x" * 1000, "go to the " + "x" * 1000, "[10, 20, 60, 80] red mug", "[10, 20]", "it"])
+def test_what_cannot_be_looked_for_is_no_target(text):
+    """It would be a fault of every picture."""
+    with pytest.raises(SpatialVLMError):
+        target_named(text)
+    with pytest.raises(SpatialVLMError):
+        Standing.of(Settings.of({"target": text}))
+
+
+def test_a_target_is_named_or_none():
+    assert [target_named(t) for t in ("", "  ", "red mug", "go to the red mug")] == ["", "", "red mug", "red mug"]
 
 
 def test_topics_of_several_cameras_do_not_collide():

@@ -16,7 +16,7 @@ from rclpy.parameter import Parameter
 from ros_processes import GraphProcess, command_of
 
 from spatialvlm_ros.msg import Query
-from spatialvlm_ros.srv import Measure, SetQueries
+from spatialvlm_ros.srv import Locate, Measure, SetQueries
 
 HERE = Path(__file__).parent
 BOARD = (80, 80, 160, 160)  # where `Clip.drawn` has it in 320x240
@@ -266,6 +266,12 @@ def subscriptions(graph: Graph) -> int:
 def test_depth_that_stops_costs_its_metres_and_nothing_else(seen: Graph) -> None:
     seen.camera.become({"depth": "none"})
     seen.probe.wait_for(lambda h: valid(h) and without_depth(h), 3)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 1000, "[5, 5, 1, 1]"])
+def test_what_is_no_object_is_refused_and_not_taken_for_a_fault_of_the_model(seen: Graph, name: str) -> None:
+    done = seen.probe.services.call(Locate, f"{seen.probe.name}/locate", Locate.Request(names=["mug", name]))
+    assert not done.success and done.message and not done.objects
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), 1e300, float("nan"), -1.0])
