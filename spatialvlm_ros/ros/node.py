@@ -3,7 +3,7 @@
 configure   reads the parameters, makes publishers and servers, begins to load the weights; returns at once
 activate    subscribes; fails with the reason while the weights are not there
 deactivate  ends the subscriptions; servers answer `not_configured`. What was asked for holds when it is activated again
-cleanup     forgets everything
+cleanup     forgets everything; servers stay, and answer `not_configured`
 """
 
 from __future__ import annotations
@@ -53,7 +53,6 @@ class _Camera:
     """
 
     outputs: CameraOutputs
-    services: CameraServices
     unit: CameraUnit | None = None
     inputs: CameraInputs | None = None
     reported: Before = Before({})
@@ -79,7 +78,9 @@ class SpatialVLMNode(LifecycleNode):
         self._worker: ModelWorker | None = None
         self._spec: ModelSpec | None = None
         self._cameras: dict[str, _Camera] = {}
-        self._actions: dict[str, CameraActions] = {}
+        # These live as long as the node: who waits for an answer of one that is destroyed would never get it.
+        self._camera_services: dict[str, CameraServices] = {}
+        self._camera_actions: dict[str, CameraActions] = {}
         self._transforms = TransformStore()
         self._tf: TfLink | None = None
         self._waiting = ReentrantCallbackGroup()
@@ -188,14 +189,13 @@ class SpatialVLMNode(LifecycleNode):
 
     def _made(self, name: str, settings: Settings) -> _Camera:
         assert self._tf is not None
-        outputs = CameraOutputs(self, name, settings, self._tf.broadcast, self._frames)
-        services = CameraServices(
-            self, name, partial(self._unit_of, name), self._deadline_s, self._turnstile, self._waiting
-        )
-        if name not in self._actions:
+        if name not in self._camera_services:
             unit = partial(self._unit_of, name)
-            self._actions[name] = CameraActions(self, name, unit, self._turnstile, self._waiting)
-        return _Camera(outputs, services)
+            self._camera_services[name] = CameraServices(
+                self, name, unit, self._deadline_s, self._turnstile, self._waiting
+            )
+            self._camera_actions[name] = CameraActions(self, name, unit, self._turnstile, self._waiting)
+        return _Camera(CameraOutputs(self, name, settings, self._tf.broadcast, self._frames))
 
     def _open(self, name: str, camera: _Camera, settings: Settings, worker: ModelWorker) -> None:
         before, standing = camera.asked or (settings, None)
@@ -217,7 +217,7 @@ class SpatialVLMNode(LifecycleNode):
         camera.inputs = CameraInputs(self, settings, name, unit.offer, take_imu, unit.reset, self._frames)
 
     def _stop_actions(self) -> None:
-        for actions in self._actions.values():
+        for actions in self._camera_actions.values():
             actions.stop()
 
     def _close_units(self) -> None:
@@ -232,7 +232,6 @@ class SpatialVLMNode(LifecycleNode):
     def _forget(self) -> None:
         self._close_units()
         for camera in self._cameras.values():
-            camera.services.close()
             camera.outputs.close()
         self._cameras.clear()
         if self._tf is not None:

@@ -57,6 +57,8 @@ class Turnstile:
 class CameraServices:
     """Servers of a camera: measure, locate, ask, set_queries, set_target, set_task, end_episode.
 
+    They live as long as the node: of one that is destroyed those who wait would never get an answer.
+
     Args:
         node: their owner.
         camera: prefix of the names.
@@ -75,7 +77,7 @@ class CameraServices:
         turnstile: Turnstile,
         group: CallbackGroup,
     ) -> None:
-        self._node, self._unit, self._deadline_s, self._turnstile = node, unit, deadline_s, turnstile
+        self._unit, self._deadline_s, self._turnstile = unit, deadline_s, turnstile
         srv = interfaces().srv
         served = {
             "measure": (srv.Measure, self._measure),
@@ -86,15 +88,8 @@ class CameraServices:
             "set_task": (srv.SetTask, self._set_task),
             "end_episode": (srv.EndEpisode, self._end_episode),
         }
-        self._services = [
+        for name, (kind, call) in served.items():
             node.create_service(kind, INTERFACES[name].topic(camera), _safely(call), callback_group=group)
-            for name, (kind, call) in served.items()
-        ]
-
-    def close(self) -> None:
-        """Ends the servers."""
-        for service in self._services:
-            self._node.destroy_service(service)
 
     # ---- questions to the model ----
 
