@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from spatialvlm_ros.geometry.boxes import Boxes
 from spatialvlm_ros.models.backend import ABSENT, AMBIGUOUS, PRESENT
-from spatialvlm_ros.models.query import CAMERA_NAME, Query, is_camera
-from spatialvlm_ros.models.readings import ViewReadings
+from spatialvlm_ros.models.query import CAMERA_NAME, Query, asked_name
+from spatialvlm_ros.models.readings import NAMED, ViewReadings
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.pairs import CAMERA, scene_pairs
@@ -32,6 +32,7 @@ _ONE = tuple(r for r in Relation if RELATIONS[r].arity == 1)
 _TWO = tuple(r for r in Relation if RELATIONS[r].arity == 2)
 _WITH_CAMERA = (Relation.DISTANCE, Relation.HORIZONTAL_DISTANCE, Relation.VERTICAL_DISTANCE)
 _CAMERA_SHARE = 0.2
+_MOST_UNREAD = 5  # views in a row: one fault passes, a server that has gone does not
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def collect_readings(
 ) -> Iterator[Example]:
     """Ask a model about views with known truth.
 
+    Views of which the model reads nothing are left out; after some of them in a row it is asked no more: it is away.
+
     Every relation is asked of ``pairs`` random pairs of clearly visible objects of a view; besides, two names that are
     not there and two that are there several times, where the view has such.
 
@@ -76,26 +79,42 @@ def collect_readings(
     """
     rng = np.random.default_rng(seed)
     seen: list[str] = []
+    unread = 0
     for observation, scene in views:
         asked = _questions(scene, observation, seen, pairs, rng)
         seen = list(dict.fromkeys([*(o.label for o in scene.objects), *seen]))[:_WORDS_KEPT]
         if not asked:
             continue
         readings = model.look(observation).readings([q for q, _ in asked])
+        unread = 0 if _says_something(readings) else unread + 1
+        if unread == _MOST_UNREAD:
+            _log.warning("the model read nothing in %d views in a row: it is not asked about more of them", unread)
+            return
+        if unread:
+            continue
         yield Example(readings, truth_of(readings, scene, [v for _, v in asked]))
+
+
+def _says_something(readings: ViewReadings) -> bool:
+    """Whether the model said a length, a probability, a place, or whether a named thing is there."""
+    said = readings.locations
+    named = readings.kinds == NAMED
+    lengths = (readings.direct, readings.p_true, said.log_ranges[named])
+    return any(np.isfinite(v).any() for v in (*lengths, said.boxes[named], said.centers[named], said.presence[named]))
 
 
 def _questions(
     scene: Scene, observation: Observation, seen: Sequence[str], pairs: int, rng: np.random.Generator
 ) -> list[tuple[Query, float]]:
     # A thing that is called "camera" cannot be asked for by that name: it means the one that took the picture.
-    labels = ["" if is_camera(o.label) else o.label for o in scene.objects]
+    names = [asked_name(o.label) for o in scene.objects]
+    labels = [o.label if name else "" for o, name in zip(scene.objects, names, strict=True)]
     least = LEAST_SIDE_SHARE * observation.camera.width
     clear = [
         k
         for k, o in enumerate(scene.objects)
-        if labels[k]
-        and labels.count(o.label) == 1
+        if names[k]
+        and names.count(names[k]) == 1
         and o.visible_fraction >= LEAST_VISIBLE
         and min(o.box2d[2] - o.box2d[0], o.box2d[3] - o.box2d[1]) >= least
         and o.box3d is not None
@@ -106,17 +125,17 @@ def _questions(
     if len(clear) > 1:
         found += _paired(scene, labels, clear, pairs, rng)
     there = [label for label in labels if label]
-    elsewhere = [name for name in seen if not is_camera(name) and not any(_alike(name, label) for label in there)]
+    elsewhere = [name for name in seen if asked_name(name) and not any(_alike(name, label) for label in there)]
     twice = sorted({label for label in there if there.count(label) > 1})
-    for names in (elsewhere, twice):
-        for name in rng.permutation(names)[:_UNANSWERABLE].tolist():
+    for unanswerable in (elsewhere, twice):
+        for name in rng.permutation(unanswerable)[:_UNANSWERABLE].tolist():
             found.append((Query(name, None, Relation.WIDTH), float("nan")))
     return found
 
 
 def _alike(a: str, b: str) -> bool:
     """Whether one name may stand for the other thing: their last words are the same."""
-    return a.split()[-1] == b.split()[-1]
+    return a.lower().split()[-1] == b.lower().split()[-1]
 
 
 def _single(

@@ -124,10 +124,24 @@ def plain_name(name: str) -> str:
     return plain[len(article) :]
 
 
+def asked_name(label: str) -> str:
+    """What a label means as a name, the same for all labels that mean the same thing in a query ("Mug" and "the mug");
+    "" where it is no name of a thing: nothing, too long, or the camera itself."""
+    try:
+        checked_object(label)
+    except QueryError:
+        return ""
+    return "" if is_camera(label) else _meaning(label)
+
+
+def _meaning(name: str) -> str:
+    return GRIPPER_NAME if is_gripper(name) else plain_name(name)
+
+
 def _same(one: ObjectRef, other: ObjectRef) -> bool:
     if isinstance(one, Region) or isinstance(other, Region):
         return one == other
-    return plain_name(one) == plain_name(other) or (is_gripper(one) and is_gripper(other))
+    return _meaning(one) == _meaning(other)
 
 
 def checked_object(given: object) -> ObjectRef:

@@ -1,18 +1,20 @@
 """The calibration recovers known errors, covers on new views, and is refused where it does not belong."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from oracle import Noise, Oracle, scenes
+from oracle import Noise, Oracle, make_scene, scenes
 
-from spatialvlm_ros.errors import CalibrationError
+from spatialvlm_ros.errors import CalibrationError, RemoteError
+from spatialvlm_ros.models.backend import Locations
 from spatialvlm_ros.models.calibration import GROUPS, Calibration, LengthCalibration
 from spatialvlm_ros.models.calibration_examples import collect_readings
 from spatialvlm_ros.models.calibration_fit import fit_calibration
 from spatialvlm_ros.models.distributions import RELATION_INDEX, quantile_at, to_coordinate
 from spatialvlm_ros.models.fusion import interpret
+from spatialvlm_ros.models.gathering import nothing_read
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.scenes.relations import Relation
 
@@ -47,6 +49,53 @@ def test_a_thing_that_is_called_camera_is_not_asked_for_by_that_name():
         asked = np.isin(example.readings.relations, sizes)
         assert asked.any()
         assert "camera" not in {example.readings.objects[k] for k in example.readings.subjects[asked]}
+
+
+def test_labels_that_mean_the_same_or_are_no_names_are_not_asked_for():
+    """A detector writes "Mug" and "mug", captions and nothing at all; a query takes none of these for two things."""
+    labels = ("Mug", "the mug", "gripper", "robot gripper", " ", "a " * 12 + "caption", "bowl", "tray")
+    world = {k: make_scene(k, n_objects=8, labels=labels) for k in range(4)}
+    model = SpatialVLM(Oracle(world, WRONG))
+    found = list(collect_readings(model, [(s.observation, s) for s in world.values()], pairs=3))
+    assert len(found) == 4
+    assert {name for example in found for name in example.readings.objects} == {"bowl", "tray", "camera"}
+
+
+@pytest.mark.parametrize("fault", ["raises", "silent"])
+def test_views_of_which_the_model_reads_nothing_make_no_calibration(fault, caplog):
+    """A server that is away answers nothing: what would be fitted is nothing but the defaults."""
+    world = scenes(40)
+    oracle = Away(world, after=4, raises=fault == "raises")
+    examples = list(collect_readings(SpatialVLM(oracle), [(s.observation, s) for s in world.values()]))
+    assert len(examples) == 4
+    assert len(oracle.looked) < 12, "it goes on asking a model that has gone"
+    assert "read nothing" in caplog.text
+    with pytest.raises(CalibrationError, match="too few views"):
+        fit_calibration(examples)
+
+
+@dataclass
+class Away(Oracle):
+    """Reads nothing from some picture on."""
+
+    after: int = 0
+    raises: bool = True
+    looked: list[int] = field(default_factory=list)
+
+    def encode(self, observation):
+        self.looked.append(observation.stamp_ns)
+        return observation
+
+    def _gone(self):
+        if len(self.looked) > self.after and self.raises:
+            raise RemoteError("the server cannot be reached", "there", "Start it.")
+        return len(self.looked) > self.after
+
+    def read(self, encoded, queries):
+        return nothing_read(len(queries)) if self._gone() else super().read(encoded, queries)
+
+    def locate(self, encoded, objects):
+        return Locations.unknown(len(objects)) if self._gone() else super().locate(encoded, objects)
 
 
 def errors_and_coverage(examples, calibration, relation=None):

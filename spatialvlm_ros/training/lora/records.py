@@ -17,7 +17,7 @@ from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.hub.numbers import NumberGrammar
 from spatialvlm_ros.models.hub.quantity_tokens import quantity_token
 from spatialvlm_ros.models.hub.wording import camera_words, query_words
-from spatialvlm_ros.models.query import CAMERA_NAME, MOST_WORDS, Query, is_camera
+from spatialvlm_ros.models.query import CAMERA_NAME, Query, asked_name
 from spatialvlm_ros.questions.families import FAMILIES, Kind
 from spatialvlm_ros.scenes.relations import RELATIONS
 from spatialvlm_ros.training.training_split import open_for_training
@@ -179,5 +179,6 @@ def _name(labels: Sequence[str], index: int, question: str) -> str | None:
     if not 0 <= index < len(labels):
         return None
     label = labels[index]
-    known = label and not is_camera(label) and labels.count(label) == 1 and label.lower() in question.lower()
-    return label if known and len(label.split()) <= MOST_WORDS else None
+    names = [asked_name(other) for other in labels]
+    known = names[index] and names.count(names[index]) == 1 and label.lower() in question.lower()
+    return label if known else None

@@ -163,6 +163,20 @@ def test_the_wording_is_that_of_the_backend(spatial):
     assert matched > 0
 
 
+def test_labels_that_mean_the_same_name_are_left_out(spatial):
+    """A detector writes "Mug" and "mug": no query can tell them apart, and none of them stops the others."""
+    row = dict(next(iter(spatial)))
+    row["objects"] = [{"label": label} for label in ("Mug", "the mug", "bowl", "tray")]
+    asked = [("distance", 0, 1), ("distance", 2, 3), ("distance", 0, 2), ("height", 1, -1), ("height", 3, -1)]
+    words = "the Mug, the mug, the bowl and the tray"
+    row["qa"] = [
+        {"family": f, "subject": s, "reference": r, "question": words, "value": 0.5, "answer": ""} for f, s, r in asked
+    ]
+    (record,) = measurement_records([row])
+    assert len(record.turns) == 2
+    assert all("mug" not in question.lower() for question, _ in record.turns)
+
+
 def test_wrong_forms_are_named(spatial):
     with pytest.raises(ConfigError, match="form"):
         next(measurement_records(spatial, "words"))
