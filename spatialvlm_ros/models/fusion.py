@@ -47,6 +47,8 @@ _OUTLIER_WIDTH = 5.0  # of an outlier's distribution, in widths of the wider rea
 # Monocular outliers are learnt on simulated pictures. A real camera may be nothing like them, and a depth sensor is
 # right there too: it is believed more. (In simulation this costs nothing: docs/log.md.)
 _LEAST_MONOCULAR_OUTLIERS = 0.2
+# The calibration of a length whose ends are both known exactly.
+_UNCHANGED = {"composed_bias": 0.0, "composed_factor": 1.0, "spread": 1.0, "interval": 1.0}
 _FEATURE_MIDDLES = (-1.2, 0.3, -1.5)
 _FEATURE_REACH = 3.0
 N_FEATURES = len(_FEATURE_MIDDLES)
@@ -159,6 +161,9 @@ def calibrate_readouts(readings: ViewReadings, raw: RawReadOuts, calibration: Ca
         constants["direct_out"] = np.where(
             raw.metric[length], np.maximum(constants["direct_out"], _LEAST_MONOCULAR_OUTLIERS), constants["direct_out"]
         )
+        exact = _exact(readings, raw.located)[length]
+        for name, value in _UNCHANGED.items():
+            constants[name] = np.where(exact, value, constants[name])
         d, c = length_spreads(readings, raw, length)
         d = d.moved(-constants["direct_bias"], constants["direct_factor"])
         c = c.moved(-constants["composed_bias"], constants["composed_factor"])
@@ -172,7 +177,7 @@ def calibrate_readouts(readings: ViewReadings, raw: RawReadOuts, calibration: Ca
         mixed = mixed.moved(0.0, constants["spread"])
         features = interval_features(raw.located, readings.subjects[length], mixed, rows)
         bend = (features * _shape_weights(calibration, raw.metric[length])).sum(axis=1)
-        factor = constants["interval"] * np.exp(bend)
+        factor = constants["interval"] * np.exp(np.where(exact, 0.0, bend))
         ends = mixed.ends()
         low[length] = from_coordinate(mixed.middle + mixed.width * factor * ends[0], rows)
         high[length] = from_coordinate(mixed.middle + mixed.width * factor * ends[1], rows)
@@ -180,6 +185,14 @@ def calibrate_readouts(readings: ViewReadings, raw: RawReadOuts, calibration: Ca
             target[length] = from_coordinate(spread.quantiles(), rows)
     p_direct, p_composed, p_combined = _predicates(readings, raw, calibration, weight)
     return ReadOuts(direct, composed, combined, p_direct, p_composed, p_combined, low, high, weight, raw)
+
+
+def _exact(readings: ViewReadings, located: Located) -> Bool:
+    """(N,) whether all objects of a query are known exactly: the calibration is of what a model locates. An elevation
+    is counted from a plane, which is exact where the robot states the vertical and the camera's height."""
+    plane = located.view.up_std == 0.0 and bool(np.isfinite(located.view.camera_height))
+    exact = np.append(located.exact, plane)  # the last row is that of no reference
+    return exact[readings.subjects] & exact[readings.references]
 
 
 def _given(readings: ViewReadings) -> Bool:
@@ -303,7 +316,8 @@ def _predicates(
     c = _predicate_constants(calibration, readings.relations[rows], raw.metric[rows])
     direct, composed = log_odds(raw.p_direct[rows]), log_odds(raw.p_composed[rows], limit=1e-3)
     has_direct, has_composed = np.isfinite(raw.p_direct[rows]), np.isfinite(raw.p_composed[rows])
-    direct_alone, composed_alone = c["direct_alone"] * direct, c["composed_alone"] * composed
+    direct_alone = c["direct_alone"] * direct
+    composed_alone = np.where(_exact(readings, raw.located)[rows], 1.0, c["composed_alone"]) * composed
     both = c["intercept"] + c["direct"] * direct + c["composed"] * composed
     given = (raw.metric & _given(readings) | _at_gripper(readings))[rows] & has_composed
     stacked = np.where(has_direct & has_composed, both, np.where(has_direct, direct_alone, composed_alone))

@@ -7,6 +7,7 @@ import pytest
 from oracle import Noise, Oracle, make_scene
 
 from spatialvlm_ros.models.backend import Locations
+from spatialvlm_ros.models.calibration import GROUPS, Calibration, LengthCalibration, PredicateCalibration
 from spatialvlm_ros.models.estimate import Reason, Source
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
@@ -62,6 +63,39 @@ def test_a_point_has_no_size(relation):
     assert not found.valid and found.reason is Reason.MODEL_ERROR and "point" in found.detail
     assert other.valid
     assert not view.measure("mug", "gripper", "big").valid
+
+
+# What is fitted on things that a model locates.
+FITTED = Calibration(
+    lengths={g: {"": LengthCalibration(composed_bias=0.1, composed_factor=2.0, interval=3.0)} for g in GROUPS},
+    predicates={g: {"": PredicateCalibration(composed_alone=0.3)} for g in GROUPS},
+)
+
+
+def test_what_is_known_of_both_ends_is_not_calibrated():
+    """Camera and tool centre point have no errors of a model, so none are taken off."""
+    scene = make_scene(3)
+    point = np.array([0.1, 0.05, 0.5])
+    view = SpatialVLM(Oracle({3: scene}), FITTED).look(scene.observation, gripper=point)
+    asked = [Query("gripper", "camera", r) for r in ("distance", "gap", "left_diff", "vertical_distance")]
+    found = view.measure_many([*asked, Query("camera", "gripper", "right"), Query("gripper", "camera", "touching")])
+    distance = np.linalg.norm(point)
+    for estimate in found[:2]:
+        assert estimate.value == pytest.approx(distance, rel=1e-6)
+        assert estimate.interval == pytest.approx((distance, distance), rel=1e-3)
+    truth = point @ scene.frame.left, abs(point @ scene.frame.up)
+    assert [e.value for e in found[2:4]] == pytest.approx(truth, rel=1e-3)
+    assert found[4].value < 0.01 and found[5].value < 0.01
+    elevation = point @ scene.frame.up + scene.observation.camera_height
+    found = view.measure("gripper", relation="elevation")
+    assert found.interval == pytest.approx((elevation, elevation), rel=1e-3)
+    unknown_plane = replace(scene.observation, camera_height=None)
+    found = (
+        SpatialVLM(Oracle({3: scene}), FITTED).look(unknown_plane, gripper=point).measure("gripper", None, "elevation")
+    )
+    assert found.interval[1] > 1.1 * found.value, "the plane is the model's"
+    other = view.measure("gripper", scene.objects[0].label)
+    assert other.interval[1] > 1.1 * other.value, "a located thing keeps its calibration"
 
 
 class BoxesOnly(Oracle):
