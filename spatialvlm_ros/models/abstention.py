@@ -83,8 +83,11 @@ def region_refusal(region: Region, camera: Camera) -> Refusal | None:
     be seen (boxes in shares of the picture instead of pixels are)."""
     pixels = np.asarray(region.pixels, dtype=np.float64).reshape(-1, 2)
     picture = f"the {camera.width} x {camera.height} picture"
-    if not camera.contains(pixels.mean(axis=0)[None])[0]:
+    middle = pixels.mean(axis=0)[None]
+    if not camera.contains(middle)[0]:
         return Refusal(Reason.OUT_OF_VIEW, f"The {region} is outside {picture}.")
+    if np.isnan(camera.rays(middle)).any():
+        return Refusal(Reason.OUT_OF_VIEW, f"The lens shows nothing that lies before it at the {region}.")
     if region.is_point:
         return None
     sides = pixels[1] - pixels[0]

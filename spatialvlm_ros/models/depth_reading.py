@@ -31,6 +31,7 @@ _BIN = 0.02  # of log depth
 _EMPTY_SHARE = 0.03
 _EMPTY_BINS = 2
 _THIN_SHARE = 0.25  # of a box
+_LEAST_SIZE_M = 1e-3  # a face of which no side is seen has a thickness all the same
 _LARGEST_PATCH = 70  # pixels along a side of what is examined
 
 
@@ -219,7 +220,7 @@ def _lifted(
     for position, item in enumerate(report.scene.objects):
         k = indices[report.kept[position]]
         assert item.box3d is not None and item.mask is not None
-        centers[k], sizes[k] = item.box3d.centers[0], item.box3d.sizes[0]
+        centers[k], sizes[k] = item.box3d.centers[0], np.maximum(item.box3d.sizes[0], _LEAST_SIZE_M)
         rotations[k] = item.box3d.rotations[0]
         scales[k] = max(float(np.sort(sizes[k])[1:].mean()), 0.005)
         area = max(float(np.prod(boxes[k, 2:] - boxes[k, :2])), 1.0)

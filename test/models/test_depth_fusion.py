@@ -19,6 +19,7 @@ from spatialvlm_ros.models.query import Query, Region
 from spatialvlm_ros.models.readings import CUT
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.scenes.lifting.detection import tight_box
+from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.scenes.scene import Scene, SceneObject
 
 CAMERA = Camera(320, 240, 300.0, 300.0, 159.5, 119.5)
@@ -104,6 +105,20 @@ def test_depth_without_a_valid_pixel_falls_back_to_the_model(picture, bad):
     assert not read_depth(broken, boxes_of(scene), NOTHING, NOTHING).known.any()
     found = SpatialVLM(Oracle({1: scene})).look(broken).measure("crate", "can")
     assert found.valid and found.sources == {Source.MONOCULAR}
+
+
+def test_a_flat_face_in_sparse_depth_is_no_thing_without_a_volume():
+    """A scanner's depth: few pixels, here of a wall that is straight ahead."""
+    depth = np.full((240, 320), np.nan, np.float32)
+    depth[::6, ::6] = 2.0
+    observation = Observation(np.zeros((240, 320, 3), np.uint8), CAMERA, depth)
+    face = np.array([[60.0, 60.0, 160.0, 160.0]])
+    measured = read_depth(observation, face, NOTHING[:1], NOTHING[:1])
+    assert measured.known.all() and (measured.sizes > 0).all()
+    level = CanonicalFrame.from_up(np.array([0.0, -1.0, 0.0]), 1.0, "floor")
+    view = SpatialVLM(Oracle({0: Scene(None, (), level)}, says_direct=False)).look(observation)
+    volume = view.measure(tuple(face[0]), relation="volume")
+    assert volume.valid and volume.value > 0 and volume.interval[0] < volume.value < volume.interval[1]
 
 
 def test_holes_over_one_object_leave_the_others_measured(picture):

@@ -119,6 +119,9 @@ class PromptWriter:
         # Box edges lie between pixels, points on them: see `Camera`.
         pixels = np.asarray(thing.pixels) - (0.0 if thing.is_point else 0.5)
         shares = (canvas.to_canvas(pixels) + 0.5) / canvas.width
+        if canvas.lens is not None:  # what no straight picture shows lies beyond the border on its side
+            principal = np.tile([canvas.lens.cx, canvas.lens.cy], len(pixels) // 2)
+            shares = np.where(np.isnan(shares), np.copysign(np.inf, pixels - principal), shares)
         places = [self.vocabulary.places[int(p)] for p in v.place_position(shares)]
         return (self.vocabulary[marker], *places, *(self._name(thing.name) if thing.name else ()))
 

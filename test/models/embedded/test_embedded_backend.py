@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from spatialvlm_ros.models.backend import Backend
 from spatialvlm_ros.models.embedded import vocabulary as v
 from spatialvlm_ros.models.embedded.backend import EmbeddedBackend
 from spatialvlm_ros.models.embedded.picture import Canvas, pixel_values, place, relative_focal
+from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.models.quantities import OVERFLOW_BIN, ZERO_BIN, bin_position
 from spatialvlm_ros.models.query import Query, Region
+from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.scenes.observation import Observation
 from spatialvlm_ros.training.packing import ROOT, Tree, pack
 
@@ -191,6 +194,22 @@ def test_a_lens_is_straightened_and_places_come_back_in_its_pixels() -> None:
     placed = place(rgb, canvas)
     u, w = canvas.to_canvas(np.array([11.0, 14.0]))
     assert placed[round(w), round(u)].min() > 200
+
+
+def test_a_region_at_the_rim_of_a_fisheye_leaves_the_others_of_its_batch_alone(backend: EmbeddedBackend) -> None:
+    """No straight picture shows what a lens sees beside and behind itself."""
+    fisheye = Camera(200, 150, 60.0, 60.0, 99.5, 74.5, "equidistant", (0.0, 0.0, 0.0, 0.0))
+    seen = replace(picture(), camera=fisheye)
+    view, encoded = SpatialVLM(backend).look(seen), backend.encode(seen)
+    rim, corner, middle = (80.0, 20.0, 180.0, 140.0), (0.0, 0.0, 3.0, 3.0), (90.0, 60.0, 120.0, 90.0)
+    assert np.isnan(fisheye.rays(np.array([rim[2:]]))).any() and np.isnan(fisheye.rays(np.array([corner[:2]]))).any()
+    read = backend.read(encoded, [Query(region, "camera") for region in (rim, corner, middle)])
+    assert np.isfinite(read.lengths).all()
+    told = backend._tokenizer.convert_ids_to_tokens(list(backend._writer.locate(Region(rim), encoded.canvas).ids))
+    x0, y0, x1, y1 = (int(t.split()[1][:-1]) for t in told[2:6])
+    assert x0 < x1 == v.N_PLACES - 1 and y0 < y1 == v.N_PLACES - 1
+    assert view.measure(corner, "camera").reason is Reason.OUT_OF_VIEW
+    assert view.measure(middle, "camera").reason is not Reason.OUT_OF_VIEW
 
 
 @pytest.mark.parametrize("size", [(200, 150), (640, 360), (480, 600), (64, 48)])
