@@ -18,7 +18,14 @@ _JOINING = "of|with|and|than|from|to"
 _IN_UNITS = re.compile(
     r",? in (?:m|cm|mm|(?:centi|milli)?met(?:re|er)s?|inches|feet|yards)$", re.IGNORECASE
 )  # answers name their unit whichever is asked for
-_NAME = rf"(?!(?:{_JOINING}) )[^.?!]+?(?<! of)"
+
+
+def _not_behind(words: str, after: str = "") -> str:
+    return "".join(rf"(?<! {word}{after})" for word in words.split())
+
+
+_NAME = rf"(?!(?:{_JOINING}) )[^.?!]+?{_not_behind('of nearer closer further farther next')}"
+_NO_NAME_ENDS = _not_behind("of on in at by with from to and near", " ")  # before the article of the next name
 
 
 @dataclass(frozen=True)
@@ -136,4 +143,5 @@ def _named(form: NameForm, name: str, needs_article: bool) -> str:
     article = "(?:the |an? )?" if form.article else ""
     if needs_article:
         article = "(?:the |an? |(?=(?:my|your|his|her|our|their|its|this|that|these|those) ))"
+        article = _NO_NAME_ENDS + article
     return (f"{before} " if before else "") + article + name + (f" {after}" if after else "")

@@ -4,6 +4,7 @@ import pytest
 
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.question_reading import read_question
+from spatialvlm_ros.questions.ambiguity import CLAUSES
 from spatialvlm_ros.questions.families import FAMILIES
 from spatialvlm_ros.questions.templates import load_templates
 
@@ -15,6 +16,17 @@ def test_every_wording_is_read_back(family):
             query = read_question(template.fill(a=a, b=b))
             expected = Query(a, b if FAMILIES[family].objects == 2 else None, FAMILIES[family].relation)
             assert query == expected, template.fill(a=a, b=b)
+
+
+@pytest.mark.parametrize("clauses", list(CLAUSES.values()))
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_two_of_a_name_are_told_apart_by_their_clauses(family, clauses):
+    """What the questions of the training add to two things of one name, and a name that ends in an article's noun."""
+    for a, b in ((f"mug {clauses[0]}", f"mug {clauses[1]}"), ("box with a lid", f"mug {clauses[0]}")):
+        for template in load_templates()[family].questions:
+            read = read_question(template.fill(a=a, b=b))
+            assert read is not None and read.subject == a, template.fill(a=a, b=b)
+            assert read.reference == (b if FAMILIES[family].objects == 2 else None), template.fill(a=a, b=b)
 
 
 def test_capitals_blanks_and_full_stops_do_not_matter():
