@@ -16,9 +16,10 @@ from spatialvlm_ros.errors import EvaluationError, SpatialVLMError
 from spatialvlm_ros.evaluation.answers import ViewAnswers, entry
 from spatialvlm_ros.evaluation.bench import Bench, write_file
 from spatialvlm_ros.evaluation.controls import PICTURES
+from spatialvlm_ros.evaluation.failing import Waiting, fault_of
 from spatialvlm_ros.evaluation.identity import identity_of
 from spatialvlm_ros.evaluation.items import Item, ItemKind, TruthView
-from spatialvlm_ros.evaluation.readouts import ReadOutValues, read_out
+from spatialvlm_ros.evaluation.readouts import measured, read_out
 from spatialvlm_ros.evaluation.score import named_objects
 from spatialvlm_ros.evaluation.settings import EvaluationSettings
 from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
@@ -69,22 +70,25 @@ def ask_bench(
 
     Raises:
         EvaluationError: the file has the answers of another model (or of the same with other weights or another
-            calibration), bench or settings.
+            calibration), bench or settings; or the model failed on several views in a row (its server stopped, its key
+            is refused): they are asked again by the next run.
     """
     head = {"model": model.name, **identity_of(model), "bench": bench.sha256, "control": control, **settings.asking()}
     known = _read(path, head)
     report = progress or (lambda count: None)
     report(sum(v.view_id in known for v in views))
     numbers = {v.view_id: k for k, v in enumerate(bench.views)}
+    waiting = Waiting("views")
     with path.open("a", encoding="utf-8") as file:
         for view in views:
             if view.view_id in known:
                 continue
-            record = _ask_view(model, bench, view, numbers[view.view_id], settings, control)
+            record, fault = _ask_view(model, bench, view, numbers[view.view_id], settings, control)
             known[view.view_id] = ViewAnswers.from_json(record.to_json())  # rounded, as a resumed run reads it
-            file.write(json.dumps(record.to_json()) + "\n")
+            file.write(waiting.add(json.dumps(record.to_json()) + "\n", fault))
             file.flush()
             report(1)
+        file.write(waiting.rest())
     return [known[v.view_id] for v in views]
 
 
@@ -138,7 +142,8 @@ def _ask_view(
     number: int,
     settings: EvaluationSettings,
     control: str | None,
-) -> ViewAnswers:
+) -> tuple[ViewAnswers, str]:
+    """What the model says, and the fault where it failed on everything."""
     record = ViewAnswers(view.view_id)
     observation = bench.observation(view, settings.given)
     if control is not None:
@@ -146,19 +151,19 @@ def _ask_view(
     usual = [(k, i) for k, i in enumerate(view.items) if i.zoom == 1 and asked(k, i, settings)]
     far = [(k, i) for k, i in enumerate(view.items) if i.zoom != 1] if control is None else []
     began = time.perf_counter()
-    looked = _look(model, observation, record, usual)
+    looked, fault = _look(model, observation, record, usual)
     record.seconds["look"] = time.perf_counter() - began
     if looked is not None:
-        _measure(looked, usual, record, everything=control is None)
+        fault = _measure(looked, usual, record, everything=control is None)
         if control is None:
             _say(looked, usual, record, settings.text_per_view)
             _locate(looked, view, record)
     if far:
         zoomed = bench.observation(view, settings.given, far[0][1].zoom)
-        through = _look(model, zoomed, record, far)
+        through, _ = _look(model, zoomed, record, far)
         if through is not None:
             _measure(through, far, record, timed=False)
-    return record
+    return record, fault
 
 
 def asked(position: int, item: Item, settings: EvaluationSettings) -> bool:
@@ -171,15 +176,17 @@ def _shown(control: str, bench: Bench, mine: Observation, number: int) -> Observ
     return PICTURES[control](mine, bench.observation(other), bench.mean_color)
 
 
-def _look(model: JudgedModel, observation: Observation, record: ViewAnswers, items: list[tuple[int, Item]]) -> Any:
-    """The view, or None where the model refuses the whole picture: then every item is refused for that reason."""
+def _look(
+    model: JudgedModel, observation: Observation, record: ViewAnswers, items: list[tuple[int, Item]]
+) -> tuple[Any, str]:
+    """The view, or None and the fault where the model refuses the whole picture: then every item is refused."""
     try:
-        return model.look(observation)
+        return model.look(observation), ""
     except SpatialVLMError as error:
         logger.warning("%s: the model cannot look: %s", record.view_id, error)
         for position, _ in items:
             record.measured[position] = _refused(Reason.MODEL_ERROR)
-        return None
+        return None, str(error)
 
 
 def _refused(reason: Reason) -> tuple[float, float, float, float, str]:
@@ -189,31 +196,28 @@ def _refused(reason: Reason) -> tuple[float, float, float, float, str]:
 
 def _measure(
     looked: JudgedView, items: list[tuple[int, Item]], record: ViewAnswers, everything: bool = True, timed: bool = True
-) -> None:
+) -> str:
+    """Fills the record; the fault where the model failed on everything."""
     queries = [item.query() for _, item in items]
     began = time.perf_counter()
     try:
-        estimates = looked.measure_many(queries)
+        estimates, made = measured(looked, queries)
     except SpatialVLMError as error:
         logger.warning("%s: the model cannot measure: %s", record.view_id, error)
-        estimates = None
-    if timed:
-        record.seconds["measure"] = time.perf_counter() - began
-    if estimates is None:
         record.measured.update({k: _refused(Reason.MODEL_ERROR) for k, _ in items})
-        return
+        return str(error)
+    finally:
+        if timed:
+            record.seconds["measure"] = time.perf_counter() - began
     wanted = everything or not all(e.valid for e in estimates)  # a control's best guess stands in where it abstains
-    try:
-        behind = read_out(looked if wanted else None, queries, [item.value for _, item in items])
-    except SpatialVLMError as error:
-        logger.warning("%s: no read-outs: %s", record.view_id, error)
-        behind = ReadOutValues({}, np.full(len(items), np.nan))
+    behind = read_out(made if wanted else None, queries, [item.value for _, item in items])
     for (position, _), estimate, score in zip(items, estimates, behind.crps, strict=True):
         record.measured[position] = entry(estimate, float(score))
     for name, values in behind.values.items():
         record.readouts.setdefault(name, {}).update(
             {k: float(v) for (k, _), v in zip(items, values, strict=True) if np.isfinite(v)}
         )
+    return fault_of(estimates)
 
 
 def _say(looked: JudgedView, items: list[tuple[int, Item]], record: ViewAnswers, count: int) -> None:

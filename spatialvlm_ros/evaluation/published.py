@@ -18,6 +18,7 @@ from spatialvlm_ros.errors import EvaluationError, SpatialVLMError
 from spatialvlm_ros.evaluation.asking import JudgedModel
 from spatialvlm_ros.evaluation.bench import write_file
 from spatialvlm_ros.evaluation.evaluate import RESULT_FILE, progress_bar
+from spatialvlm_ros.evaluation.failing import Waiting, fault_of
 from spatialvlm_ros.evaluation.identity import identity_of
 from spatialvlm_ros.evaluation.readers.predictions import Prediction
 from spatialvlm_ros.evaluation.readers.records import BenchItem, ItemKind
@@ -57,7 +58,7 @@ def evaluate_published(
 
     Raises:
         EvaluationError: the benchmark is unknown or unreadable, or ``out`` has predictions of something else (also of
-            this model with other weights or another calibration).
+            this model with other weights or another calibration); or the model failed on several items in a row.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -65,14 +66,16 @@ def evaluate_published(
     head = {"model": model.name, **identity_of(model), "benchmark": name, "hfov_deg": hfov_deg}
     file = out / PREDICTIONS_FILE
     known = _read(file, head)
+    waiting = Waiting("items")
     with progress_bar(len(benchmark), name, show_progress) as report, file.open("a", encoding="utf-8") as stream:
         report(sum(item.id in known for item in benchmark))
         for item in benchmark:
             if item.id not in known:
-                known[item.id] = predict(model, item, hfov_deg)
-                stream.write(json.dumps({"id": item.id, "prediction": known[item.id]}) + "\n")
+                known[item.id], fault = predict(model, item, hfov_deg)
+                stream.write(waiting.add(json.dumps({"id": item.id, "prediction": known[item.id]}) + "\n", fault))
                 stream.flush()
                 report(1)
+        stream.write(waiting.rest())
     scores = score_benchmark(benchmark, [known[item.id] for item in benchmark])
     result = {**head, "items": len(benchmark), "skipped": dict(benchmark.skipped), "scores": scores}
     write_file(out / RESULT_FILE, (json.dumps(result, indent=1) + "\n").encode())
@@ -80,20 +83,23 @@ def evaluate_published(
     return "\n".join([title, *(f"  {key:40} {value:8.3f}" for key, value in scores.items())])
 
 
-def predict(model: JudgedModel, item: BenchItem, hfov_deg: float = ASSUMED_HFOV_DEG) -> Prediction:
-    """What a model answers to one item; None where it does not."""
+def predict(model: JudgedModel, item: BenchItem, hfov_deg: float = ASSUMED_HFOV_DEG) -> tuple[Prediction, str]:
+    """What a model answers to one item, None where it does not; and the fault where it failed."""
     try:
         picture = _picture(item)
+    except EvaluationError:  # no fault of the model
+        return None, ""
+    try:
         height, width = picture.shape[:2]
         camera = item.camera or Camera.from_hfov(width, height, np.radians(hfov_deg))
         looked = model.look(Observation(picture, camera))
         measured = _measured(looked, item)
         if measured is not None:
-            return measured
+            return measured, ""
         answer = looked.ask(_question(item))
-    except SpatialVLMError:
-        return None
-    return answer.text if answer.valid else None
+    except SpatialVLMError as error:
+        return None, str(error)
+    return (answer.text, "") if answer.valid else (None, fault_of([answer]))
 
 
 def _picture(item: BenchItem) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialvlm_ros.errors import SpatialVLMError
 from spatialvlm_ros.evaluation.crps import crps_quantiles
+from spatialvlm_ros.models.estimate import Estimate
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.questions.families import FAMILIES
 
 Float = NDArray[np.float64]
+
+_log = logging.getLogger(__name__)
 
 READ_OUTS = ("direct", "composed", "combined")
 _SIGNED = {f.relation for f in FAMILIES.values() if f.signed or f.qualitative}
@@ -32,13 +37,28 @@ class ReadOutValues:
     crps: Float
 
 
-def read_out(looked: Any, queries: Sequence[Query], truth: Sequence[float]) -> ReadOutValues:
-    """What ``looked.readouts(queries)`` holds; nothing for models without it."""
+def measured(looked: Any, queries: Sequence[Query]) -> tuple[list[Estimate], Any]:
+    """The estimates of a view, and its read-outs (None where a model has none).
+
+    Both of one reading where the model can: a server that is asked twice costs twice, and says something else.
+    """
+    together, apart = (getattr(looked, name, None) for name in ("measure_with_readouts", "readouts"))
+    if callable(together) and queries:
+        estimates, made = together(queries)
+        return list(estimates), made
+    estimates = looked.measure_many(queries)
+    try:
+        return estimates, apart(queries) if callable(apart) and queries else None
+    except SpatialVLMError as error:
+        _log.warning("no read-outs: %s", error)
+        return estimates, None
+
+
+def read_out(made: Any, queries: Sequence[Query], truth: Sequence[float]) -> ReadOutValues:
+    """The values of read-outs; nothing for None."""
     nothing = np.full(len(queries), np.nan)
-    method = getattr(looked, "readouts", None)
-    if not callable(method) or not queries:
+    if made is None:
         return ReadOutValues({}, nothing)
-    made = method(queries)
     values = {}
     for name in READ_OUTS:
         quantiles = getattr(made, name, None)

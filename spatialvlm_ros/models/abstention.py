@@ -23,6 +23,7 @@ Knows = Callable[[str], bool]
 
 
 RANGE_MARGIN = 1.6  # a range is uncertain by about that factor at the ends of the trained ones
+NO_READING = "The model gave no reading for this."
 _LEAST_SIDE_PX = 2.0
 _LEAST_OVERLAP = 0.25  # of a box with the picture
 
@@ -142,7 +143,7 @@ def query_refusals(
         if found is None and overflow[n]:
             found = Refusal(Reason.OUT_OF_RANGE, "The model says that this is outside the range it was trained for.")
         if found is None and not np.isfinite(values[n]):
-            found = Refusal(Reason.MODEL_ERROR, "The model gave no reading for this.")
+            found = Refusal(Reason.MODEL_ERROR, NO_READING)
         if found is None and untrained[n]:
             span = f"{constants['low'][n]:.2g} to {constants['high'][n]:.3g}"
             found = Refusal(Reason.OUT_OF_RANGE, f"{medians[n]:.3g} is outside the trained range {span}.")

@@ -41,6 +41,8 @@ from spatialvlm_ros.scenes.relations import Relation
 
 Float = NDArray[np.float64]
 
+NO_WORDS = "The model had no words for this."
+
 _log = logging.getLogger(__name__)
 
 
@@ -100,15 +102,18 @@ class View:
     def measure_many(self, queries: Sequence[Query]) -> list[Estimate]:
         """Measure N quantities in one batch; one `Estimate` each, in order."""
         queries = list(queries)
-        if not queries:
-            return []
+        return self.measure_with_readouts(queries)[0] if queries else []
+
+    def measure_with_readouts(self, queries: Sequence[Query]) -> tuple[list[Estimate], ReadOuts]:
+        """`measure_many` and the `readouts` that it rests on, of one reading."""
+        queries = list(queries)
         readings, failures = self._read(queries)
         readouts = interpret(readings, self._calibration)
         of_objects = self._object_refusals(readings, readouts.raw.located)
         refusals = query_refusals(readings, readouts, self._calibration, of_objects)
         for n, failure in failures.items():
             refusals[n] = refusals[n] if _stronger(refusals[n]) else Refusal(failure.reason, failure.detail)
-        return estimates_of(queries, readings, readouts, refusals)
+        return estimates_of(queries, readings, readouts, refusals), readouts
 
     def readouts(self, queries: Sequence[Query]) -> ReadOuts:
         """Both read-outs of N queries and what they are combined to, without abstention; for evaluation."""
@@ -224,8 +229,7 @@ class View:
             failure = failure_of(error)
             return Answer(text, reason=failure.reason, estimate=estimate, detail=failure.detail)
         if not said.strip():
-            detail = "The model had no words for this."
-            return Answer(text, reason=Reason.MODEL_ERROR, estimate=estimate, detail=detail)
+            return Answer(text, reason=Reason.MODEL_ERROR, estimate=estimate, detail=NO_WORDS)
         return Answer(text, said, valid=True, reason=Reason.OK, estimate=estimate)
 
     # ---- the frame ----

@@ -1,7 +1,7 @@
 """Models whose errors are known must get the scores that follow from them."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -27,7 +27,8 @@ from spatialvlm_ros.evaluation.score import Scorer
 from spatialvlm_ros.evaluation.settings import EvaluationSettings
 from spatialvlm_ros.evaluation.summary import summary
 from spatialvlm_ros.evaluation.text_answers import parse_answers, rounding_oracle
-from spatialvlm_ros.models.estimate import Estimate, Reason
+from spatialvlm_ros.models.abstention import NO_READING
+from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reason
 from spatialvlm_ros.questions.families import FAMILIES, FAMILY_NAMES
 
 PERFECT = [r for r in ROWS if r not in ("refuses_answerable", "crps_gain")]
@@ -145,7 +146,13 @@ def test_refusing_never_helps(bench, settings, tmp_path):
 
     class Mute(OracleModel):
         def look(self, observation):
-            raise ModelError("no weights", "none")
+            view = super().look(observation)
+            view.measure_many = lambda asked: [
+                Estimate.invalid(q.kind, str(q.subject), "", Reason.NOT_VISIBLE) for q in asked
+            ]
+            view.locate_many = lambda names: [LocatedObject(name, reason=Reason.NOT_VISIBLE) for name in names]
+            view.ask = lambda question, own_words=False: Answer(question, reason=Reason.NOT_VISIBLE)
+            return view
 
     nothing = evaluate(Mute(bench.views, name="mute"), bench, tmp_path / "mute", settings)["rows"]
     assert {
@@ -157,6 +164,66 @@ def test_refusing_never_helps(bench, settings, tmp_path):
     talker = OracleModel(bench.views, refuses=False, name="talker")
     rows = evaluate(talker, bench, tmp_path / "talker", settings)["rows"]
     assert {rows[f"refuses_{k}"]["value"] for k in ("absent", "ambiguous", "out_of_range")} == {0.0}
+
+
+@dataclass
+class Fragile(OracleModel):
+    """Fails on the views from one number on, in one of the ways in which models do, until it is mended."""
+
+    breaks: range = range(0)
+    way: str = "look"
+
+    def look(self, observation):
+        broken = len(self.looked) in self.breaks
+        view = super().look(observation)
+        if broken and self.way == "look":
+            raise ModelError("the server cannot be reached", "there")
+        if broken and self.way == "measure":
+            view.measure_many = self._raise
+        if broken and self.way == "timeout":
+            view.measure_many = lambda asked: [Estimate.invalid(q.kind, "", "", Reason.TIMEOUT) for q in asked]
+        if broken and self.way == "answers":
+            view.measure_many = lambda asked: [
+                Estimate.invalid(q.kind, "", "", Reason.MODEL_ERROR, detail="RemoteError: refused") for q in asked
+            ]
+        return view
+
+    def _raise(self, queries):
+        raise ModelError("the server cannot be reached", "there")
+
+
+@pytest.mark.parametrize("way", ["look", "measure", "timeout", "answers"])
+def test_a_model_that_has_gone_is_not_judged_and_asked_again(bench, settings, tmp_path, way):
+    """A server that stops leaves no refusals behind: what it did not answer is asked by the next run."""
+    bench = replace(bench, views=tuple(v.with_items([i for i in v.items if i.zoom == 1]) for v in bench.views))
+    settings = replace(settings, controls=())
+    whole = evaluate(OracleModel(bench.views), bench, tmp_path / "whole", settings)
+    with pytest.raises(EvaluationError, match="failed on 5 views in a row.*run again"):
+        evaluate(Fragile(bench.views, breaks=range(7, 99), way=way), bench, tmp_path / "out", settings)
+    assert len((tmp_path / "out" / ANSWERS_FILE).read_text().splitlines()) == 1 + 7
+    assert evaluate(OracleModel(bench.views), bench, tmp_path / "out", settings) == whole
+
+
+def test_a_view_that_a_model_fails_on_now_and_then_counts_as_refused(bench, settings, tmp_path):
+    settings = replace(settings, controls=())
+    bench = replace(bench, views=tuple(v.with_items([i for i in v.items if i.zoom == 1]) for v in bench.views))
+    model = Fragile(bench.views, breaks=range(3, 7))
+    result = evaluate(model, bench, tmp_path, settings)
+    assert 0 < result["rows"]["gives_number"]["value"] < 1
+    assert len((tmp_path / ANSWERS_FILE).read_text().splitlines()) == 1 + len(bench.views)
+
+
+def test_a_model_that_has_nothing_to_say_is_judged(bench, settings, tmp_path):
+    class Wordless(OracleModel):
+        def look(self, observation):
+            view = super().look(observation)
+            view.measure_many = lambda asked: [
+                Estimate.invalid(q.kind, "", "", Reason.MODEL_ERROR, detail=NO_READING) for q in asked
+            ]
+            return view
+
+    rows = evaluate(Wordless(bench.views), bench, tmp_path, replace(settings, controls=()))["rows"]
+    assert rows["gives_number"]["value"] == 0
 
 
 def test_a_value_that_is_not_finite_is_no_value(bench, settings, tmp_path):

@@ -144,6 +144,29 @@ def test_predictions_of_other_weights_or_another_calibration_are_refused(q_spati
             evaluate_published(other, "q_spatial", q_spatial, tmp_path / "out")
 
 
+def test_a_model_that_has_gone_is_asked_again(tmp_path):
+    """Its server stopped: the items that it did not answer are no wrong answers."""
+
+    class Gone(Reciting):
+        def ask(self, question):
+            if len(self.cameras) > 2:
+                return Answer(question, reason=Reason.MODEL_ERROR, detail="RemoteError: the server cannot be reached")
+            return super().ask(question)
+
+    rows = []
+    for i in range(9):
+        write_picture(tmp_path / "q" / "images" / f"{i}.jpg")
+        question = f"What is the distance between thing {i} and the wall?"
+        rows.append({"question": question, "answer_value": 1, "answer_unit": "meter", "image_path": f"{i}.jpg"})
+    write_lines(tmp_path / "q" / "QSpatial_plus.jsonl", rows)
+    words = {"thing": "1 meter"}
+    with pytest.raises(EvaluationError, match="failed on 5 items in a row"):
+        evaluate_published(Gone(words), "q_spatial", tmp_path / "q", tmp_path / "out")
+    assert len((tmp_path / "out" / PREDICTIONS_FILE).read_text().splitlines()) == 1 + 2
+    evaluate_published(Reciting(words), "q_spatial", tmp_path / "q", tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["scores"]["success"] == 1.0
+
+
 def test_a_model_that_fails_gives_no_answer(q_spatial, tmp_path):
     class Broken(Reciting):
         def look(self, observation):

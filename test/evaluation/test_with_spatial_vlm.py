@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spatialvlm_ros.errors import EvaluationError
-from spatialvlm_ros.evaluation.evaluate import evaluate
+from spatialvlm_ros.evaluation.evaluate import chosen_views, evaluate
 from spatialvlm_ros.models.backend import FrameReading, Locations, Readings
 from spatialvlm_ros.models.calibration import Calibration, LocationCalibration
 from spatialvlm_ros.models.quantities import N_BINS, bin_index, bin_values
@@ -68,6 +68,24 @@ def test_a_flat_model_is_judged(bench, settings, tmp_path, control):
     if control:
         assert result["controls"]["no picture"]["rows"]["within_25"] == rows["within_25"]
         assert not result["against_controls"]["within_25"]["beaten"]
+
+
+def test_a_model_is_asked_once(bench, settings, tmp_path):
+    """Its estimates and its read-outs are of one reading: a server costs by the request, and never says the same."""
+
+    class Counting(Flat):
+        def __init__(self):
+            self.asked = []
+
+        def read(self, encoded, queries):
+            self.asked.append(tuple(queries))
+            return super().read(encoded, queries)
+
+    backend = Counting()
+    result = evaluate(SpatialVLM(backend), bench, tmp_path, replace(settings, limit=4, text_per_view=0, controls=()))
+    assert set(result["readouts"]) == {"direct", "combined"}
+    looks = 4 + sum(any(i.zoom != 1 for i in v.items) for v in chosen_views(bench, 4))
+    assert len(backend.asked) == looks
 
 
 def test_the_flat_model_says_one_metre():
