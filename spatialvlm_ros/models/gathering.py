@@ -138,11 +138,13 @@ def distinct_objects(queries: Sequence[Query]) -> tuple[tuple[ObjectRef, ...], I
 
 
 def grounded(readings: Readings, subjects: Int, references: Int, n_objects: int) -> Locations:
-    """K locations out of those of each query: the first that says where an object is, else the first at all."""
+    """K locations out of those of each query: the first that says where an object is, else the first that says whether
+    it is there, else the first."""
     both = concatenated([readings.subjects, readings.references])
     owners = np.concatenate([subjects, references])
     silent = np.isnan(both.log_ranges) & np.isnan(both.centers).any(axis=1) & np.isnan(both.boxes).any(axis=1)
-    order = np.argsort(silent, kind="stable")
+    unsure = np.isnan(both.presence).any(axis=1)
+    order = np.argsort(2 * silent + unsure, kind="stable")
     order = order[owners[order] >= 0]
     _, first = np.unique(owners[order], return_index=True)
     assert len(first) == n_objects

@@ -110,7 +110,7 @@ def _remark(text: str) -> str | None:
 def _presences(
     wording: Wording, answers: Sequence[Completion], outcomes: Sequence[tuple[str, ParsedAnswer | None]]
 ) -> Float:
-    """Remarks count for the object that they name; for the subject when they name none or both."""
+    """Remarks count for the object that they name; for the subject when they name none, or both beside each other."""
     tally = np.zeros((2, 3), dtype=np.int64)
     column = {ABSENT: 1, AMBIGUOUS: 2}
     for answer, (kind, _) in zip(answers, outcomes, strict=True):
@@ -124,6 +124,7 @@ def _presences(
 
 def _named(wording: Wording, text: str) -> int:
     said = text.lower()
-    names = (wording.subject, wording.reference)
-    subject, reference = (bare_name(n.lower()) in said if n else False for n in names)
-    return 1 if reference and not subject else 0
+    subject, reference = (bare_name(n.lower()) if n else "" for n in (wording.subject, wording.reference))
+    if not reference or reference not in said:
+        return 0
+    return 1 if subject not in said or subject in reference else 0

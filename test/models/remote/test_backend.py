@@ -12,8 +12,10 @@ from scripted_server import Reply, completion
 
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.backend import Backend
+from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.models.quantities import OVERFLOW_BIN, bin_values
 from spatialvlm_ros.models.query import Query, Region
+from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.scenes.observation import Observation
 
 VALUES = bin_values()[:OVERFLOW_BIN]
@@ -85,6 +87,24 @@ def test_signed_answers_keep_their_sign(server, backend, observation):
     )
     assert median(readings.lengths[0]) == pytest.approx(-0.4, rel=0.1)
     assert median(readings.lengths[1]) == pytest.approx(0.4, rel=0.1)
+
+
+def test_a_remark_is_about_the_name_that_it_ends_with(server, backend, observation):
+    """One name may hold the other."""
+    made = backend()
+    for said, subject in (("Not visible: red mug.", "mug"), ("not visible: the red mug", "the mug")):
+        server.script = [Reply(completion(said))]
+        (sampled,) = made.sample(made.encode(observation), [Query(subject, "red mug")])
+        assert np.isnan(sampled.presences[0]).all() and sampled.presences[1].argmax() == 1
+
+
+def test_what_one_query_tells_of_a_thing_holds_for_the_others(server, backend, observation):
+    """An answer that cannot be read says nothing; the next one says that the thing is not there."""
+    said = {"tall": "Bowls are nice.", "apart": "not visible: bowl"}
+    server.answer = lambda request: Reply(completion(next(t for word, t in said.items() if word in request.text)))
+    view = SpatialVLM(backend(samples=3)).look(observation)
+    for found in view.measure_many([Query("bowl", None, "height"), Query("mug", "bowl", "distance")]):
+        assert found.reason is Reason.NOT_VISIBLE and "bowl" in found.detail
 
 
 def test_outcomes_are_counted(server, backend, observation):
