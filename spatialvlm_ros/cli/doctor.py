@@ -57,10 +57,19 @@ PACKAGES = (
     Package("sklearn", "scikit-learn", "perception"),
     Package("torch", "torch", "models"),
     Package("transformers", "transformers", "models"),
+    Package("httpx", "httpx", "remote"),
+    Package("peft", "peft", "train"),
+    Package("accelerate", "accelerate", "train"),
+    Package("matplotlib", "matplotlib", "report"),
+    Package("stable_baselines3", "stable-baselines3", "rl"),
     Package("rosbags", "rosbags", "bags"),
+    Package("h5py", "h5py", "recordings"),
+    Package("av", "av", "recordings"),
+    Package("transforms3d", "transforms3d", "ros"),
     Package("ray", "ray", "ray"),
 )
 
+_RENDERING_S = 120
 SYSTEM_LIBRARIES = (("EGL", "libegl1"), ("GL", "libgl1"), ("OSMesa", "libosmesa6"))
 
 
@@ -159,15 +168,18 @@ def _rendering() -> Finding:
     )
     # In a process of its own: a broken GL driver aborts instead of raising.
     environment = {"MUJOCO_GL": "egl", **os.environ}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    remedy = "apt-get install libegl1 libgl1-mesa-dri, or MUJOCO_GL=osmesa"
+    command = [sys.executable, "-c", code]
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=_RENDERING_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Finding("rendering", "missing", f"no picture within {_RENDERING_S} s", remedy)
     if done.returncode == 0:
         return Finding("rendering", "ok", f"MUJOCO_GL={environment['MUJOCO_GL']}: {done.stdout.strip()}")
     lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-    return Finding(
-        "rendering", "missing", lines[-1][:100], "apt-get install libegl1 libgl1-mesa-dri, or MUJOCO_GL=osmesa"
-    )
+    return Finding("rendering", "missing", lines[-1][:100], remedy)
 
 
 def _processor() -> str:

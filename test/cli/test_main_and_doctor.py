@@ -1,12 +1,16 @@
 """The command line as a process: exit status, errors in one line, the doctor's report."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from spatialvlm_ros.cli.doctor import Finding, examine
+from spatialvlm_ros.cli import doctor
+from spatialvlm_ros.cli.doctor import PACKAGES, Finding, examine
 from spatialvlm_ros.cli.main import COMMANDS, build_parser
 
 
@@ -65,6 +69,27 @@ def test_a_missing_package_and_pack_get_a_remedy(monkeypatch, tmp_path):
     findings = {f.name: f for f in examine()}
     assert findings["mujoco"] == Finding("mujoco", "optional", "not installed", 'pip install "spatialvlm_ros[sim]"')
     assert findings["assets"].remedy == "spatialvlm assets"
+
+
+def test_the_doctor_looks_for_something_of_every_extra():
+    tree = ast.parse((Path(__file__).parents[2] / "setup.py").read_text())
+    tables = [n.value for n in tree.body if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "EXTRAS"]
+    extras = {
+        name: [re.split("[>\\[]", line)[0] for line in lines] for name, lines in ast.literal_eval(tables[0]).items()
+    }
+    assert len(extras) > 8
+    for extra, wanted in extras.items():
+        listed = {p.distribution.replace("_", "-") for p in PACKAGES if p.extra == extra}
+        assert listed & {name.replace("_", "-") for name in wanted}, extra
+
+
+def test_a_driver_that_hangs_is_a_line_of_the_report(monkeypatch):
+    def hang(*arguments, **options):
+        raise subprocess.TimeoutExpired("python", 120)
+
+    monkeypatch.setattr(doctor.subprocess, "run", hang)
+    found = {f.name: f for f in examine(render=True)}["rendering"]
+    assert found.status == "missing" and "120 s" in found.detail and "libegl1" in found.remedy
 
 
 def test_the_doctor_can_render():
