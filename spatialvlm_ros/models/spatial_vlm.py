@@ -24,6 +24,7 @@ from spatialvlm_ros.models.calibration import Calibration
 from spatialvlm_ros.models.calibration_place import calibration_path
 from spatialvlm_ros.models.gathering import RobotKnowledge
 from spatialvlm_ros.models.loading import fingerprint_of, load_backend
+from spatialvlm_ros.models.opposites import with_opposites_alike
 from spatialvlm_ros.models.view import View
 from spatialvlm_ros.scenes.observation import Observation
 
@@ -44,8 +45,9 @@ class SpatialVLM:
 
     def __init__(self, backend: Backend, calibration: Calibration | None = None) -> None:
         self.backend = backend
-        self.calibration = calibration or Calibration()
-        self.calibration.check(backend.name, fingerprint_of(backend))
+        fitted = calibration or Calibration()
+        fitted.check(backend.name, fingerprint_of(backend))
+        self.calibration = with_opposites_alike(fitted, getattr(backend, "opposites", {}))
 
     @staticmethod
     def from_pretrained(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from spatialvlm_ros.models.lean_import import lean_transformers
 from spatialvlm_ros.models.quantities import N_BINS, OVERFLOW_BIN, ZERO_BIN, bin_position
 from spatialvlm_ros.models.query import ObjectRef, Query, is_camera
 from spatialvlm_ros.scenes.observation import Observation
-from spatialvlm_ros.scenes.relations import RELATIONS
+from spatialvlm_ros.scenes.relations import RELATIONS, Relation
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -137,6 +137,11 @@ class EmbeddedBackend:
     def ranges_m(self) -> tuple[float, float]:
         """Least and largest range of the objects it was trained on, metres."""
         return self.data.ranges_m
+
+    @property
+    def opposites(self) -> Mapping[Relation, Relation]:
+        """Relations that are read off the token of another one, with the other sign."""
+        return v.OPPOSITES
 
     def knows(self, name: str) -> bool:
         """Whether a name means a kind of object the model was trained on, with whatever attributes and clauses ("the
