@@ -58,8 +58,9 @@ def compare(out_a: str | Path, out_b: str | Path, bench: Bench) -> list[Differen
     a, b = read_result(out_a), read_result(out_b)
     for key in ("bench", "settings"):
         left, right = _comparable(a[key]), _comparable(b[key])
-        if left != right:
-            raise EvaluationError(f"the two results differ in their {key}", [left, right], "Evaluate again alike.")
+        different = {n: [left.get(n), right.get(n)] for n in {**left, **right} if left.get(n) != right.get(n)}
+        if different:
+            raise EvaluationError(f"the two results differ in their {key}", different, "Evaluate again alike.")
     if a["bench"]["sha256"] != bench.sha256:
         raise EvaluationError("the results are of another bench", a["bench"]["name"], f"This one is {bench.name}.")
     settings = EvaluationSettings.load(None, **a["settings"])

@@ -370,7 +370,7 @@ def test_a_better_checkpoint_is_told_from_a_worse_one(bench, settings, tmp_path)
 def test_results_of_other_questions_are_not_compared(bench, settings, tmp_path):
     evaluate(OracleModel(bench.views), bench, tmp_path / "a", settings)
     evaluate(OracleModel(bench.views), bench, tmp_path / "b", replace(settings, limit=4))
-    with pytest.raises(EvaluationError, match="differ in their settings"):
+    with pytest.raises(EvaluationError, match=r"differ in their settings \(got {'limit': \[None, 4\]}"):
         compare(tmp_path / "a", tmp_path / "b", bench)
     with pytest.raises(EvaluationError, match="no result"):
         compare(tmp_path / "a", tmp_path / "nothing", bench)
