@@ -87,6 +87,11 @@ class RemoteConfig:
         """The spec it is loaded by."""
         return f"{PREFIX}{self.url}#{self.model}"
 
+    def address(self, path: str) -> str:
+        """The URL of a ``path`` below the base; a query of the base stays behind it."""
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc, f"{parts.path}/{path}", parts.query, ""))
+
     def key(self) -> str | None:
         """The key from the environment, or None.
 

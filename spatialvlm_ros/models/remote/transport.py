@@ -99,7 +99,7 @@ class Transport:
     # ---- one try ----
 
     def _once(self, method: str, path: str, payload: bytes | None) -> dict[str, Any]:
-        httpx, url = self._httpx, f"{self._config.url}/{path}"
+        httpx, url = self._httpx, self._config.address(path)
         headers = {"Content-Type": "application/json"} if payload is not None else {}
         try:
             with self._client.stream(method, url, content=payload, headers=headers) as response:

@@ -15,6 +15,7 @@ from spatialvlm_ros.models.backend import Backend
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.models.quantities import OVERFLOW_BIN, bin_values
 from spatialvlm_ros.models.query import Query, Region
+from spatialvlm_ros.models.remote.backend import RemoteBackend
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.scenes.observation import Observation
 
@@ -279,6 +280,14 @@ def test_boxes_that_disagree_are_uncertain(server, backend, observation):
     located = made.locate(made.encode(observation), ["mug"])
     np.testing.assert_allclose(located.boxes[0], [96, 64, 192, 128])  # the median box
     assert located.box_stds[0, 0] > 35 and located.box_stds[0, 1] < 5
+
+
+def test_what_stands_behind_the_path_of_a_url_stays_there(server, observation):
+    """Some hosted servers want their version named so."""
+    server.script = [Reply(completion("A mug."))]
+    with RemoteBackend(f"openai:{server.url}/deployments/tiny/?api-version=2024-10-21#tiny") as backend:
+        assert backend.ask(backend.encode(observation), "What is this?") == "A mug."
+    assert [r.path for r in server.requests] == ["/v1/deployments/tiny/chat/completions?api-version=2024-10-21"]
 
 
 def test_ask_is_greedy_and_as_long_as_wanted(server, backend, observation):
