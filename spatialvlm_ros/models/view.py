@@ -251,7 +251,7 @@ class View:
 
     def _located_besides(self, objects: tuple[ObjectRef, ...], locations: Locations) -> Locations:
         """Models that answer without locating are asked where things are, where depth or a known size makes metres of
-        it."""
+        it. Whether a thing is there they have said already: who is asked for a box may give one of something else."""
         tells = np.isfinite(known_size_table(self._knowledge.known_sizes, objects)).all(axis=1)
         unseen = np.isnan(locations.boxes).any(axis=1) & (tells | (self.observation.depth is not None))
         wanted = [k for k in np.flatnonzero(unseen) if isinstance(objects[k], str) and self._is_named(objects[k])]
@@ -266,6 +266,8 @@ class View:
         arrays = {name: np.array(getattr(locations, name)) for name in names}
         for name in names:
             arrays[name][wanted] = getattr(found, name)
+        said = locations.presence[wanted]
+        arrays["presence"][wanted] = np.where(np.isfinite(said), said, found.presence)
         return Locations(**arrays)
 
     def _is_named(self, given: ObjectRef) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -246,6 +247,16 @@ def test_relations_without_words_are_nan_and_not_asked(server, backend, observat
     made = backend()
     readings = made.read(made.encode(observation), [Query("mug", None, "volume")])
     assert np.isnan(readings.lengths).all() and not server.requests
+
+
+@pytest.mark.parametrize("boxes", ["I see nothing.", '{"boxes": [[300, 300, 500, 500]]}'])
+def test_a_thing_that_is_said_to_be_missing_is_not_measured_where_a_box_is_made_up(server, backend, observation, boxes):
+    """With depth a box makes metres: of a thing that every answer says is not there, it shows something else."""
+    server.answer = lambda request: Reply(completion(boxes if "JSON" in request.text else "not visible: bowl"))
+    with_depth = replace(observation, depth=np.full((320, 480), 1.5, np.float32))
+    view = SpatialVLM(backend(samples=3)).look(with_depth)
+    found = view.measure("bowl", "camera")
+    assert found.reason is Reason.NOT_VISIBLE
 
 
 def test_no_queries_no_requests(server, backend, observation):
