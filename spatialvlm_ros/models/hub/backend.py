@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -112,7 +112,11 @@ class HubBackend:
         try:
             chosen = replace(options or HubOptions(), **changes)
         except TypeError as error:
-            raise ConfigError("unknown option of a hub model", sorted(changes), "See `HubOptions`.") from error
+            known = {option.name for option in fields(HubOptions)}
+            unknown = sorted(set(changes) - known)
+            raise ConfigError(
+                "unknown option of a hub model", unknown, f"Known: {', '.join(sorted(known))}."
+            ) from error
         source = HubSource(
             str(name_or_folder), device, dtype, revision, trust_remote_code, local_files_only, base_model
         )

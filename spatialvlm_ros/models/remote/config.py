@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.models.option_types import check_option_types
 from spatialvlm_ros.models.remote.retries import RetryPolicy
+from spatialvlm_ros.questions.parsing.units import UNITS
 
 PREFIX = "openai:"
 DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
@@ -71,6 +73,7 @@ class RemoteConfig:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        check_option_types(self, "a remote model")
         object.__setattr__(self, "url", _checked_url(self.url))
         if not self.model:
             raise ConfigError("a remote model has no name", self.url, "Write openai:URL#model.")
@@ -81,6 +84,10 @@ class RemoteConfig:
         for name, known in (("box_scale", BOX_SCALES), ("sampling", SAMPLING)):
             if getattr(self, name) not in known:
                 raise ConfigError(f"unknown {name} of a remote model", getattr(self, name), f"Use {', '.join(known)}.")
+        if self.default_unit is not None and self.default_unit not in UNITS:
+            raise ConfigError(
+                "unknown default_unit of a remote model", self.default_unit, f"Use one of {', '.join(UNITS)}."
+            )
 
     @property
     def name(self) -> str:
@@ -172,7 +179,7 @@ def parse_remote(spec: str, **overrides: object) -> RemoteConfig:
     values: dict[str, Any] = {}
     for name, text in parse_qsl(options, keep_blank_values=True):
         values[name] = _option(name, text)
-    unknown = sorted(set(overrides) - {f.name for f in fields(RemoteConfig)})
+    unknown = sorted(set(overrides) - {f.name for f in fields(RemoteConfig)} | set(overrides) & {"url", "model"})
     if unknown:
         raise ConfigError("unknown option of a remote model", unknown[0], f"Known: {', '.join(_READERS)}.")
     values.update(overrides)

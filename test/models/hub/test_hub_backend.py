@@ -297,7 +297,15 @@ def test_out_of_memory_is_named(hub_backend, observation, monkeypatch):
         backend.encode(observation)
 
 
-@pytest.mark.parametrize("wrong", [{"least_mass": 1.0}, {"batch_size": 0}, {"decimals": 0}, {"nonsense": 1}])
-def test_wrong_options_are_named(hub_folder, wrong):
-    with pytest.raises(ConfigError):
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        *[({"least_mass": 1.0}, "least_mass"), ({"batch_size": 0}, "batch_size"), ({"decimals": 0}, "decimals")],
+        ({"nonsense": 1}, "unknown option.*nonsense.*Known: ask_presence"),
+        ({"decimals": "two"}, "decimals of a hub model has another type.*two"),
+        ({"ask_presence": 3}, "ask_presence of a hub model has another type"),
+    ],
+)
+def test_wrong_options_are_named(hub_folder, wrong, said):
+    with pytest.raises(ConfigError, match=said):
         HubBackend.from_pretrained(str(hub_folder("llava")), options=HubOptions(), **wrong)

@@ -47,6 +47,30 @@ def test_malformed_specs_say_what_is_wrong(spec, fault):
         parse_remote(spec)
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *[("samples", "abc"), ("samples", 2.5), ("temperature", "hot"), ("logprobs", "maybe"), ("retries", 3)],
+        *[("extra", 5), ("jpeg_quality", True), ("default_unit", 1), ("key_variable", 7), ("sampling", 1)],
+    ],
+)
+def test_options_of_another_type_are_refused_before_anything_is_asked(option, value):
+    with pytest.raises(ConfigError, match=f"{option} of a remote model has another type"):
+        parse_remote("openai:http://h/v1#m", **{option: value})
+
+
+def test_a_unit_that_no_answer_can_be_in_is_refused():
+    assert parse_remote("openai:http://h/v1#m?default_unit=cm").default_unit == "cm"
+    with pytest.raises(ConfigError, match="unknown default_unit.*furlong.*cm"):
+        parse_remote("openai:http://h/v1#m?default_unit=furlong")
+
+
+@pytest.mark.parametrize("name", ["url", "model"])
+def test_the_server_and_the_model_stand_in_the_spec_alone(name):
+    with pytest.raises(ConfigError, match="unknown option"):
+        parse_remote("openai:http://h/v1#m", **{name: "x"})
+
+
 def test_unknown_overrides_are_refused():
     with pytest.raises(ConfigError, match="unknown option.*colour"):
         parse_remote("openai:http://h/v1#m", colour="red")
