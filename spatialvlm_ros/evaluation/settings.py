@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.evaluation.bench import GIVEN
 from spatialvlm_ros.evaluation.controls import MEDIANS, PICTURES
+from spatialvlm_ros.evaluation.rows import GROUPS_ROW, ROWS
+from spatialvlm_ros.models.option_types import check_option_types
 from spatialvlm_ros.shared_files import read_yaml, shared_file
 
 CONTROL_NAMES = (*PICTURES, *MEDIANS)
@@ -38,6 +40,7 @@ class EvaluationSettings:
     targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_option_types(self, "an evaluation")
         unknown = sorted(set(self.controls) - set(CONTROL_NAMES))
         if unknown:
             raise ConfigError("unknown controls", unknown, f"Known: {', '.join(CONTROL_NAMES)}, or none.")
@@ -49,8 +52,13 @@ class EvaluationSettings:
                 raise ConfigError(f"the setting {name} is out of range", getattr(self, name), f"At least {least}.")
         if self.limit is not None and self.limit < 1:
             raise ConfigError("a limit of views is at least 1", self.limit)
-        if list(self.bands_m) != sorted(set(self.bands_m)):
-            raise ConfigError("the borders of the distance bands must rise", self.bands_m)
+        if not self.bands_m or list(self.bands_m) != sorted(set(self.bands_m)):
+            raise ConfigError(
+                "the borders of the distance bands must rise", self.bands_m, "Give one or more, in metres."
+            )
+        _check_rows("controlled_rows", self.controlled_rows, ROWS)
+        for name, wanted in self.targets.items():
+            _check_targets(name, wanted)
 
     @staticmethod
     def load(path: str | Path | None = None, **changes: Any) -> EvaluationSettings:
@@ -79,3 +87,20 @@ class EvaluationSettings:
         edges = [f"{b:g}" for b in self.bands_m]
         inner = [f"{a}-{b} m" for a, b in zip(edges[:-1], edges[1:], strict=True)]
         return (f"< {edges[0]} m", *inner, f"> {edges[-1]} m")
+
+
+def _check_rows(setting: str, rows: Iterable[str], known: Collection[str]) -> None:
+    unknown = sorted(set(rows) - set(known))
+    if unknown:
+        raise ConfigError(f"the setting {setting} names unknown rows", unknown, f"Known: {', '.join(known)}.")
+
+
+def _check_targets(name: str, wanted: Any) -> None:
+    """One set of targets: row -> least and greatest value."""
+    if not isinstance(wanted, Mapping):
+        raise ConfigError(f"the targets {name} are not rows with their limits", wanted, "Write row: [least, greatest].")
+    _check_rows(f"targets.{name}", wanted, (*ROWS, GROUPS_ROW))
+    for row, limits in wanted.items():
+        plain = isinstance(limits, (list, tuple)) and all(isinstance(v, (int, float)) for v in limits)
+        if not plain or len(limits) != 2:
+            raise ConfigError(f"the target of {row} in {name} is no range", limits, "Write [least, greatest].")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from spatialvlm_ros.evaluation.rows import ROWS
+from spatialvlm_ros.evaluation.rows import GROUPS_ROW, ROWS
 from spatialvlm_ros.evaluation.settings import EvaluationSettings
 
 Json = dict[str, Any]
-
-GROUPS_ROW = "coverage_in_groups"
 
 
 def against_controls(result: Json, controls: dict[str, Json], settings: EvaluationSettings) -> dict[str, Json]:

@@ -388,9 +388,32 @@ def test_page_and_summary_say_what_is_in_the_result(bench, settings, tmp_path):
     assert "nan" not in text.lower().replace("finance", "")
 
 
+def test_a_page_needs_no_row_that_controls_decide(bench, settings, tmp_path):
+    """A few views may ask for none of them, and settings may name none."""
+    pytest.importorskip("matplotlib")
+    result = evaluate(OracleModel(bench.views), bench, tmp_path, replace(settings, limit=4, controlled_rows=()))
+    assert "none of these rows" in page(result)
+
+
 @pytest.mark.parametrize(
-    "change", [{"controls": ("guessing",)}, {"limit": 0}, {"bands_m": (2.0, 1.0)}, {"model_width": 0}, {"colour": 1}]
+    ("change", "said"),
+    [
+        ({"controls": ("guessing",)}, "controls"),
+        ({"limit": 0}, "limit"),
+        ({"limit": "ten"}, "limit"),
+        ({"bands_m": (2.0, 1.0)}, "bands"),
+        ({"bands_m": ()}, "bands"),
+        ({"bands_m": 2.0}, "bands"),
+        ({"model_width": 0}, "model_width"),
+        ({"bootstrap_draws": "many"}, "bootstrap_draws"),
+        ({"beat_by": "much"}, "beat_by"),
+        ({"targets": {"mine": {"within_25": 0.5}}}, "within_25.*least, greatest"),
+        ({"targets": {"mine": {"within_26": [0.5, 1]}}}, "within_26"),
+        ({"targets": ["within_25"]}, "targets"),
+        ({"controlled_rows": ("within_26",)}, "within_26"),
+        ({"colour": 1}, "colour"),
+    ],
 )
-def test_bad_settings_are_refused(change):
-    with pytest.raises(ConfigError):
+def test_bad_settings_are_refused_before_anything_is_asked(change, said):
+    with pytest.raises(ConfigError, match=said):
         EvaluationSettings.load(**change)

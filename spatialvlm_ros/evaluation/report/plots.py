@@ -83,7 +83,10 @@ def rows_and_controls(result: Json) -> str:
     names = ["model", *result["controls"]]
 
     def draw(axes: Any) -> None:
-        for axis, row in zip(np.atleast_1d(axes), rows, strict=True):
+        if not rows:
+            axes.text(0.5, 0.5, "none of these rows was asked about", ha="center", color=SOFT)
+            axes.set_axis_off()
+        for axis, row in zip(np.atleast_1d(axes), rows, strict=bool(rows)):
             for y, name in enumerate(names):
                 source = result["rows"] if name == "model" else result["controls"][name]["rows"]
                 if row not in source:
