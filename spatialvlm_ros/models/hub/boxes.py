@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
-_FOUR = re.compile(r"[\[\(]?\s*" + r"\s*[,;\s]\s*".join([_NUMBER] * 4) + r"\s*[\]\)]?")
+_BETWEEN = r"\s*[,;\s]\s*"
+_PAIRS = r"\s*[\]\)]\s*,?\s*[\[\(]\s*"  # of two corners: "(100,200),(300,400)", as Qwen2-VL learnt it
+_FOUR = re.compile(_BETWEEN.join((_NUMBER, rf"{_NUMBER}(?:{_BETWEEN}|{_PAIRS}){_NUMBER}", _NUMBER)))
 _LOCATION = re.compile(r"<loc(\d{4})>" * 4)
 _NAMED = re.compile(
     r'"?\b(?:bbox_?2d|bbox|box|x_?0|x_?min|y_?0|y_?min|x_?1|x_?max|y_?1|y_?max)"?\s*[:=]', re.IGNORECASE
