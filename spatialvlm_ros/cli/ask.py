@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spatialvlm_ros.scenes.observation import Observation
 
 _ORIENTATION = 0x0112  # the EXIF tag
+_DEEP = ("I", "F")  # Pillow's modes of pictures with more than 8 bits
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,10 +100,13 @@ def read_observation(args: argparse.Namespace) -> Observation:
 
     try:
         with Image.open(args.picture) as image:
+            if image.mode.startswith(_DEEP):  # Pillow would cut its values at 255: a white picture
+                fault = "a picture has more than 8 bits a channel"
+                raise ObservationError(fault, image.mode, "Is it the depth? Save a picture with 8 bits.")
             turned = image.getexif().get(_ORIENTATION, 1) != 1
             rgb = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
         depth = None if args.depth is None else _read_depth(args.depth)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise ObservationError("a picture cannot be read", str(error), "Pass a PNG or JPEG.") from error
     if turned and depth is not None:
         fault = "the picture is to be turned by its EXIF tag, its depth is not"

@@ -68,3 +68,16 @@ def test_a_picture_is_turned_as_its_tag_says(given, tmp_path):
     np.save(given.depth, np.full((64, 48), 1.5, np.float32))
     with pytest.raises(ObservationError, match="EXIF"):
         read_observation(given)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_a_picture_of_more_than_8_bits_is_refused_and_not_read_as_white(given, tmp_path, kind):
+    given.picture = save_depth(tmp_path / "deep.tiff", np.full((48, 64), 1500, kind))
+    with pytest.raises(ObservationError, match="more than 8 bits.*Is it the depth"):
+        read_observation(given)
+
+
+def test_a_picture_of_too_many_pixels_is_named(given, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ObservationError, match="cannot be read.*limit"):
+        read_observation(given)
