@@ -30,6 +30,7 @@ from spatialvlm_ros.ros.diagnostics import Before, InputState, Level, Status, ca
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.outputs import CameraOutputs
 from spatialvlm_ros.ros.parameters import PARAMETERS, Settings
+from spatialvlm_ros.ros.rotations import require_quaternions
 from spatialvlm_ros.ros.services import CameraServices, Turnstile
 from spatialvlm_ros.ros.shared_models import SHARED_MODELS, ModelSpec
 from spatialvlm_ros.ros.standing import Standing
@@ -67,11 +68,12 @@ class SpatialVLMNode(LifecycleNode):
         options: of `rclpy.lifecycle.LifecycleNode`.
 
     Raises:
-        MissingDependencyError: the interfaces of this package were not built.
+        MissingDependencyError: the interfaces of this package were not built, or what makes quaternions is missing.
     """
 
     def __init__(self, name: str = NODE_NAME, **options: Any) -> None:
         interfaces()  # says how to build them, before anything else fails without them
+        require_quaternions()
         super().__init__(name, **options)
         declare(self)
         self._settings: Settings | None = None

@@ -19,6 +19,15 @@ def quaternion_of(rotation: ArrayLike) -> Float:
     return -found if found[3] < 0 else found
 
 
+def require_quaternions() -> None:
+    """Says what is missing, before a picture needs it.
+
+    Raises:
+        MissingDependencyError: neither package is installed.
+    """
+    _convert()
+
+
 @lru_cache(maxsize=1)
 def _convert() -> Callable[[Float], Float]:
     try:

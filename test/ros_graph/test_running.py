@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 import pytest
 from node_probe import Services, wait_until
 from rcl_interfaces.srv import GetParameters
+
+from spatialvlm_ros.errors import MissingDependencyError
+from spatialvlm_ros.ros import rotations
+from spatialvlm_ros.ros.node import SpatialVLMNode
 
 HERE = Path(__file__).parent
 FAILURE = "this callback always fails"
@@ -20,6 +25,15 @@ def test_a_callback_that_raises_is_logged_and_does_not_end_the_node(spawn: Calla
     wait_until(lambda: process.output.count(FAILURE) >= 3, "the callback to be called again")
     done = Services(node).call(GetParameters, "/failing/get_parameters", GetParameters.Request(names=["alive"]))
     assert done.values[0].bool_value
+
+
+def test_a_node_that_could_place_nothing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("tf_transformations", "transforms3d", "transforms3d.quaternions"):
+        monkeypatch.setitem(sys.modules, name, None)
+    rotations._convert.cache_clear()
+    with pytest.raises(MissingDependencyError, match="pip install transforms3d"):
+        SpatialVLMNode()
+    rotations._convert.cache_clear()
 
 
 def test_the_shared_memory_of_a_process_holds_pictures(spawn: Callable[..., Any], node: Any) -> None:
