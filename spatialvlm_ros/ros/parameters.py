@@ -82,6 +82,12 @@ def _task(text: str) -> None:
         task_of(text)
 
 
+def _target(text: str) -> None:
+    from spatialvlm_ros.ros.standing import target_named
+
+    target_named(text)
+
+
 def _camera_names(names: Sequence[str]) -> None:
     for name in names:
         if not _NAME.fullmatch(name):
@@ -160,7 +166,7 @@ class Settings:
     known_sizes: tuple[str, ...] = _declared(
         (), "Sizes in metres that are known: 'name: width depth height'.", live=True, check=_sizes
     )
-    target: str = _declared("", "Object (or sentence) whose pose is published for a planner.", live=True)
+    target: str = _declared("", "Object (or sentence) whose pose is published for a planner.", live=True, check=_target)
     filter: bool = _declared(True, "Publish filtered distances with their rate of change.", live=True)
     track_gap_s: float = _declared(
         2.0, "Seconds after which an object that was not seen gets a new id.", low=0.1, high=60.0, live=True

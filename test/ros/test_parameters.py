@@ -38,6 +38,7 @@ def test_every_default_is_allowed_and_described() -> None:
         ("queries", ["nearness: mug | cup"], "nearness"),
         ("known_sizes", ["mug: 0.1 0.1"], "known size"),
         ("known_sizes", ["mug: 0.1 0.1 -1"], "known size"),
+        ("target", "stay away from it", "which object"),
         ("modell", "embedded", "modell"),
     ],
 )
