@@ -136,13 +136,14 @@ def _bytes(data: object) -> memoryview:
 
 def rgb_from_image(message: ImageMessage) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of an Image message; grey is repeated, alpha is dropped. At most one copy."""
+    view = image_view(message)
     if str(message.encoding) not in _TO_RGB:
         raise ObservationError(
             "a colour picture has an encoding that is not a colour",
             message.encoding,
             f"Known are {', '.join(sorted(_TO_RGB))}; is this a depth topic?",
         )
-    return _TO_RGB[str(message.encoding)](image_view(message))  # type: ignore[return-value]
+    return _TO_RGB[str(message.encoding)](view)  # type: ignore[return-value]
 
 
 def depth_from_image(message: ImageMessage) -> NDArray[np.float32]:

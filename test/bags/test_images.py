@@ -109,6 +109,16 @@ def test_wrong_steps_sizes_and_encodings_are_named() -> None:
         rgb_from_image(empty)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "says"), [("yuv422_yuy2", "convert the topic"), ("bayer_rggb8", "convert"), ("16UC1", "a depth topic")]
+)
+def test_a_colour_that_cannot_be_read_is_not_taken_for_depth(encoding: str, says: str) -> None:
+    raw = message(np.zeros((4, 6), np.uint16), encoding)
+    with pytest.raises(ObservationError, match=says) as caught:
+        rgb_from_image(raw)
+    assert ("a depth topic" in str(caught.value)) == (encoding == "16UC1")
+
+
 @pytest.mark.parametrize("encoding", ["rgb8", "bgra8", "mono8", "16UC1", "32FC1"])
 def test_writing_then_reading_gives_the_same_pixels(encoding: str) -> None:
     rng = np.random.default_rng(3)
