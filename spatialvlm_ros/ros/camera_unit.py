@@ -68,6 +68,10 @@ def _not_active() -> NoPictureError:
     return NoPictureError(Reason.NOT_CONFIGURED, "the node is not active any more", "Activate it.")
 
 
+def _refusal(error: FrameRefusedError) -> NoPictureError:
+    return NoPictureError(error.reason, str(error).removesuffix("."))
+
+
 @dataclass(frozen=True)
 class FrameResult:
     """Everything that is said of one picture.
@@ -259,7 +263,7 @@ class CameraUnit:
         end = time.monotonic() + s
 
         def steps(model: SpatialVLM) -> Generator[Any, None, T]:
-            return (yield from work(self._look(model, messages)))
+            return (yield from work(self._look(model, messages, self._seen_of_others(messages))))
 
         return self._waited(self._worker.steps(steps, s), end)
 
@@ -338,7 +342,7 @@ class CameraUnit:
             raise _not_active() if self._closed else NoPictureError(Reason.TIMEOUT, "no picture has come")
         if self._looked is not None and self._looked.messages is messages:
             return self._looked
-        self._looked = self._look(model, messages)
+        self._looked = self._look(model, messages, self._seen(messages))
         return self._looked
 
     def _seen(self, messages: CameraMessages) -> Seen:
@@ -347,13 +351,19 @@ class CameraUnit:
             seen = self.builder.build(messages)
         except FrameRefusedError as error:
             self.statistics.count(error.fault_name, str(error))
-            raise NoPictureError(error.reason, str(error).removesuffix(".")) from error
+            raise _refusal(error) from error
         for name, detail in seen.faults.items():
             self.statistics.count(name, detail)
         return seen
 
-    def _look(self, model: SpatialVLM, messages: CameraMessages) -> Looked:
-        seen = self._seen(messages)
+    def _seen_of_others(self, messages: CameraMessages) -> Seen:
+        """That of a picture which the camera did not take, and whose faults are not the camera's."""
+        try:
+            return self.builder.build(messages)
+        except FrameRefusedError as error:
+            raise _refusal(error) from error
+
+    def _look(self, model: SpatialVLM, messages: CameraMessages, seen: Seen) -> Looked:
         view = model.look(seen.observation, self.standing.known_sizes, seen.gripper)
         return Looked(messages, seen, with_gaps(view, seen.faults))
 

@@ -88,6 +88,24 @@ def test_a_model_that_raises_is_counted_and_every_query_says_so(unit: CameraUnit
     assert summary.counts["model_error"] == 2 and "out of memory" in summary.faults["model_error"]
 
 
+def test_what_is_amiss_with_a_picture_that_was_sent_is_no_fault_of_the_camera(published: Results) -> None:
+    worker = ModelWorker(lambda: SimpleNamespace(look=lambda *_: CountingView([])))
+    made = CameraUnit(
+        "", Settings.of({"gripper_frame": "tool"}), worker, TransformStore(), lambda: 0, published, lambda: False
+    )
+
+    def asked(looked: Any) -> Iterator[None]:
+        yield
+        return looked.seen.faults
+
+    assert "tool" in made.steps_with(messages(1), asked, 5.0)["gripper_frame"]
+    with pytest.raises(NoPictureError) as refused:
+        made.steps_with(replace(messages(1), info=None), asked, 5.0)
+    assert refused.value.reason is Reason.NO_CAMERA_INFO
+    assert not made.statistics.summary(0.0).counts
+    worker.close()
+
+
 def test_what_cannot_be_published_is_counted(unit: CameraUnit, published: Results) -> None:
     published.fails = True
     unit.offer(messages(1))
