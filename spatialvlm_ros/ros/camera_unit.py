@@ -86,7 +86,8 @@ class FrameResult:
         frame: the canonical frame of the view.
         to_target: takes points of the optical frame into the frame that numbers are published in; None where the two
             are not linked, and ``unplaced`` says why.
-        reward: of the reward task, None without one.
+        has_task: whether there is a reward task.
+        reward: of the task; None without one, and in a picture within a control step.
     """
 
     messages: CameraMessages
@@ -99,6 +100,7 @@ class FrameResult:
     frame: CanonicalFrame | None = None
     to_target: Transform | None = None
     unplaced: str = ""
+    has_task: bool = False
     reward: RewardFrame | None = None
 
 
@@ -423,7 +425,18 @@ class CameraUnit:
         to_target, unplaced = self._placing(seen, messages.stamp_ns)
         frame_id = seen.observation.frame_id
         return FrameResult(
-            messages, frame_id, seen, estimates, filtered, objects, target, frame, to_target, unplaced, reward
+            messages,
+            frame_id,
+            seen,
+            estimates,
+            filtered,
+            objects,
+            target,
+            frame,
+            to_target,
+            unplaced,
+            work is not None,
+            reward,
         )
 
     def _placing(self, seen: Seen, stamp_ns: int) -> tuple[Transform | None, str]:
@@ -480,7 +493,8 @@ class CameraUnit:
         unseen = [refusal_of(query, error.reason, str(error)) for query in (work.queries() if work else ())]
         reward = None if work is None else work.step(messages.stamp_ns, unseen)
         frame_id = messages.image.header.frame_id
-        return FrameResult(messages, frame_id, None, estimates, filtered, reward=reward)
+        has_task = work is not None
+        return FrameResult(messages, frame_id, None, estimates, filtered, has_task=has_task, reward=reward)
 
 
 def _track_settings(settings: Settings) -> TrackSettings:

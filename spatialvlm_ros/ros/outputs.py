@@ -166,8 +166,10 @@ class CameraOutputs:
         self._publishers["objects"].publish(message)
 
     def _publish_reward(self, result: FrameResult, header: Any) -> None:
-        """Without a task those who listen hear so instead of nothing."""
+        """Without a task those who listen hear so instead of nothing; within a control step there is nothing to say."""
         reward = result.reward
+        if reward is None and result.has_task:
+            return
         if self._heard("reward"):
             latency = (self._now_ns() - result.messages.stamp_ns) * 1e-9
             self._publishers["reward"].publish(reward_message(reward, header, latency))

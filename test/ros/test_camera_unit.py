@@ -248,6 +248,16 @@ def test_ids_are_never_given_twice(published: Results, mug_worker: ModelWorker) 
     assert shown_one_by_one(other, published, range(8, 9))[0].objects[0].track_id > before
 
 
+def test_a_picture_within_a_control_step_has_a_task_and_no_reward(published: Results, mug_worker: ModelWorker) -> None:
+    task = {"reward_task": "pick up the mug", "reward_gamma": 0.9, "reward_follow": False}
+    made = seeing_a_mug(published, mug_worker, reward_step_s=3.0, **task)
+    found = shown_one_by_one(made, published, range(1, 6))
+    assert [r.reward is not None for r in found] == [True, False, False, True, False]
+    assert all(r.has_task for r in found)
+    without = seeing_a_mug(published, mug_worker)
+    assert not shown_one_by_one(without, published, range(1, 2))[0].has_task
+
+
 def test_a_task_that_a_service_set_stays_when_the_learner_changes(published: Results, mug_worker: ModelWorker) -> None:
     made = seeing_a_mug(published, mug_worker, reward_gamma=0.9)
     made.standing = made.standing.with_reward(RewardRequest.of("pick up the mug", made.settings))

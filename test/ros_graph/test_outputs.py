@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,13 +13,13 @@ import pytest
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from std_msgs.msg import Header
+from std_msgs.msg import Float64, Header
 
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.geometry.transforms import Transform
 from spatialvlm_ros.models.estimate import LocatedObject, Reason
-from spatialvlm_ros.msg import LocatedObjectArray
+from spatialvlm_ros.msg import LocatedObjectArray, Reward
 from spatialvlm_ros.ros.camera_unit import FrameResult
 from spatialvlm_ros.ros.observations import CameraMessages, Seen
 from spatialvlm_ros.ros.outputs import CameraOutputs
@@ -131,3 +132,20 @@ def test_there_is_no_pose_of_what_has_no_place(publish: Callable[..., Listeners]
     assert not thing.valid and thing.reason == reason
     time.sleep(0.3)  # objects are published first; a pose would have come by now
     assert not heard.poses
+
+
+def test_a_picture_within_a_control_step_has_no_reward_message(node: Any, wait_until: Callable[..., None]) -> None:
+    heard: dict[str, list[Any]] = {"reward": [], "reward_value": []}
+    for (name, messages), kind in zip(heard.items(), (Reward, Float64), strict=True):
+        node.create_subscription(kind, f"/{node.get_name()}/{name}", messages.append, 10)
+    outputs = CameraOutputs(node, "", Settings(), None, MutuallyExclusiveCallbackGroup())
+    wait_until(
+        lambda: outputs._heard("reward") and outputs._heard("reward_value"), what="the subscribers to be matched"
+    )
+    within = replace(result(None), has_task=True)
+    for what in (within, within, result(None)):
+        outputs.publish(what)
+    wait_until(lambda: heard["reward"] and heard["reward_value"], what="the rewards")
+    assert [m.reason for m in heard["reward"]] == ["not_configured"]  # of the picture without a task
+    assert len(heard["reward_value"]) == 1
+    outputs.close()
