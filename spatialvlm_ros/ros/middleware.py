@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 PROFILE = "config/ros/fastdds.xml"
 # The variables that name a profile. Either is read by some versions only, and the old one is warned of by the new.
 OLD, NEW = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
+# A user who sets these has chosen the transports, which a profile would take away again.
+TRANSPORTS = ("FASTDDS_BUILTIN_TRANSPORTS", "ROS2_EASY_MODE")
 _FIRST_WITH_NEW = 8  # major version of rclpy: 7 is Jazzy's, 9 Kilted's
 
 
@@ -41,7 +43,7 @@ def make_room_for_pictures(environment: MutableMapping[str, str] = os.environ) -
     Returns:
         Whether it was set.
     """
-    if any(environment.get(name) for name in (OLD, NEW)):
+    if any(environment.get(name) for name in (OLD, NEW, *TRANSPORTS)):
         return False
     try:
         profile = shared_file(PROFILE)

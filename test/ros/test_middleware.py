@@ -22,11 +22,15 @@ def test_our_profile_is_set_once_and_exists():
     assert Path(path).is_file() and set(environment) <= {OLD, NEW}
 
 
-@pytest.mark.parametrize("name", [OLD, NEW])
-def test_a_profile_of_the_user_stays(name):
-    environment = {name: "/mine.xml"}
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(OLD, "/mine.xml"), (NEW, "/mine.xml"), ("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4"), ("ROS2_EASY_MODE", "10.0.0.1")],
+)
+def test_what_the_user_has_chosen_stays(name, value):
+    """A profile would win over the transports of the environment."""
+    environment = {name: value}
     assert not make_room_for_pictures(environment)
-    assert environment == {name: "/mine.xml"}
+    assert environment == {name: value}
 
 
 def test_a_segment_holds_two_pictures_of_full_size():
