@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
@@ -12,16 +13,23 @@ from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.ros.parameters import PARAMETERS, Parameter, Settings
 
 
-def declare(node: Node) -> None:
-    """Declares all parameters with description and range.
+def declare(node: Node, parameters: Iterable[Parameter] = tuple(PARAMETERS.values()), read_only: bool = False) -> None:
+    """Declares parameters with description and range.
+
+    Args:
+        node: their owner.
+        parameters: those of the node at a camera by default.
+        read_only: whether they keep the values of the start.
 
     Raises:
         ConfigError: one was given a value of another type, or outside its range.
     """
-    for parameter in PARAMETERS.values():
+    for parameter in parameters:
         default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+        descriptor = descriptor_of(parameter)
+        descriptor.read_only = read_only
         try:
-            node.declare_parameter(parameter.name, default, descriptor_of(parameter))
+            node.declare_parameter(parameter.name, default, descriptor)
         except ParameterException as error:
             raise _refusal(node, parameter) from error
 

@@ -17,7 +17,7 @@ from rclpy.time import Time
 from std_msgs.msg import String
 
 from spatialvlm_ros.errors import SpatialVLMError
-from spatialvlm_ros.ros.declaring import descriptor_of
+from spatialvlm_ros.ros.declaring import declare
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.parameters import Parameter
 from spatialvlm_ros.ros.target_text import target_of
@@ -44,8 +44,7 @@ class PlannerNode(Node):
 
     def __init__(self) -> None:
         super().__init__(NAME)
-        for parameter in PARAMETERS:
-            self.declare_parameter(parameter.name, parameter.default, descriptor_of(parameter))
+        declare(self, PARAMETERS, read_only=True)
         self._given = given = {p.name: p.validated(self.get_parameter(p.name).value) for p in PARAMETERS}
         group = MutuallyExclusiveCallbackGroup()
         self._frames = TransformStore()

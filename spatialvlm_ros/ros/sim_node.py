@@ -25,7 +25,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from spatialvlm_ros.errors import SpatialVLMError
-from spatialvlm_ros.ros.declaring import descriptor_of
+from spatialvlm_ros.ros.declaring import declare
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.sim_messages import (
     camera_info_message,
@@ -72,10 +72,7 @@ class SimNode(Node):
 
     def __init__(self) -> None:
         super().__init__(NAME)
-        for parameter in SIM_PARAMETERS.values():
-            descriptor = descriptor_of(parameter)
-            descriptor.read_only = True  # another scene is another node
-            self.declare_parameter(parameter.name, parameter.default, descriptor)
+        declare(self, SIM_PARAMETERS.values(), read_only=True)  # another scene is another node
         self.settings = SimSettings.of({name: self.get_parameter(name).value for name in SIM_PARAMETERS})
         self.failed = False
         self._sim_time = self.settings.publish_clock or bool(self.get_parameter("use_sim_time").value)

@@ -163,3 +163,14 @@ def test_camera_model_planner_robot(spawn: Any, node: Any, wait_until: Wait, noi
     miss = robot.tool() - robot.place("apple")
     assert np.linalg.norm(miss[:2]) < 0.04
     assert 0.08 < miss[2] < 0.22
+
+
+@pytest.mark.parametrize(
+    ("parameter", "says"),
+    [("stand_off_m:=1", "With a point: 1.0"), ("stand_off_m:=9.0", "outside 0.0 to 2.0"), ("poses:=0", "outside 1")],
+)
+def test_a_wrong_parameter_ends_the_planner_with_a_sentence(spawn: Any, parameter: str, says: str) -> None:
+    process = spawn("spatialvlm_ros.ros.planner_main", "-p", parameter)
+    assert process.popen.wait(60) == 1
+    assert process.stop() == 1
+    assert says in process.output and "Traceback" not in process.output

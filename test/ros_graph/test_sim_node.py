@@ -253,7 +253,13 @@ def test_it_can_be_interrupted_while_it_draws_the_scene(spawn: Any) -> None:
 
 @pytest.mark.parametrize(
     ("parameter", "says"),
-    [("task:=dance", "One of reach"), ("width:=10", "outside 64"), ("assets:=/none", "asset pack")],
+    [
+        ("task:=dance", "One of reach"),
+        ("width:=10", "outside 64"),
+        ("rate_hz:=10", "With a point: 10.0"),
+        ("seed:=3.5", "of type int"),
+        ("assets:=/none", "asset pack"),
+    ],
 )
 def test_a_wrong_parameter_ends_it_with_a_sentence(spawn: Any, parameter: str, says: str) -> None:
     process = spawn("spatialvlm_ros.ros.sim_main", "-p", parameter)
