@@ -76,11 +76,14 @@ def target_named(text: str) -> str:
     """The name of the target that a name or a sentence chooses; "" for none.
 
     Raises:
-        ConfigError: it names no object, or pixels.
+        ConfigError: it names no object, pixels, or what is not looked for in pictures.
         QueryError: the name is too long for a question.
     """
     if not text.strip():
         return ""
     if isinstance(read_object(text), Region):
         raise ConfigError("pixels are no target: things move in the picture", text, "Name the object.")
-    return str(checked_object(target_of(text)))
+    name = str(checked_object(target_of(text)))
+    if is_camera(name) or is_gripper(name):
+        raise ConfigError("this is where the robot looks from or grasps with", text, "Name another object.")
+    return name

@@ -153,7 +153,18 @@ def test_standing_queries_are_read_once_and_changed_as_a_whole():
         Standing.of(Settings.of({"target": "go home"}))
 
 
-@pytest.mark.parametrize("text", ["x" * 1000, "go to the " + "x" * 1000, "[10, 20, 60, 80] red mug", "[10, 20]", "it"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 1000,
+        "go to the " + "x" * 1000,
+        "[10, 20, 60, 80] red mug",
+        "[10, 20]",
+        "it",
+        "go to the camera",
+        "gripper",
+    ],
+)
 def test_what_cannot_be_looked_for_is_no_target(text):
     """It would be a fault of every picture."""
     with pytest.raises(SpatialVLMError):
