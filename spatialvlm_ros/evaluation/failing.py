@@ -47,9 +47,8 @@ class Waiting:
             return self.rest()
         if len(self._lines) >= MOST_IN_A_ROW:
             raise EvaluationError(
-                f"the model failed on {len(self._lines)} {self._what} in a row",
-                fault,
-                "Mend that and run again: its answers are kept.",
+                f"the model failed on {len(self._lines)} {self._what} in a row: {fault}",
+                remedy="Mend that and run again: its answers are kept.",
             )
         return ""
 
