@@ -100,17 +100,19 @@ class EmbeddedBackend:
 
         Raises:
             ModelError: weights or tokenizer are missing, damaged or of another model.
+            ConfigError: an unknown device or dtype.
             MissingDependencyError: transformers is missing.
         """
         transformers = lean_transformers()
         data = read_marker(folder)
         where = pick_device(device)
+        kind = pick_dtype(dtype, where)
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
             vlm, report = transformers.AutoModelForImageTextToText.from_pretrained(
                 str(folder),
                 output_loading_info=True,
-                dtype=pick_dtype(dtype, where),
+                dtype=kind,
                 use_safetensors=True,
                 local_files_only=True,
                 attn_implementation="eager",  # measured quicker than the fused call at this size

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny import SHAPE, picture, save_tiny_model
 
-from spatialvlm_ros.errors import ModelError
+from spatialvlm_ros.errors import ConfigError, ModelError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.backend import Backend
 from spatialvlm_ros.models.embedded import vocabulary as v
@@ -270,3 +270,9 @@ def test_a_damaged_folder_is_named(folder: Path, tmp_path: Path, damage: str) ->
 def test_a_mono_picture_is_no_observation() -> None:
     with pytest.raises(Exception, match="uint8"):
         Observation(np.zeros((10, 10), np.uint8), Camera(10, 10, 9, 9, 5, 5))
+
+
+@pytest.mark.parametrize("wrong", [{"dtype": "bfloat"}, {"dtype": None}, {"device": "gpu"}])
+def test_an_unknown_dtype_or_device_is_no_fault_of_the_weights(folder: Path, wrong: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=f"unknown {next(iter(wrong))}"):
+        EmbeddedBackend.from_pretrained(folder, **wrong)
