@@ -138,13 +138,15 @@ class RemoteBackend:
         """None: text says nothing usable of the vertical."""
         return None
 
-    def ask(self, encoded: SentPicture, question: str, max_new_tokens: int = 48) -> str:
-        """The likeliest answer in words, stripped.
+    def ask(self, encoded: SentPicture, question: str, max_new_tokens: int | None = None) -> str:
+        """The likeliest answer in words, stripped and without what was thought aloud before it; of
+        ``config.max_answer_tokens`` at most by default.
 
         Raises:
             RemoteError: the request failed for good.
         """
-        (answers,) = self._sampler.ask([Prompt(encoded.url, question, 1, max_new_tokens)])
+        longest = self.config.max_answer_tokens if max_new_tokens is None else max_new_tokens
+        (answers,) = self._sampler.ask([Prompt(encoded.url, question, 1, longest)])
         return first_text(answers)
 
     def close(self) -> None:
@@ -162,8 +164,9 @@ class RemoteBackend:
 
 
 def first_text(answers: Sequence[Completion]) -> str:
-    """The first answer's text, stripped."""
-    return answers[0].text.strip()
+    """The first answer's text, stripped; "" where the thinking before it was cut off."""
+    _, end, said = answers[0].text.rpartition("</think>")
+    return "" if not end and said.lstrip().startswith("<think>") else said.strip()
 
 
 def _fill_located(located: Locations, i: int, readings: Sequence[Float]) -> None:

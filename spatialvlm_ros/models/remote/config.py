@@ -42,7 +42,7 @@ class RemoteConfig:
         longest_side: pixels; larger pictures are scaled down before they are sent.
         box_scale: how boxes are asked for: "thousand" (0..1000 across the picture), "pixels" (of the picture as sent)
             or "fraction" (0..1).
-        max_answer_tokens: of a measurement or a location; more for models that think aloud.
+        max_answer_tokens: of each answer; more for models that think aloud.
         token_field: "max_tokens", or "max_completion_tokens" for servers that insist on it.
         default_unit: unit that a bare number is in; None counts it as unparsable.
         camera_in_words: tell the model the field of view and focal length.

@@ -308,3 +308,14 @@ def test_ask_is_greedy_and_as_long_as_wanted(server, backend, observation):
     body = server.requests[0].body
     assert body["temperature"] == 0 and body["max_completion_tokens"] == 7 and "n" not in body
     assert body["model"] == "tiny" and body["reasoning_effort"] == "low" and server.requests[0].text == "What is it?"
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [("<think>A box? No, a mug.</think>\n\nA mug.", "A mug."), ("<think>A box? No, a", ""), ("A mug.", "A mug.")],
+)
+def test_a_model_that_thinks_aloud_has_room_for_it_and_is_heard_after_it(server, backend, observation, said, heard):
+    server.script = [Reply(completion(said))]
+    answer = SpatialVLM(backend(max_answer_tokens=2000)).look(observation).ask("What is this?")
+    assert (answer.text, answer.valid) == (heard, bool(heard))
+    assert server.requests[0].body["max_tokens"] == 2000
