@@ -169,11 +169,12 @@ def _in_words(estimate: Estimate) -> str:
     asked = f"{estimate.relation} of {estimate.subject}" + (f" and {estimate.reference}" if estimate.reference else "")
     if not estimate.valid:
         return f"{asked}: no answer ({estimate.reason}). {estimate.detail}".rstrip()
+    note = f". {estimate.detail}" if estimate.detail else ""  # e.g. what was stated and not believed
     if estimate.unit == "probability":
-        return f"{asked}: true with probability {estimate.value:.2f}"
+        return f"{asked}: true with probability {estimate.value:.2f}{note}"
     low, high = estimate.interval
     sources = ", ".join(sorted(str(s) for s in estimate.sources))
-    return f"{asked}: {estimate.value:.3g} {estimate.unit} (90%: {low:.3g} to {high:.3g}; {sources})"
+    return f"{asked}: {estimate.value:.3g} {estimate.unit} (90%: {low:.3g} to {high:.3g}; {sources}){note}"
 
 
 def _answer_record(answer: Answer) -> dict[str, Any]:

@@ -4,11 +4,13 @@ import argparse
 
 import numpy as np
 import pytest
+from oracle import Oracle, make_scene
 from PIL import Image
 
 from spatialvlm_ros.cli.ask import read_observation
 from spatialvlm_ros.cli.main import main
 from spatialvlm_ros.errors import ObservationError
+from spatialvlm_ros.models import spatial_vlm
 
 
 @pytest.fixture
@@ -81,3 +83,17 @@ def test_a_picture_of_too_many_pixels_is_named(given, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(ObservationError, match="cannot be read.*limit"):
         read_observation(given)
+
+
+@pytest.mark.parametrize("relation", ["height", "tall"])
+def test_what_was_stated_and_not_believed_is_said(given, monkeypatch, capsys, relation):
+    """A height in centimetres is left out, and who gave it hears of it."""
+    scene = make_scene(3)
+    path = given.picture
+    Image.fromarray(scene.observation.rgb).save(path)
+    monkeypatch.setattr(spatial_vlm, "load_backend", lambda spec, **options: Oracle({0: scene}))
+    monkeypatch.setenv("SPATIALVLM_CACHE", str(path.parent))
+    asked = f"{relation}:mug:bowl" if relation == "tall" else f"{relation}:mug"
+    stated = ["--focal", "150", "--camera-height", "90", "--model", "org/oracle"]
+    assert main(["ask", str(path), "--measure", asked, *stated]) == 0
+    assert "90 m was left out" in capsys.readouterr().out
