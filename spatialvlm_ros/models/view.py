@@ -319,7 +319,7 @@ def _told(question: str, read: ReadQuestion, estimate: Estimate) -> Answer:
     if not estimate.valid:
         return Answer(question, reason=estimate.reason, estimate=estimate, detail=estimate.detail)
     said = told(read.family, read.query, estimate)
-    return Answer(question, said, valid=True, reason=Reason.OK, estimate=estimate)
+    return Answer(question, said, valid=True, reason=Reason.OK, estimate=estimate, detail=estimate.detail)
 
 
 def _stronger(refusal: Refusal | None) -> bool:

@@ -163,3 +163,9 @@ def test_a_size_is_known_whatever_its_article_and_capitals():
     sizes["mug"] = (0.0, 0.0, 0.0)
     assert view.measure("the mug", None, "height").subject == "the mug"
     assert view.measure("mug", None, "height").value == pytest.approx(plain[1].value)
+
+
+def test_answers_in_words_say_what_was_left_out_too():
+    answer = model_of(SCENE).look(replace(BARE, camera_height=95.0)).ask("How tall is the mug?")
+    assert answer.valid and "left out" in answer.detail and answer.detail == answer.estimate.detail
+    assert "left out" not in model_of(SCENE).look(BARE).ask("How tall is the mug?").detail
