@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.abstention import Refusal
 from spatialvlm_ros.models.backend import PRESENT
 from spatialvlm_ros.models.calibration import LocationCalibration
@@ -202,7 +203,7 @@ def located_of(
                 unknown,
                 valid=True,
                 reason=Reason.OK,
-                box2d=np.full(4, np.nan) if exact else box.copy(),
+                box2d=np.full(4, np.nan) if exact else _in_picture(box, readings.camera),
                 position=np.median(centers, axis=0),
                 covariance=np.cov(centers.T) if located.placed[k] else np.full((3, 3), np.nan),
                 size=np.median(extents[k], axis=0),
@@ -212,6 +213,17 @@ def located_of(
             )
         )
     return result
+
+
+def _in_picture(box: Float, camera: Camera) -> Float:
+    """(4,) a box with its corners in order, of a pixel at least, cut at the border; one that lies outside, or is not
+    known, as it is. A model says each edge by itself: where it is not sure of them, they may change places."""
+    low, high = np.minimum(box[:2], box[2:]), np.maximum(box[:2], box[2:])
+    size = np.array([camera.width, camera.height], dtype=np.float64)
+    if not np.isfinite(box).all() or (high <= 0).any() or (low >= size).any():
+        return box.copy()
+    low = np.clip(low, 0.0, size - 1.0)
+    return np.concatenate([low, np.clip(high, low + 1.0, size)])
 
 
 def _recognised(readings: ViewReadings, calibration: LocationCalibration) -> Float:

@@ -333,3 +333,31 @@ def test_boxes_at_the_border_and_of_all_the_picture_are_taken():
     view = model_of(scene).look(scene.observation)
     for box in ((0, 0, 160, 120), (-20.0, -10.0, 60.0, 70.0), (80, 60, 82, 62)):
         assert view.measure(Region(box, "mug"), "camera").valid
+
+
+class Unsure(Oracle):
+    """Says each edge of a box by itself, as a model does that is not sure of the place."""
+
+    edges = (90.0, -7.0, 30.0, 130.0)
+
+    def locate(self, observation, objects):
+        found = super().locate(observation, objects)
+        return replace(found, boxes=np.tile(self.edges, (len(objects), 1)))
+
+
+@pytest.mark.parametrize(
+    ("edges", "box"),
+    [
+        ((90.0, -7.0, 30.0, 130.0), (30.0, 0.0, 90.0, 120.0)),
+        ((50.0, 60.0, 50.2, 59.9), (50.0, 59.9, 51.0, 60.9)),
+        ((159.8, 119.9, 170.0, 125.0), (159.0, 119.0, 160.0, 120.0)),
+        ((10.0, 20.0, 40.0, 50.0), (10.0, 20.0, 40.0, 50.0)),
+    ],
+)
+def test_a_located_box_is_a_box_in_the_picture(edges, box):
+    scene = make_scene(6)
+    oracle = Unsure({6: scene})
+    oracle.edges = edges
+    found = SpatialVLM(oracle).look(scene.observation).locate("mug")
+    assert found.valid and found.box2d == pytest.approx(box)
+    assert Region(tuple(found.box2d)).pixels == pytest.approx(box), "it can be asked about"
