@@ -100,7 +100,11 @@ class View:
         return self.measure_many([Query(subject, reference, relation)])[0]  # type: ignore[arg-type]
 
     def measure_many(self, queries: Sequence[Query]) -> list[Estimate]:
-        """Measure N quantities in one batch; one `Estimate` each, in order."""
+        """Measure N quantities in one batch; one `Estimate` each, in order.
+
+        Raises:
+            QueryError: one of them is no `Query`.
+        """
         queries = list(queries)
         return self.measure_with_readouts(queries)[0] if queries else []
 
@@ -242,6 +246,9 @@ class View:
     # ---- gathering ----
 
     def _read(self, queries: list[Query]) -> tuple[ViewReadings, dict[int, Failure]]:
+        for query in queries:
+            if not isinstance(query, Query):
+                raise QueryError("a view is asked by `Query`s", query, 'Pass Query("mug", "bowl", "distance").')
         read, failures = read_queries(self._backend, self._encoded, queries)
         objects, subjects, references = distinct_objects(queries)
         locations = grounded(read, subjects, references, len(objects))

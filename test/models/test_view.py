@@ -361,3 +361,14 @@ def test_a_located_box_is_a_box_in_the_picture(edges, box):
     found = SpatialVLM(oracle).look(scene.observation).locate("mug")
     assert found.valid and found.box2d == pytest.approx(box)
     assert Region(tuple(found.box2d)).pixels == pytest.approx(box), "it can be asked about"
+
+
+@pytest.mark.parametrize("asked", ["mug", ("mug", "bowl"), None])
+def test_what_is_no_query_is_refused_before_the_model_is_asked(asked):
+    scene = make_scene(6)
+    oracle = Oracle({6: scene})
+    view = SpatialVLM(oracle).look(scene.observation)
+    for ask in (view.measure_many, view.readouts, view.readings):
+        with pytest.raises(QueryError, match="asked by `Query`s"):
+            ask([Query("mug", "bowl"), asked])
+    assert not oracle.calls
