@@ -61,7 +61,8 @@ class SentPicture:
             (u, v), radius = pixels, 2 * line
             draw.ellipse((u - radius, v - radius, u + radius, v + radius), fill=colour, outline=(255, 255, 255))
         else:
-            draw.rectangle((pixels[0], pixels[1], pixels[2] - 1, pixels[3] - 1), outline=colour, width=line)
+            x0, y0, x1, y1 = pixels
+            draw.rectangle((x0, y0, max(x1 - 1, x0), max(y1 - 1, y0)), outline=colour, width=line)
 
 
 def prepare(observation: Observation, longest_side: int, quality: int) -> SentPicture:

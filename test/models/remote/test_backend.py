@@ -319,3 +319,16 @@ def test_a_model_that_thinks_aloud_has_room_for_it_and_is_heard_after_it(server,
     answer = SpatialVLM(backend(max_answer_tokens=2000)).look(observation).ask("What is this?")
     assert (answer.text, answer.valid) == (heard, bool(heard))
     assert server.requests[0].body["max_tokens"] == 2000
+
+
+def test_a_box_that_is_a_point_in_the_sent_picture_is_marked(server, backend):
+    """Three pixels of a large picture are less than one of what is sent."""
+    server.script = [Reply(completion("0.5 m"))]
+    rgb = np.zeros((3000, 4000, 3), np.uint8)
+    large = Observation(rgb, Camera.from_hfov(4000, 3000, np.radians(60)))
+    made = backend()
+    read = made.read(made.encode(large), [Query((2000, 1500, 2003, 1502), "camera")])
+    assert np.isfinite(read.lengths).all()
+    sent = picture(server.requests[-1])
+    red = (sent[..., 0] > 100) & (sent[..., 1] < 100)
+    assert red[380:388, 508:516].any()
