@@ -27,6 +27,8 @@ def with_opposites_alike(calibration: Calibration, opposites: Mapping[Relation, 
         calibration: of a model.
         opposites: relations that the model reads off its answer to another one, with the other sign.
     """
+    if not opposites:
+        return calibration
     return replace(
         calibration,
         lengths={group: _alike(entries, opposites) for group, entries in calibration.lengths.items()},
