@@ -33,7 +33,7 @@ OPPOSITES = [
 ]
 
 seeds = st.integers(0, 2**32 - 1)
-tilts = st.floats(-1.5, 1.5)
+tilts = st.floats(-1.38, 1.38)  # 79 degrees; nearer to the vertical left is left in the picture, however it is rolled
 
 
 def random_boxes(seed: int, n: int = 4) -> Boxes:
