@@ -24,8 +24,9 @@ from spatialvlm_ros.reasoning.task import Thinker
 from spatialvlm_ros.reasoning.trace import Trace
 from spatialvlm_ros.ros.bag_annotation import AnnotationOrder, AnnotationResult, annotate_in_a_process
 from spatialvlm_ros.ros.camera_inputs import input_topics
-from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked, NoPictureError
+from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked
 from spatialvlm_ros.ros.interfaces import interfaces
+from spatialvlm_ros.ros.refusals import NoPictureError
 from spatialvlm_ros.ros.services import Turnstile, reason_of, seconds_allowed
 from spatialvlm_ros.ros.shared_models import ONE_LOADS
 from spatialvlm_ros.ros.to_messages import answer_message, conclusion_message, step_message

@@ -10,30 +10,28 @@ from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any, TypeVar
 
-import numpy as np
-
-from spatialvlm_ros.errors import SpatialVLMError, TransformError
+from spatialvlm_ros.errors import TransformError
 from spatialvlm_ros.geometry.frames import CanonicalFrame
 from spatialvlm_ros.geometry.transforms import Transform
-from spatialvlm_ros.models.estimate import PROBABILITY, Estimate, LocatedObject, Reason
+from spatialvlm_ros.models.estimate import Estimate, Reason
 from spatialvlm_ros.models.gaps import with_gaps
 from spatialvlm_ros.models.query import ObjectRef, Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 from spatialvlm_ros.models.view import View
 from spatialvlm_ros.reasoning.calls import awaited
 from spatialvlm_ros.rewards.frames import RewardFrame
+from spatialvlm_ros.ros.camera_tracks import CameraTracks
 from spatialvlm_ros.ros.observations import CameraMessages, FrameRefusedError, ObservationBuilder, Seen
 from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.refusals import NoPictureError, not_active, of_frame, refusal_of
 from spatialvlm_ros.ros.reward_work import RewardRequest, RewardWork, Sight
 from spatialvlm_ros.ros.standing import Standing
 from spatialvlm_ros.ros.statistics import FrameTimes, Statistics
 from spatialvlm_ros.ros.transform_store import TransformStore
 from spatialvlm_ros.ros.worker import DeadlineError, ModelWorker
-from spatialvlm_ros.scenes.relations import RELATIONS
-from spatialvlm_ros.tracking.object_tracks import ObjectTracks, TrackedObject, TrackSettings
+from spatialvlm_ros.tracking.object_tracks import TrackedObject
 from spatialvlm_ros.tracking.quantity_filter import FilterBank, FilteredEstimate
 
 _log = logging.getLogger(__name__)
@@ -49,27 +47,6 @@ _OF_LEARNER = (
 _CHECK_S = 0.02  # between two looks whether a picture is still wanted
 _INFO_GRACE_S = 1.0  # of a picture without CameraInfo: who asks waits so long for a better one
 _FUTURE_NS = 500_000_000  # a stamp that is further ahead of the clock is no jitter
-_TRACK_IDS = count(1)  # of all cameras, and also after a node was deactivated: no id is given twice
-
-
-class NoPictureError(SpatialVLMError):
-    """There is no picture to answer from.
-
-    Attributes:
-        reason: what the answer says.
-    """
-
-    def __init__(self, reason: Reason, fault: str, remedy: str = "") -> None:
-        super().__init__(fault, remedy=remedy)
-        self.reason = reason
-
-
-def _not_active() -> NoPictureError:
-    return NoPictureError(Reason.NOT_CONFIGURED, "the node is not active any more", "Activate it.")
-
-
-def _refusal(error: FrameRefusedError) -> NoPictureError:
-    return NoPictureError(error.reason, str(error).removesuffix("."))
 
 
 @dataclass(frozen=True)
@@ -144,9 +121,8 @@ class CameraUnit:
         self._settings, self._worker, self._transforms, self._now_ns = settings, worker, transforms, now_ns
         self._publish, self._wants_objects = publish, wants_objects
         self.builder = ObservationBuilder(settings, transforms, image_topic, depth_topic)
-        self._bank, self._tracks = FilterBank(), ObjectTracks(_track_settings(settings), _TRACK_IDS)
+        self._bank, self._tracks = FilterBank(), CameraTracks(settings.track_gap_s)
         self._reward: RewardWork | None = None
-        self._fixed_frame, self._placed_ns = "", 0  # of the tracks, and of the last picture with a place in it
         self._newest: CameraMessages | None = None
         self._arrived = threading.Condition()
         self._looked: Looked | None = None
@@ -186,7 +162,7 @@ class CameraUnit:
         standing = self.standing_under(settings)
         before, self._settings, self.standing = self._settings, settings, standing
         if before.track_gap_s != settings.track_gap_s:
-            self._tracks.change(_track_settings(settings))
+            self._tracks.change(settings.track_gap_s)
 
     def standing_under(self, settings: Settings) -> Standing:
         """What is asked of every picture under other parameters. What a service set stays, unless its own parameter
@@ -297,7 +273,7 @@ class CameraUnit:
             if not self._wait_for(self._is_whole, min(end, time.monotonic() + _INFO_GRACE_S), check):
                 self._wait_for(self._is_fresh, end, check)
             if self._closed:
-                raise _not_active()
+                raise not_active()
             if self._is_fresh():
                 return
             old = self._newest is not None
@@ -341,7 +317,7 @@ class CameraUnit:
     def _current(self, model: SpatialVLM) -> Looked:
         messages = self._newest
         if messages is None:
-            raise _not_active() if self._closed else NoPictureError(Reason.TIMEOUT, "no picture has come")
+            raise not_active() if self._closed else NoPictureError(Reason.TIMEOUT, "no picture has come")
         if self._looked is not None and self._looked.messages is messages:
             return self._looked
         self._looked = self._look(model, messages, self._seen(messages))
@@ -353,7 +329,7 @@ class CameraUnit:
             seen = self.builder.build(messages)
         except FrameRefusedError as error:
             self.statistics.count(error.fault_name, str(error))
-            raise _refusal(error) from error
+            raise of_frame(error) from error
         for name, detail in seen.faults.items():
             self.statistics.count(name, detail)
         return seen
@@ -363,7 +339,7 @@ class CameraUnit:
         try:
             return self.builder.build(messages)
         except FrameRefusedError as error:
-            raise _refusal(error) from error
+            raise of_frame(error) from error
 
     def _look(self, model: SpatialVLM, messages: CameraMessages, seen: Seen) -> Looked:
         view = model.look(seen.observation, self.standing.known_sizes, seen.gripper)
@@ -420,7 +396,7 @@ class CameraUnit:
         self._looked = Looked(messages, seen, view)
         estimates, filtered = self._over_time(messages.stamp_ns, standing, answers)
         reward = None if work is None else work.step(messages.stamp_ns, rewarded)
-        objects = self._tracked(messages.stamp_ns, seen, located)
+        objects = self._tracks.update(messages.stamp_ns, seen, located)
         target = next((o for o in objects if o.name == standing.target), None) if standing.target else None
         to_target, unplaced = self._placing(seen, messages.stamp_ns)
         frame_id = seen.observation.frame_id
@@ -463,23 +439,6 @@ class CameraUnit:
             self._reward = RewardWork(standing.reward)
         return self._reward
 
-    def _tracked(self, stamp_ns: int, seen: Seen, located: tuple[LocatedObject, ...]) -> tuple[TrackedObject, ...]:
-        if self._fixed_frame and not seen.fixed_frame:
-            if 0 <= stamp_ns - self._placed_ns <= self._settings.track_gap_s * 1e9:
-                return self._tracked_in_the_picture(stamp_ns, located)
-        if seen.fixed_frame != self._fixed_frame:
-            self._fixed_frame = seen.fixed_frame
-            self._tracks.reset()  # positions of another frame
-        self._placed_ns = stamp_ns
-        return tuple(self._tracks.update(stamp_ns, located, seen.camera_pose))
-
-    def _tracked_in_the_picture(self, stamp_ns: int, located: tuple[LocatedObject, ...]) -> tuple[TrackedObject, ...]:
-        """By boxes alone: a transform that comes late is no reason to take things for other ones."""
-        nowhere, unknown = np.full(3, np.nan), np.full((3, 3), np.nan)
-        boxes = [replace(one, position=nowhere, covariance=unknown) for one in located]
-        tracked = zip(self._tracks.update(stamp_ns, boxes), located, strict=True)
-        return tuple(replace(t, located=one, position=nowhere, covariance=unknown) for t, one in tracked)
-
     def _fault_of_model(self, error: Exception) -> NoPictureError:
         sentence = f"{type(error).__name__}: {error}"
         if self.statistics.count("model_error", sentence):
@@ -497,10 +456,6 @@ class CameraUnit:
         return FrameResult(messages, frame_id, None, estimates, filtered, has_task=has_task, reward=reward)
 
 
-def _track_settings(settings: Settings) -> TrackSettings:
-    return TrackSettings(max_gap_s=settings.track_gap_s)
-
-
 class _ModelClock:
     """Adds up the seconds in the model."""
 
@@ -512,13 +467,6 @@ class _ModelClock:
 
     def __exit__(self, *_: object) -> None:
         self.seconds += time.monotonic() - self._began
-
-
-def refusal_of(query: Query, reason: Reason, detail: str) -> Estimate:
-    """The invalid answer to a query."""
-    unit = PROBABILITY if RELATIONS[query.kind].predicate else RELATIONS[query.kind].unit
-    reference = "" if query.reference is None else str(query.reference)
-    return Estimate.invalid(query.kind, str(query.subject), reference, reason, unit, detail)
 
 
 def in_frame(seen: Seen, transforms: TransformStore, target_frame: str, stamp_ns: int) -> Transform:

@@ -21,12 +21,13 @@ from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reas
 from spatialvlm_ros.models.query import Query, checked_object
 from spatialvlm_ros.models.question_reading import read_question
 from spatialvlm_ros.rewards.task_file import to_yaml
-from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked, NoPictureError, refusal_of
+from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.observations import CameraMessages
 from spatialvlm_ros.ros.outputs import SPATIAL
 from spatialvlm_ros.ros.parameters import PARAMETERS
 from spatialvlm_ros.ros.query_text import make_query, read_object
+from spatialvlm_ros.ros.refusals import NoPictureError, refusal_of
 from spatialvlm_ros.ros.reward_work import RewardRequest
 from spatialvlm_ros.ros.standing import target_named
 from spatialvlm_ros.ros.to_messages import answer_message, estimate_message, located_message

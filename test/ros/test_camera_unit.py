@@ -16,9 +16,10 @@ from spatialvlm_ros.bags.images import image_fields
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason
-from spatialvlm_ros.ros.camera_unit import CameraUnit, FrameResult, NoPictureError, refusal_of
+from spatialvlm_ros.ros.camera_unit import CameraUnit, FrameResult
 from spatialvlm_ros.ros.observations import CameraMessages
 from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.refusals import NoPictureError, refusal_of
 from spatialvlm_ros.ros.reward_work import RewardRequest
 from spatialvlm_ros.ros.transform_store import TransformStore
 from spatialvlm_ros.ros.worker import ModelWorker

@@ -8,8 +8,8 @@ from test_follower import Episode
 from spatialvlm_ros.models.estimate import Reason
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.rewards.templates import template
-from spatialvlm_ros.ros.camera_unit import refusal_of
 from spatialvlm_ros.ros.parameters import Settings
+from spatialvlm_ros.ros.refusals import refusal_of
 from spatialvlm_ros.ros.reward_work import RewardRequest, RewardWork, Sight
 from spatialvlm_ros.ros.standing import Standing
 
