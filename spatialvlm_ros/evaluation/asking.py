@@ -78,7 +78,7 @@ def ask_bench(
     report = progress or (lambda count: None)
     report(sum(v.view_id in known for v in views))
     numbers = {v.view_id: k for k, v in enumerate(bench.views)}
-    waiting = Waiting("views")
+    waiting = Waiting("views", answered=bool(known))
     with path.open("a", encoding="utf-8") as file:
         for view in views:
             if view.view_id in known:

@@ -30,11 +30,14 @@ class Waiting:
 
     Args:
         what: that the lines are about, for people.
+        answered: whether it has answered something in an earlier run.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, answered: bool = False) -> None:
         self._what = what
         self._lines: list[str] = []
+        self._fault = ""
+        self._answered = answered
 
     def add(self, line: str, fault: str) -> str:
         """What is to be written now: nothing while the model fails, else all lines.
@@ -43,16 +46,26 @@ class Waiting:
             EvaluationError: it failed too often in a row.
         """
         self._lines.append(line)
+        self._fault, self._answered = fault, self._answered or not fault
         if not fault:
             return self.rest()
         if len(self._lines) >= MOST_IN_A_ROW:
-            raise EvaluationError(
-                f"the model failed on {len(self._lines)} {self._what} in a row: {fault}",
-                remedy="Mend that and run again: its answers are kept.",
-            )
+            raise self._gone()
         return ""
 
     def rest(self) -> str:
-        """All lines that are held back."""
+        """All lines that are held back.
+
+        Raises:
+            EvaluationError: the model has never answered anything.
+        """
+        if self._lines and not self._answered:
+            raise self._gone()
         lines, self._lines = self._lines, []
         return "".join(lines)
+
+    def _gone(self) -> EvaluationError:
+        return EvaluationError(
+            f"the model failed on {len(self._lines)} {self._what} in a row: {self._fault}",
+            remedy="Mend that and run again: its answers are kept.",
+        )

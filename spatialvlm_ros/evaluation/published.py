@@ -66,7 +66,7 @@ def evaluate_published(
     head = {"model": model.name, **identity_of(model), "benchmark": name, "hfov_deg": hfov_deg}
     file = out / PREDICTIONS_FILE
     known = _read(file, head)
-    waiting = Waiting("items")
+    waiting = Waiting("items", answered=bool(known))
     with progress_bar(len(benchmark), name, show_progress) as report, file.open("a", encoding="utf-8") as stream:
         report(sum(item.id in known for item in benchmark))
         for item in benchmark:

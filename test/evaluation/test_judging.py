@@ -204,6 +204,25 @@ def test_a_model_that_has_gone_is_not_judged_and_asked_again(bench, settings, tm
     assert evaluate(OracleModel(bench.views), bench, tmp_path / "out", settings) == whole
 
 
+def test_a_model_that_never_answers_is_not_judged(bench, settings, tmp_path):
+    """The first try has but a few views, and the wrong key."""
+    settings = replace(settings, controls=(), limit=2)
+    with pytest.raises(EvaluationError, match="failed on 2 views in a row: the server cannot be reached"):
+        evaluate(Fragile(bench.views, breaks=range(99)), bench, tmp_path, settings)
+    assert evaluate(OracleModel(bench.views), bench, tmp_path, settings)["rows"]["gives_number"]["value"] == 1
+
+
+def test_the_last_views_of_a_run_may_fail_whenever_they_are_asked(bench, settings, tmp_path):
+    """A run that was stopped before them ends all the same."""
+    bench = replace(bench, views=tuple(v.with_items([i for i in v.items if i.zoom == 1]) for v in bench.views))
+    settings = replace(settings, controls=())
+    stopped = OracleModel(bench.views, fails_after=len(bench.views) - 2)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(stopped, bench, tmp_path, settings)
+    rows = evaluate(Fragile(bench.views, breaks=range(99)), bench, tmp_path, settings)["rows"]
+    assert 0.5 < rows["gives_number"]["value"] < 1
+
+
 def test_a_view_that_a_model_fails_on_now_and_then_counts_as_refused(bench, settings, tmp_path):
     settings = replace(settings, controls=())
     bench = replace(bench, views=tuple(v.with_items([i for i in v.items if i.zoom == 1]) for v in bench.views))

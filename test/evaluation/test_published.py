@@ -167,10 +167,25 @@ def test_a_model_that_has_gone_is_asked_again(tmp_path):
     assert json.loads((tmp_path / "out" / "result.json").read_text())["scores"]["success"] == 1.0
 
 
-def test_a_model_that_fails_gives_no_answer(q_spatial, tmp_path):
+def test_a_model_that_fails_now_and_then_gives_no_answer(q_spatial, tmp_path):
     class Broken(Reciting):
         def look(self, observation):
-            raise ModelError("out of memory", 1)
+            if len(super().look(observation).cameras) > 1:
+                raise ModelError("out of memory", 1)
+            return self
 
-    evaluate_published(Broken(), "q_spatial", q_spatial, tmp_path / "out")
-    assert json.loads((tmp_path / "out" / "result.json").read_text())["scores"]["success"] == 0.0
+    evaluate_published(Broken({"thing": "1 meter"}), "q_spatial", q_spatial, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["scores"]["success"] == pytest.approx(1 / 3)
+
+
+def test_a_model_that_never_answers_is_not_scored(q_spatial, tmp_path):
+    """A key is wrong, and there are but three items: the next run asks them again."""
+
+    class Refused(Reciting):
+        def look(self, observation):
+            raise ModelError("the server refuses the key", 401)
+
+    with pytest.raises(EvaluationError, match="failed on 3 items in a row.*refuses the key"):
+        evaluate_published(Refused(), "q_spatial", q_spatial, tmp_path / "out")
+    evaluate_published(Reciting({"thing": "1 meter"}), "q_spatial", q_spatial, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["scores"]["success"] > 0
