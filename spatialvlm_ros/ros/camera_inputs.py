@@ -20,7 +20,7 @@ from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.profiles import profile_of
 from spatialvlm_ros.ros.qos_events import QUIET_SUBSCRIPTION
 from spatialvlm_ros.ros.reliability import Reliability, unheard, wanted_reliability
-from spatialvlm_ros.ros.synchroniser import Slot, SlotCounts, Synchroniser, SyncLimits
+from spatialvlm_ros.ros.synchroniser import Slot, SlotCounts, Synchroniser, limits_of
 from spatialvlm_ros.ros.topics import INTERFACES
 
 _FOLLOW_EVERY_S = 0.5
@@ -84,7 +84,7 @@ class CameraInputs:
         self._inputs = inputs
         self._in_order = threading.Lock()
         self._following, self._closed = threading.Lock(), False
-        self._synchroniser = Synchroniser(slots, SyncLimits(slop_ns=int(settings.slop_s * 1e9)))
+        self._synchroniser = Synchroniser(slots, limits_of(settings.slop_s, settings.depth_wait_s))
         self._last_image = 0.0
         self._follow()
         self._timers = [

@@ -21,6 +21,7 @@ _TROUBLES = {
     "late": "older than a picture that was given on already",
     "unmatched": "what belongs to it did not come in time",
 }
+_REMEDIES = {"late depth": "raise depth_wait_s"}
 _UNPAIRED = "most pictures go without it: compare the stamps of both, or raise slop_s"
 
 
@@ -111,7 +112,9 @@ def _faults(summary: Summary, inputs: InputState) -> tuple[dict[str, int], dict[
     for slot, fates in inputs.messages.items():
         for fate, sentence in _TROUBLES.items():
             if count := getattr(fates, fate):
-                counts[f"{fate} {slot}"], sentences[f"{fate} {slot}"] = count, sentence
+                fault = f"{fate} {slot}"
+                counts[fault] = count
+                sentences[fault] = f"{sentence}: {_REMEDIES[fault]}" if fault in _REMEDIES else sentence
     return counts, sentences
 
 

@@ -135,6 +135,13 @@ class Settings:
     slop_s: float = _declared(
         0.02, "Most seconds between a picture and the depth that goes with it.", low=0.0, high=1.0
     )
+    depth_wait_s: float = _declared(
+        0.1,
+        "Most seconds that a picture waits for its depth, by the stamps of what comes meanwhile; raise it where depth "
+        "comes late.",
+        low=0.0,
+        high=2.0,
+    )
     max_age_s: float = _declared(
         1.0,
         "Pictures older than this, in seconds, are not looked at; answers older are stale.",

@@ -19,6 +19,7 @@ from typing import Any
 
 from spatialvlm_ros.errors import ConfigError
 
+_MOST_HZ = 90  # of a camera whose pictures are all kept while they wait
 _SILENT = 3  # after so many waits (or periods of its own) without a message a stream is not waited for
 
 
@@ -72,6 +73,12 @@ class SyncLimits:
                 raise ConfigError(f"{name} is negative", getattr(self, name), "Give nanoseconds.")
         if self.queue < 1:
             raise ConfigError("the queue of a synchroniser holds at least one message", self.queue)
+
+
+def limits_of(slop_s: float, wait_s: float) -> SyncLimits:
+    """The limits for the node's parameters ``slop_s`` and ``depth_wait_s``: the queues hold what comes meanwhile."""
+    queue = max(SyncLimits.queue, round(_MOST_HZ * wait_s))
+    return SyncLimits(slop_ns=int(slop_s * 1e9), patience_ns=int(wait_s * 1e9), queue=queue)
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,8 @@ def test_depth_that_most_pictures_go_without_is_a_warning():
     apart = inputs(messages={"depth": SlotCounts(delivered=30, unpaired=12)})
     status = camera_status("c", summary, apart, 2.0, before)
     assert status.level is Level.WARN and status.message.startswith("unpaired depth") and "slop_s" in status.message
+    late = inputs(messages={"depth": SlotCounts(delivered=30, unpaired=12, late=9)})
+    assert "depth_wait_s" in camera_status("c", summary, late, 2.0, before).message
     for fine in (SlotCounts(delivered=59, unpaired=3), SlotCounts(delivered=45, unpaired=17)):  # a loss; half the rate
         assert camera_status("c", summary, inputs(messages={"depth": fine}), 2.0, before).level is Level.OK
 

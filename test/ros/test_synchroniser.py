@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatialvlm_ros.errors import ConfigError
-from spatialvlm_ros.ros.synchroniser import Slot, SlotCounts, Synchroniser, SyncLimits, camera_slots
+from spatialvlm_ros.ros.synchroniser import Slot, SlotCounts, Synchroniser, SyncLimits, camera_slots, limits_of
 
 MS = 1_000_000
 START = 1_700_000_000_000 * MS
@@ -174,6 +174,19 @@ def test_slow_depth_is_not_taken_for_dead():
             frame = send("depth", ms)
             paired += frame is not None and frame[1] is not None
     assert paired == 15
+
+
+@pytest.mark.parametrize(("wait_s", "paired"), [(0.1, 0), (1.0, 42)])
+def test_depth_that_another_node_makes_is_waited_for_as_long_as_was_said(wait_s, paired):
+    """60 Hz, and depth 0.3 s behind its picture: the queue holds all pictures that wait."""
+    send = Sender(limits=limits_of(0.005, wait_s))
+    for k in range(60):
+        send("image", 1000 / 60 * k)
+        if k >= 18:
+            send("depth", 1000 / 60 * (k - 18))
+    frames = [shown(frame) for frame in send.frames]
+    assert sum(depth is not None for _, depth in frames) == paired
+    assert send.count("image").get("overflow", 0) == 0
 
 
 def test_no_patience_means_no_waiting():
