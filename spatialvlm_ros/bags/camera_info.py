@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,15 @@ _MODELS = {
     "equidistant": "equidistant",
     "fisheye": "equidistant",
 }
+
+
+# At the beginning of a word: not "direct", and not "unrect".
+_RECTIFIED = re.compile(r"(?<![A-Za-z])(?:rect|RECT)|Rect")
+
+
+def named_rectified(topic: str) -> bool:
+    """Whether the name of a topic of pictures says that they are rectified ("image_rect_color", "rect/image")."""
+    return _RECTIFIED.search(topic) is not None
 
 
 class RegionOfInterestMessage(Protocol):

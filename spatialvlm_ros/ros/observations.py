@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.bags.camera_info import camera_from_info
+from spatialvlm_ros.bags.camera_info import camera_from_info, named_rectified
 from spatialvlm_ros.bags.images import (
     depth_from_compressed,
     depth_from_image,
@@ -187,7 +187,7 @@ class ObservationBuilder:
 
 
 def _is_rectified(settings: Settings, topic: str) -> bool:
-    return "rect" in topic.lower() if settings.rectified == "auto" else settings.rectified == "true"
+    return named_rectified(topic) if settings.rectified == "auto" else settings.rectified == "true"
 
 
 # ---- pixels ----

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from spatialvlm_ros.bags.camera_info import camera_from_info, camera_info_fields
+from spatialvlm_ros.bags.camera_info import camera_from_info, camera_info_fields, named_rectified
 from spatialvlm_ros.errors import CameraModelError
 from spatialvlm_ros.geometry.cameras import Camera
 
@@ -51,3 +51,16 @@ def test_region_of_interest_and_binning_keep_the_rays() -> None:
 def test_bad_calibrations_are_named(changes: dict, words: str) -> None:
     with pytest.raises(CameraModelError, match=words):
         camera_from_info(info(**changes))
+
+
+@pytest.mark.parametrize(
+    "topic", ["/camera/image_rect", "/rgb/image_rect_color/compressed", "/zed/rgb/color/rect/image", "/imageRect"]
+)
+def test_topics_that_say_so_are_rectified(topic):
+    assert named_rectified(topic)
+
+
+@pytest.mark.parametrize("topic", ["/camera/image_raw", "/direct/image_raw", "/image_unrectified", "/corrected/image"])
+def test_other_words_with_the_same_letters_are_not(topic):
+    """P and no distortion would be taken for pictures that a lens has bent."""
+    assert not named_rectified(topic)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spatialvlm_ros.bags import messages as types
-from spatialvlm_ros.bags.camera_info import camera_from_info
+from spatialvlm_ros.bags.camera_info import camera_from_info, named_rectified
 from spatialvlm_ros.bags.gravity import IMU_REACH_NS
 from spatialvlm_ros.bags.reader import BagMessage, BagReader
 from spatialvlm_ros.datasets.sources.stamps import nearest_pairs
@@ -36,7 +36,7 @@ class BagTopics:
         color, depth: Image or CompressedImage; depth is None for a recording without.
         color_info, depth_info: CameraInfo; None if there is none.
         imu: sensor_msgs/Imu, None to use /tf only.
-        rectified: the colour pictures are rectified (P of the info holds); None: if the topic is called *rect*.
+        rectified: the colour pictures are rectified (P of the info holds); None: as their topic is named.
         depth_rectified: likewise the depth.
     """
 
@@ -95,7 +95,7 @@ class BagIndex:
         topics = self.topics
         rectified = topics.rectified if picture_topic == topics.color else topics.depth_rectified
         if rectified is None:
-            rectified = "rect" in picture_topic.lower()  # as the node takes it
+            rectified = named_rectified(picture_topic)  # as the node takes it
         return camera_from_info(self.infos[info_topic], rectified)
 
     def nearest_imu(self, stamp_ns: int) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spatialvlm_ros.bags import messages as types
+from spatialvlm_ros.bags.camera_info import named_rectified
 from spatialvlm_ros.datasets.sources.bag_index import BagTopics, discover_topics
 from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.rewards.recordings.beliefs import Beliefs, LiveTopics
@@ -188,4 +189,4 @@ def _believed(topics: BagTopics, beliefs: Beliefs) -> BagTopics:
 
 def _is_rectified(topic: str, beliefs: Beliefs) -> bool:
     """As the node takes it: the transport is a part of the name ("image_rect/compressed")."""
-    return "rect" in topic.lower() if beliefs.rectified is None else beliefs.rectified
+    return named_rectified(topic) if beliefs.rectified is None else beliefs.rectified
