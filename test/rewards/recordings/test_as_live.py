@@ -44,7 +44,7 @@ def live(path, settings, task=TASK):
                 looked = model.look(seen.observation, read_known_sizes(settings.known_sizes), seen.gripper)
                 view = with_gaps(looked, seen.faults)
                 answers = dict(zip(work.queries(), view.measure_many(work.queries()), strict=True))
-                estimates = work.measured(Sight(view, seen.gripper, seen.camera_pose), answers)
+                estimates = work.measured(Sight(view, seen.gripper, seen.fixed_frame, seen.camera_pose), answers)
             except ModelError as error:
                 estimates = not_measured(work.queries(), Reason.MODEL_ERROR, str(error))
             frames.append(work.step(stamp, estimates))
