@@ -23,8 +23,9 @@ GRAPH = Path(__file__).resolve().parents[1] / "test" / "ros_graph"
 sys.path.insert(0, str(GRAPH))
 
 from node_probe import NodeProbe, spinning_node, valid  # noqa: E402
-from ros_domains import claimed_domain  # noqa: E402
 from ros_processes import GraphProcess, command_of  # noqa: E402
+
+from spatialvlm_ros.ros.domains import claimed_domain  # noqa: E402
 
 BOARD, WALL = "[160, 160, 320, 320]", "[400, 40, 600, 200]"
 QUERIES = [f"distance: {BOARD} | {WALL}", f"gap: {BOARD} | {WALL}", f"left_diff: {BOARD} | {WALL}", f"height: {BOARD}"]

@@ -24,11 +24,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "test" / "ros_graph"))
 
-from ros_domains import claimed_domain  # noqa: E402
 from soak_run import SoakOptions, SoakReport, run_soak  # noqa: E402
 
 from spatialvlm_ros.errors import MissingDependencyError  # noqa: E402
 from spatialvlm_ros.geometry.depth import metres_to_millimetres  # noqa: E402
+from spatialvlm_ros.ros.domains import claimed_domain  # noqa: E402
 
 PICTURES = 12  # every fifth of an episode
 QUERIES = ("distance: gripper | mug", "gap: red mug | table", "left_diff: mug | bowl", "height: [200, 150, 400, 350]")

@@ -58,6 +58,8 @@ def run_until_signal(
                 except ExternalShutdownException:
                     break
                 except Exception:
+                    if ending.is_set():  # what it holds is being taken away
+                        break
                     _log.exception("a callback failed")
                     time.sleep(_AFTER_FAILURE_S)
             reasons_to_end.put("nothing to spin")

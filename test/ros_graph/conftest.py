@@ -19,8 +19,9 @@ HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
-from ros_domains import claimed_domain  # noqa: E402
 from ros_processes import GraphProcess, command_of  # noqa: E402
+
+from spatialvlm_ros.ros.domains import claimed_domain  # noqa: E402
 
 collect_ignore_glob = [] if importlib.util.find_spec("rclpy") else ["test_*.py"]
 

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from ros_domains import claimed_domain
 from ros_processes import GraphProcess, command_of
+
+from spatialvlm_ros.ros.domains import claimed_domain
 
 HANGS = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
 ABORTS = "import os; print('oops', flush=True); os.abort()"
@@ -59,3 +60,23 @@ def test_the_executables_are_found_and_others_are_not():
 def test_two_sessions_get_two_domains():
     with claimed_domain() as one, claimed_domain() as other:
         assert one != other
+
+
+def test_demos_at_the_same_time_have_a_domain_each(monkeypatch, tmp_path):
+    """One demo's node answered the tests of another session: their domains came from the numbers of their processes."""
+    from spatialvlm_ros.ros.demo import run
+
+    options, seen = run.DemoOptions(tmp_path), []
+
+    def begin(domain, *rest):
+        seen.append(domain)
+        if len(seen) < 4:
+            run.run_demo(options, *rest[1:])
+
+    monkeypatch.setattr(run, "_run_in", begin)
+    run.run_demo(options, None, None)
+    with claimed_domain() as free:
+        assert len({*seen, free}) >= 4 and 0 not in seen
+    assert len(set(seen)) == 4
+    run.run_demo(run.DemoOptions(tmp_path, domain=7), None, None)
+    assert seen[-1] == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,15 @@ def test_a_callback_that_raises_is_logged_and_does_not_end_the_node(spawn: Calla
     wait_until(lambda: process.output.count(FAILURE) >= 3, "the callback to be called again")
     done = Services(node).call(GetParameters, "/failing/get_parameters", GetParameters.Request(names=["alive"]))
     assert done.values[0].bool_value
+
+
+def test_a_callback_that_fails_while_the_node_ends_is_not_news(spawn: Callable[..., Any], node: Any) -> None:
+    """Handles are destroyed under the feet of callbacks that were about to run; nobody can do anything about it."""
+    process = spawn(HERE / "torn_process.py")
+    Services(node).call(GetParameters, "/torn/get_parameters", GetParameters.Request(names=["use_sim_time"]))
+    process.popen.send_signal(signal.SIGINT)
+    assert process.popen.wait(30.0) == 0
+    assert "Traceback" not in process.output, process.output
 
 
 def test_a_node_that_could_place_nothing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from spatialvlm_ros.ros.demo.screen import Screen
 from spatialvlm_ros.ros.demo.state import NAN, DemoState
 from spatialvlm_ros.ros.demo.story import Story
 from spatialvlm_ros.ros.demo.topics import SENTENCE, SERVER
+from spatialvlm_ros.ros.domains import claimed_domain
 from spatialvlm_ros.ros.launch_arguments import SIM_DEMO_ARGUMENTS, NodeProcess, sim_demo_nodes, vlm_node
 from spatialvlm_ros.ros.sim_settings import SimSettings
 from spatialvlm_ros.ros.sim_world import BASE_FRAME, TOOL_FRAME, WORLD_FRAME
@@ -28,7 +30,6 @@ from spatialvlm_ros.shared_files import shared_file
 from spatialvlm_ros.simulation.assets.pack import MANIFEST_NAME, default_pack_path
 
 SIM, NODE, PLANNER = "robot", "node", "planner"
-_DOMAINS = 100  # above 101 the ports overlap with those that Linux gives to anyone
 _DRAW_EVERY_S = 0.25
 _START_S = 300.0  # until the first answer: a slow machine draws the scene and loads the weights for a minute
 _MAX_AGE_S = 5.0  # of pictures: a busy machine answers late, and the view shows how late
@@ -44,7 +45,7 @@ class DemoOptions:
     Attributes:
         out: folder of the recording, the picture and the logs.
         seconds: after the first answer; 0 for until Ctrl-C.
-        domain: ROS_DOMAIN_ID; 0 for one of its own.
+        domain: ROS_DOMAIN_ID; 0 for one that no other demo on this machine has.
         seed: of the simulated scene.
         model: as the node's parameter.
         rate_hz: pictures that the simulated camera takes in a second.
@@ -87,7 +88,11 @@ def run_demo(options: DemoOptions, screen: Screen, stop: threading.Event) -> Dem
     """
     _require_ros()
     options.out.mkdir(parents=True, exist_ok=True)
-    domain = options.domain or 1 + os.getpid() % _DOMAINS
+    with nullcontext(options.domain) if options.domain else claimed_domain() as domain:
+        return _run_in(domain, options, screen, stop)
+
+
+def _run_in(domain: int, options: DemoOptions, screen: Screen, stop: threading.Event) -> DemoResult:
     os.environ.update({"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"})
     picture = options.out / "annotated.png"
     picture.unlink(missing_ok=True)
