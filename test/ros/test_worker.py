@@ -33,6 +33,7 @@ def worker(gate: threading.Event) -> Iterator[ModelWorker]:
     yield made
     gate.set()
     made.close()
+    made._thread.join(LONG)  # it collects garbage last: that of a test session with all libraries takes a second
     assert not made._thread.is_alive()
 
 
