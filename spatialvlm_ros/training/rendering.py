@@ -63,7 +63,12 @@ def render_store(
     for index in missing:
         blocks.setdefault(index // block, []).append(index)
     processes = min(processes or os.cpu_count() or 1, len(blocks))
-    arguments = [(str(folder), simulation, split, data_seed, pack, indices) for indices in blocks.values()]
+    # A process looks at the clock itself: it has its next block before this one knows that the last is done. Each
+    # renders one, however little time there is, so that runs of any length come to an end.
+    arguments = [
+        (str(folder), simulation, split, data_seed, pack, indices, NEVER if order < processes else deadline)
+        for order, indices in enumerate(blocks.values())
+    ]
     began, done = time.monotonic(), 0
     context = multiprocessing.get_context("spawn")  # OpenGL contexts do not survive a fork
     with context.Pool(processes, maxtasksperchild=25) as pool:
@@ -75,14 +80,18 @@ def render_store(
     return all(scene_path(folder, i).exists() for i in missing)
 
 
-def _render_block(arguments: tuple[str, dict[str, Any], str, int, str | None, list[int]]) -> int:
+def _render_block(arguments: tuple[str, dict[str, Any], str, int, str | None, list[int], Deadline]) -> int:
     os.environ.setdefault("LP_NUM_THREADS", "1")  # software OpenGL: the processes already fill the cores
     from spatialvlm_ros.simulation.source import SimulatedViews
 
-    folder, simulation, split, data_seed, pack, indices = arguments
+    folder, simulation, split, data_seed, pack, indices, deadline = arguments
+    if deadline.passed():
+        return 0
     source = SimulatedViews(simulation, split, data_seed, pack)
     views = 0
     for index in indices:
+        if deadline.passed():
+            break
         made = [view for view in source.views(index) if isinstance(view, SceneView)]
         write_scene(scene_path(folder, index), made)
         views += len(made)

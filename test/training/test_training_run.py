@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import tracemalloc
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from spatialvlm_ros.errors import ConfigError, DatasetError, TrainingError
 from spatialvlm_ros.models.embedded.backend import EmbeddedBackend
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.shared_files import shared_file
+from spatialvlm_ros.training import rendering
 from spatialvlm_ros.training.augmentation import Augmentation
 from spatialvlm_ros.training.checkpoints import RunState
 from spatialvlm_ros.training.config import StageConfig, TrainConfig
@@ -166,12 +168,14 @@ def test_a_run_in_jobs_with_a_time_limit_ends_like_one_without(
         torch.testing.assert_close(whole[name], tensor, rtol=0, atol=1e-6)
 
 
-def test_rendering_stops_at_the_deadline_and_goes_on(tmp_path: Path) -> None:
+def test_rendering_stops_at_the_deadline_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whoever waits for the processes may be slow to hear of a scene: on a busy machine they all were made meanwhile.
+    monkeypatch.setattr(rendering.logger, "info", lambda *_: time.sleep(3))
     plain = {"scenes": 4, "width": 64, "height": 48, "views_per_layout": 1, "layouts_per_compile": 1}
     given = (tmp_path, {**plain, "room_share": 0.0, "antialiasing": 0}, "train", 3, None)
     assert not render_store(*given, processes=1, deadline=Deadline.after(1e-9))
     first = sorted(tmp_path.rglob("*.npz"))
-    assert 1 <= len(first) < 4
+    assert len(first) == 1  # a process does not begin what it has been given meanwhile
     assert render_store(*given, processes=1, deadline=Deadline.after(9))
     assert len(sorted(tmp_path.rglob("*.npz"))) == 4 and set(first) < set(tmp_path.rglob("*.npz"))
 
