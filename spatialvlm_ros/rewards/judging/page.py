@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,46 @@ from spatialvlm_ros.rewards.judging.episodes import EpisodeCurves
 Json = dict[str, Any]
 
 _CSS = Path(__file__).with_name("page.css")
-# Key of the result -> heading and factor.
-_COLUMNS: dict[str, tuple[str, float]] = {
-    "spearman": ("rank correlation with the truth, median episode", 1),
-    "ahead of the time index on failures": ("ahead of the time index, median failure", 1),
-    "beats the time index on failures": ("failures where it is ahead, %", 100),
-    "success auc": ("success AUC", 1),
-    "final false progress": ("failures that end like a success, %", 100),
-    "false progress on failures": ("false progress on the way, median failure", 1),
-    "abstained": ("pictures refused, %", 100),
-    "abstained, half visible": ("refused with the target half visible, %", 100),
-    "right thing": ("episodes in which the right thing was followed, %", 100),
-    "coverage of the 90% interval": ("truth in the 90% interval, %", 100),
+
+
+@dataclass(frozen=True)
+class _Number:
+    """How a number of the result is shown: its title, what it is multiplied with, and the digits after the point."""
+
+    title: str
+    factor: float = 1
+    digits: int = 2
+
+    def __call__(self, value: float) -> str:
+        return f"{value * self.factor:.{self.digits}f}".replace("-0.00", "0.00")
+
+
+def _percent(title: str) -> _Number:
+    return _Number(f"{title}, %", 100, 1)
+
+
+def _cm(title: str) -> _Number:
+    return _Number(f"{title}, cm", 100, 1)
+
+
+# Keys of the result.
+_POTENTIALS = {
+    "spearman": _Number("rank correlation with the truth, median episode"),
+    "ahead of the time index on failures": _Number("ahead of the time index, median failure"),
+    "beats the time index on failures": _percent("failures where it is ahead"),
+    "success auc": _Number("success AUC"),
+    "final false progress": _percent("failures that end like a success"),
+    "false progress on failures": _Number("false progress on the way, median failure"),
+    "abstained": _percent("pictures refused"),
+    "abstained, half visible": _percent("refused with the target half visible"),
+    "right thing": _percent("episodes in which the right thing was followed"),
+    "coverage of the 90% interval": _percent("truth in the 90% interval"),
+}
+_NEAR = {
+    "answered, each cm alike": _percent("answered"),
+    "mean error, m": _cm("mean error"),
+    "mean error of the constant 5 cm, m": _cm("mean error of the constant 5 cm"),
+    "slope": _Number("slope"),
 }
 _NEAR_KINDS = {"near contact": "", "near contact, right thing": ", right thing"}  # key -> what stands behind a source
 _NOTE = (
@@ -69,12 +98,13 @@ def _card(title: str, body: str, note: str = "") -> str:
 
 
 def _table(result: Json) -> str:
-    head = "".join(f"<th>{escape(title)}</th>" for title, _ in _COLUMNS.values())
+    """A number a line, a source a column: there are more numbers than a page is wide."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in result["judged"])
     rows = "".join(
-        f"<tr><td>{escape(name)}</td>"
-        + "".join(f"<td>{_cell(numbers.get(key), factor)}</td>" for key, (_, factor) in _COLUMNS.items())
+        f"<tr><td>{escape(number.title)}</td>"
+        + "".join(f"<td>{_cell(numbers.get(key), number)}</td>" for numbers in result["judged"].values())
         + "</tr>"
-        for name, numbers in result["judged"].items()
+        for key, number in _POTENTIALS.items()
     )
     return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
@@ -86,28 +116,21 @@ def _near_table(result: Json) -> str:
         for name, numbers in result["judged"].items()
         if key in numbers and any(numbers[key]["frames of each cm"])
     }
-    columns = ("answered, %", "mean error, cm", "mean error of the constant 5 cm, cm", "slope")
-    keys = {"answered, each cm alike": 100, "mean error, m": 100, "mean error of the constant 5 cm, m": 100, "slope": 1}
     rows = "".join(
         f"<tr><td>{escape(name)}</td>"
-        + "".join(f"<td>{_cell(one[key], by)}</td>" for key, by in keys.items())
+        + "".join(f"<td>{_cell(one[key], number)}</td>" for key, number in _NEAR.items())
         + "</tr>"
         for name, one in near.items()
     )
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    head = "".join(f"<th>{escape(number.title)}</th>" for number in _NEAR.values())
     return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _cell(number: Json | float | None, factor: float) -> str:
-    if number is None:
+def _cell(value: Json | float | None, number: _Number) -> str:
+    if value is None:
         return ""
-    if isinstance(number, (int, float)):
-        return _shown(number, factor)
-    if number["value"] is None:
+    if isinstance(value, (int, float)):
+        return number(value)
+    if value["value"] is None:
         return ""
-    interval = f"{_shown(number['low'], factor)} to {_shown(number['high'], factor)}"
-    return f"{_shown(number['value'], factor)}<small>({interval})</small>"
-
-
-def _shown(value: float, factor: float) -> str:
-    return f"{value * factor:.{0 if factor == 100 and abs(value) > 0.2 else 2}f}".replace("-0.00", "0.00")
+    return f"{number(value['value'])} <small>({number(value['low'])} to {number(value['high'])})</small>"
