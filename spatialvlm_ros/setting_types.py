@@ -1,54 +1,43 @@
-"""Settings that people write in YAML files and on command lines: are they of the type that their field has?"""
+"""Settings from YAML files, command lines and calls: are they of the type that their field has?"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from spatialvlm_ros.errors import ConfigError
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (int, float),
-    "str": (str,),
-    "bool": (bool,),
-    "None": (type(None),),
-}
+_NUMBERS: dict[Any, Any] = {int: Integral, float: Real}
 
 
 def check_setting_types(holder: type, values: Mapping[str, Any], where: str) -> None:
     """Complain of values that are not of the type of their field.
 
+    A whole number is a float too; yes and no are no numbers; a list will do for a tuple, and a mapping for a dataclass.
+
     Args:
-        holder: a dataclass of a module with `from __future__ import annotations`, which makes types text; fields of
-            other types than numbers, text and yes or no are not looked at.
-        values: name -> value; names that the dataclass does not have are not looked at either.
+        holder: a dataclass.
+        values: name -> value; names that the dataclass does not have are not looked at.
         where: what the settings are of, e.g. "the questions".
 
     Raises:
         ConfigError: names the setting and the type that it has to have.
     """
-    for field in fields(holder):
-        wanted = [part.strip() for part in str(field.type).split("|")]
-        if field.name not in values or not set(wanted) <= set(_KINDS):
-            continue
-        value = values[field.name]
-        allowed = tuple(kind for part in wanted for kind in _KINDS[part])
-        # True is an int for Python, and not for people.
-        if not isinstance(value, allowed) or (isinstance(value, bool) and "bool" not in wanted):
-            fault = f"the setting {field.name} of {where} must be of type {' or '.join(wanted)}"
-            raise ConfigError(fault, value, _remedy(value, wanted))
+    hints = get_type_hints(holder)
+    for name in (field.name for field in fields(holder) if field.name in values):
+        if not _is_of_type(values[name], hints[name]):
+            fault = f"the setting {name} of {where} must be of type {_in_words(hints[name])}"
+            raise ConfigError(fault, values[name], _remedy(values[name], hints[name]))
 
 
-def _remedy(value: Any, wanted: list[str]) -> str:
-    if not isinstance(value, str) or not {"int", "float"} & set(wanted):
-        return ""
-    try:
-        number = float(value)
-    except ValueError:
-        return ""
-    return f"YAML takes it for text: write {number:g}."
+def check_own_types(settings: Any, where: str) -> None:
+    """`check_setting_types` of an instance of a dataclass, for its ``__post_init__``."""
+    check_setting_types(
+        type(settings), {field.name: getattr(settings, field.name) for field in fields(settings)}, where
+    )
 
 
 def check_mapping(value: object, where: str, example: str) -> None:
@@ -59,3 +48,38 @@ def check_mapping(value: object, where: str, example: str) -> None:
     """
     if not isinstance(value, Mapping):
         raise ConfigError(f"{where} must be a mapping", value, f"Write {example}.")
+
+
+def _is_of_type(value: object, hint: Any) -> bool:
+    plain = get_origin(hint) or hint
+    if plain in (Union, UnionType):
+        return any(_is_of_type(value, one) for one in get_args(hint))
+    if isinstance(value, bool) and plain in (int, float):  # True is an int for Python, and not for people
+        return False
+    if plain in (tuple, Sequence):
+        return isinstance(value, (list, tuple)) and all(_is_of_type(one, get_args(hint)[0]) for one in value)
+    if is_dataclass(plain) and isinstance(value, Mapping):
+        return True
+    kind = _NUMBERS.get(plain, plain)
+    return not isinstance(kind, type) or isinstance(value, kind)
+
+
+def _in_words(hint: Any) -> str:
+    plain = get_origin(hint) or hint
+    if plain in (Union, UnionType):
+        return " or ".join(_in_words(one) for one in get_args(hint))
+    if plain in (tuple, Sequence):
+        return f"list of {_in_words(get_args(hint)[0])}"
+    if plain is NoneType:
+        return "None"
+    return "mapping" if is_dataclass(plain) or plain is Mapping else getattr(plain, "__name__", str(plain))
+
+
+def _remedy(value: object, hint: Any) -> str:
+    if not isinstance(value, str) or not {int, float} & {hint, *get_args(hint)}:
+        return ""
+    try:
+        number = float(value)
+    except ValueError:
+        return ""
+    return f"YAML takes it for text: write {number:g}."

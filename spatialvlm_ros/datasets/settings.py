@@ -13,7 +13,7 @@ from spatialvlm_ros.datasets.pictures import PictureFormat
 from spatialvlm_ros.datasets.questions import Questions
 from spatialvlm_ros.datasets.source_registry import SourceRequest, build_source
 from spatialvlm_ros.errors import ConfigError
-from spatialvlm_ros.setting_types import check_mapping, check_setting_types
+from spatialvlm_ros.setting_types import check_mapping, check_own_types, check_setting_types
 from spatialvlm_ros.shared_files import read_yaml, shared_file
 
 _AUTO = "auto"
@@ -36,19 +36,14 @@ class GenerateSettings:
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("seed", "views", "per_view", "workers"):
-            _check_type(name, getattr(self, name), int)
-        for name in ("source", "split", "engine"):
-            _check_type(name, getattr(self, name), str)
-        for name in ("pictures", "questions", "sources"):
-            _check_type(name, getattr(self, name), Mapping)
+        check_own_types(self, "a data set")
         for name, options in self.sources.items():
             if options is not None:
                 check_mapping(options, f"the options of the source {name!r}", "name: value lines")
         if self.views < 1:
             raise ConfigError("at least one view must be asked for", self.views)
-        if self.scenes_per_shard != _AUTO:
-            _check_type("scenes_per_shard", self.scenes_per_shard, int)
+        if isinstance(self.scenes_per_shard, str) and self.scenes_per_shard != _AUTO:
+            raise ConfigError("scenes_per_shard is no number", self.scenes_per_shard, f'Write one, or "{_AUTO}".')
 
     @staticmethod
     def load(path: str | Path | None = None, **changes: Any) -> GenerateSettings:
@@ -106,8 +101,3 @@ def generate_dataset(
         engine=settings.engine,
         show_progress=show_progress,
     )
-
-
-def _check_type(name: str, value: object, kind: type) -> None:
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ConfigError(f"the setting {name} must be of type {kind.__name__}", value, "See config/generate.yaml.")

@@ -11,7 +11,7 @@ from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.evaluation.bench import GIVEN
 from spatialvlm_ros.evaluation.controls import MEDIANS, PICTURES
 from spatialvlm_ros.evaluation.rows import GROUPS_ROW, ROWS
-from spatialvlm_ros.models.option_types import check_option_types
+from spatialvlm_ros.setting_types import check_own_types
 from spatialvlm_ros.shared_files import read_yaml, shared_file
 
 CONTROL_NAMES = (*PICTURES, *MEDIANS)
@@ -40,7 +40,7 @@ class EvaluationSettings:
     targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_option_types(self, "an evaluation")
+        check_own_types(self, "an evaluation")
         unknown = sorted(set(self.controls) - set(CONTROL_NAMES))
         if unknown:
             raise ConfigError("unknown controls", unknown, f"Known: {', '.join(CONTROL_NAMES)}, or none.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.setting_types import check_setting_types
 from spatialvlm_ros.shared_files import read_yaml, shared_file
 from spatialvlm_ros.simulation.variation import Variation
 
@@ -69,14 +70,11 @@ class SimulationConfig:
         if isinstance(values, SimulationConfig):
             return values
         values = dict(values or {})
-        known = {f.name: f.type for f in fields(SimulationConfig)}
+        known = [f.name for f in fields(SimulationConfig)]
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise ConfigError("unknown simulation settings", unknown, f"Known: {', '.join(known)}.")
-        kinds = {"int": int, "float": (int, float), "str": str}
-        for name, value in values.items():
-            if not isinstance(value, kinds[str(known[name])]) or isinstance(value, bool):
-                raise ConfigError(f"the simulation setting {name} must be of type {known[name]}", value)
+        check_setting_types(SimulationConfig, values, "the simulation")
         return SimulationConfig(**values)
 
 

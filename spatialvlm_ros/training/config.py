@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.models.embedded.architecture import ModelShape
 from spatialvlm_ros.models.embedded.folder import read_marker
 from spatialvlm_ros.models.embedded.picture import CAMERA_MODES, RAYS
 from spatialvlm_ros.models.embedded.weights import shipped_folder
+from spatialvlm_ros.setting_types import check_setting_types
 from spatialvlm_ros.shared_files import read_yaml
 from spatialvlm_ros.training.augmentation import Augmentation
 from spatialvlm_ros.training.label_noise import LabelNoise
@@ -197,19 +198,16 @@ def _build(kind: Any, values: object, where: str) -> Any:
     unknown = sorted(set(values) - known)
     if unknown:
         raise ConfigError(f"unknown settings in {where}", unknown, f"Known: {', '.join(sorted(known))}.")
+    check_setting_types(kind, values, where)
     made: dict[str, Any] = {}
     for name, value in values.items():
         hint = hints[name]
-        if get_origin(hint) is tuple and not isinstance(value, (list, tuple)):
-            raise ConfigError(f"the setting {name} of {where} must be a list", value, "Write [one, another].")
         if is_dataclass(hint):
             made[name] = _build(hint, value, f"{where}: {name}")
         elif name == "stages":
             made[name] = tuple(_build(StageConfig, v, f"{where}: stage") for v in value)
         elif isinstance(value, list):
             made[name] = tuple(value)
-        elif hint in (int, float, str, bool) and not isinstance(value, (int, float) if hint is float else hint):
-            raise ConfigError(f"the setting {name} of {where} must be of type {hint.__name__}", value)
         else:
             made[name] = value
     return kind(**made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ class BagCaptures:
     topics: BagTopics | None = None
     max_time_difference: float = 0.03
     need_depth: bool = True
-    level_frames: tuple[str, ...] = LEVEL_FRAMES
+    level_frames: Sequence[str] | str = LEVEL_FRAMES
     ground_frame: str | None = None
     licence: str = "unknown"
     name: str = "bag"

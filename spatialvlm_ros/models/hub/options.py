@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.models.hub.numbers import NumberGrammar
-from spatialvlm_ros.models.option_types import check_option_types
+from spatialvlm_ros.setting_types import check_own_types
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class HubOptions:
     quantity_tokens: bool = True
 
     def __post_init__(self) -> None:
-        check_option_types(self, "a hub model")
+        check_own_types(self, "a hub model")
         if not 0 <= self.least_mass < 1:
             raise ConfigError("a share out of range", self.least_mass, "least_mass is 0 or more and below 1.")
         for name in ("most_branches", "batch_size"):

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from spatialvlm_ros.errors import ConfigError
-from spatialvlm_ros.models.option_types import check_option_types
 from spatialvlm_ros.models.remote.retries import RetryPolicy
 from spatialvlm_ros.questions.parsing.units import UNITS
+from spatialvlm_ros.setting_types import check_own_types
 
 PREFIX = "openai:"
 DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
@@ -73,7 +73,7 @@ class RemoteConfig:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        check_option_types(self, "a remote model")
+        check_own_types(self, "a remote model")
         object.__setattr__(self, "url", _checked_url(self.url))
         if not self.model:
             raise ConfigError("a remote model has no name", self.url, "Write openai:URL#model.")

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from spatialvlm_ros.errors import ConfigError
+from spatialvlm_ros.setting_types import check_setting_types
 from spatialvlm_ros.shared_files import read_yaml, shared_file
 
 
@@ -91,27 +92,13 @@ class LoraSettings:
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> LoraSettings:
         """Settings from a configuration file; `ConfigError` for unknown names and wrong types."""
-        hints = get_type_hints(LoraSettings)
         known = [field.name for field in dataclasses.fields(LoraSettings)]
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise ConfigError("unknown settings of a LoRA run", unknown, f"Known ones: {', '.join(sorted(known))}.")
-        for name, value in values.items():
-            if not _is_of_type(value, hints[name]):
-                default = getattr(LoraSettings(), name)
-                raise ConfigError(f"the setting {name} of a LoRA run has another type", value, f"Default: {default}.")
+        check_setting_types(LoraSettings, values, "a LoRA run")
         return LoraSettings(**values)
 
     def as_dict(self) -> dict[str, Any]:
         """Settings that JSON holds."""
         return {**dataclasses.asdict(self), "targets": list(self.targets)}
-
-
-def _is_of_type(value: object, wanted: Any) -> bool:
-    if wanted is bool or isinstance(value, bool):
-        return wanted is bool and isinstance(value, bool)
-    if wanted is float:
-        return isinstance(value, (int, float))
-    if wanted in (int, str):
-        return isinstance(value, wanted)
-    return isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value)

@@ -305,8 +305,8 @@ def test_out_of_memory_is_named(hub_backend, observation, monkeypatch):
     [
         *[({"least_mass": 1.0}, "least_mass"), ({"batch_size": 0}, "batch_size"), ({"decimals": 0}, "decimals")],
         ({"nonsense": 1}, "unknown option.*nonsense.*Known: ask_presence"),
-        ({"decimals": "two"}, "decimals of a hub model has another type.*two"),
-        ({"ask_presence": 3}, "ask_presence of a hub model has another type"),
+        ({"decimals": "two"}, "decimals of a hub model must be of type int.*two"),
+        ({"ask_presence": 3}, "ask_presence of a hub model must be of type bool"),
     ],
 )
 def test_wrong_options_are_named(hub_folder, wrong, said):

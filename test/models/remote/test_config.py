@@ -55,7 +55,7 @@ def test_malformed_specs_say_what_is_wrong(spec, fault):
     ],
 )
 def test_options_of_another_type_are_refused_before_anything_is_asked(option, value):
-    with pytest.raises(ConfigError, match=f"{option} of a remote model has another type"):
+    with pytest.raises(ConfigError, match=f"{option} of a remote model must be of type"):
         parse_remote("openai:http://h/v1#m", **{option: value})
 
 
