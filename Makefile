@@ -24,6 +24,8 @@ help:
 setup: $(VENV)/.ready-all ## virtual environment with everything but ROS
 
 $(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "The simulation needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	PYTHON=$(PYTHON) tools/system_packages.sh
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q --disable-pip-version-check -U pip

@@ -27,7 +27,8 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
 
 
 EXTRAS = {
-    "sim": ["mujoco>=4.0,<5", "gymnasium>=1.0,<2", "tqdm>=4.60,<5"],
+    # MuJoCo 4 has no builds for Python 3.10, which Ubuntu 22.04 and Humble have; the rest runs there.
+    "sim": ["mujoco>=4.0,<5; python_version >= '3.11'", "gymnasium>=1.0,<2", "tqdm>=4.60,<5"],
     "data": ["pyarrow>=17,<27", "datasets>=4,<6", "tqdm>=4.60,<5", "psutil>=5.9,<8"],
     "perception": ["scikit-learn>=1.3,<2"],
     "models": [

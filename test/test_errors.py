@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from spatialvlm_ros.errors import ConfigError, DatasetError, MissingDependencyError, SpatialVLMError
-from spatialvlm_ros.optional import require
+from spatialvlm_ros.optional import how_to_get, require
 from spatialvlm_ros.shared_files import read_yaml, shared_file
 
 
@@ -38,6 +38,12 @@ def test_errors_survive_pickling():
 def test_a_missing_package_says_which_extra_brings_it():
     with pytest.raises(MissingDependencyError, match=r'pip install "spatialvlm_ros\[ray\]"'):
         require("no_such_package_anywhere", "ray")
+
+
+def test_a_python_that_a_package_has_no_build_for_is_named():
+    assert how_to_get("mujoco", "sim", (3, 10)) == "Python 3.11 or newer"
+    assert how_to_get("mujoco", "sim", (3, 11)) == 'pip install "spatialvlm_ros[sim]"'
+    assert how_to_get("numpy", "", (3, 10)) == 'pip install "spatialvlm_ros"'
 
 
 def test_a_missing_or_broken_shared_file_is_named(tmp_path):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from spatialvlm_ros.optional import how_to_get
 from spatialvlm_ros.version import __version__
 
 
@@ -102,8 +103,7 @@ def examine(render: bool = False) -> Iterator[Finding]:
 
 
 def _package(package: Package) -> Finding:
-    suffix = f"[{package.extra}]" if package.extra else ""
-    remedy = f'pip install "spatialvlm_ros{suffix}"'
+    remedy = how_to_get(package.module, package.extra)
     if importlib.util.find_spec(package.module) is None:
         return Finding(package.distribution, "optional" if package.extra else "missing", "not installed", remedy)
     try:

@@ -12,6 +12,7 @@ import pytest
 from spatialvlm_ros.cli import doctor
 from spatialvlm_ros.cli.doctor import PACKAGES, Finding, examine
 from spatialvlm_ros.cli.main import COMMANDS, build_parser
+from spatialvlm_ros.optional import how_to_get
 
 
 def spatialvlm(*arguments, **environment):
@@ -67,7 +68,7 @@ def test_a_missing_package_and_pack_get_a_remedy(monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "mujoco" else real(name, *a))
     monkeypatch.setenv("SPATIALVLM_ASSETS", str(tmp_path / "none"))
     findings = {f.name: f for f in examine()}
-    assert findings["mujoco"] == Finding("mujoco", "optional", "not installed", 'pip install "spatialvlm_ros[sim]"')
+    assert findings["mujoco"] == Finding("mujoco", "optional", "not installed", how_to_get("mujoco", "sim"))
     assert findings["assets"].remedy == "spatialvlm assets"
 
 
