@@ -85,6 +85,8 @@ def test_the_doctor_looks_for_something_of_every_extra():
 
 
 def test_a_driver_that_hangs_is_a_line_of_the_report(monkeypatch):
+    pytest.importorskip("mujoco")
+
     def hang(*arguments, **options):
         raise subprocess.TimeoutExpired("python", 120)
 

@@ -67,7 +67,8 @@ def test_shared_errors_add_up_and_cancel_in_ratios(a, b, share):
     assert calculate("m + n", known).std == pytest.approx(share * (a + b), rel=0.05)
     ratio = calculate("m / n", known)
     assert ratio.value == pytest.approx(a / b, rel=1e-6) and ratio.std < 1e-6 * ratio.value + 1e-9
-    assert calculate("m < n", known).value == (a < b)
+    if abs(a - b) > 1e-9 * b:  # of two that are alike but for a rounding either may be the smaller one
+        assert calculate("m < n", known).value == (a < b)
 
 
 def test_a_shared_error_moves_signed_lengths_away_from_zero():

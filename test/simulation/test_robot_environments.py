@@ -19,6 +19,8 @@ from spatialvlm_ros.simulation.robot.environments import STATE_SIZE, PandaPick, 
 from spatialvlm_ros.simulation.robot.registration import environment_ids, register
 from spatialvlm_ros.simulation.robot.scripts import Actor, script
 
+pytest.importorskip("mujoco")
+
 register()
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"width": 64, "height": 48}

@@ -16,6 +16,8 @@ from spatialvlm_ros.simulation.robot.room import TABLE_TOP_M
 from spatialvlm_ros.simulation.robot.scripts import OUTCOMES
 from spatialvlm_ros.simulation.robot.tasks import PLACE_IN, REACH, TASKS
 
+pytest.importorskip("mujoco")
+
 SEEDS = (0, 1, 2)
 ALL = [(task, outcome) for task, outcomes in OUTCOMES.items() for outcome in outcomes]
 

@@ -10,6 +10,8 @@ from spatialvlm_ros.simulation.rendering import require_mujoco
 from spatialvlm_ros.simulation.robot import kinematics
 from spatialvlm_ros.simulation.robot.panda import add_panda
 
+pytest.importorskip("mujoco")
+
 mujoco = require_mujoco()  # with the OpenGL backend chosen, for the tests that draw
 
 

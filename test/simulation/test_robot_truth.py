@@ -17,6 +17,8 @@ from spatialvlm_ros.simulation.robot.room import TABLE_TOP_M
 from spatialvlm_ros.simulation.robot.truth import TruthCamera
 from spatialvlm_ros.simulation.robot.world import World
 
+pytest.importorskip("mujoco")
+
 BALL, BLOCK, BIN, ARM, GRIPPER, TABLE = range(6)
 RADIUS = 0.03
 BALL_AT = np.array([0.45, -0.20, TABLE_TOP_M + RADIUS])

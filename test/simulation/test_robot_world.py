@@ -17,6 +17,8 @@ from spatialvlm_ros.simulation.robot.tasks import PICK, PLACE_IN, TaskState, mea
 from spatialvlm_ros.simulation.robot.world import World
 from spatialvlm_ros.simulation.solids import Solid
 
+pytest.importorskip("mujoco")
+
 BALL, BLOCK, BIN, CYLINDER = range(4)
 
 

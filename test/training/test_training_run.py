@@ -169,6 +169,7 @@ def test_a_run_in_jobs_with_a_time_limit_ends_like_one_without(
 
 
 def test_rendering_stops_at_the_deadline_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mujoco")
     # Whoever waits for the processes may be slow to hear of a scene: on a busy machine they all were made meanwhile.
     monkeypatch.setattr(rendering.logger, "info", lambda *_: time.sleep(3))
     plain = {"scenes": 4, "width": 64, "height": 48, "views_per_layout": 1, "layouts_per_compile": 1}

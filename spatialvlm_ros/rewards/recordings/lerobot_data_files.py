@@ -66,8 +66,16 @@ def _read_group(file: Any, source: Path, group: int, names: list[str]) -> Any:
         arrow, rows = require("pyarrow", EXTRA), file.metadata.row_group(group).num_rows
         read = {name: _read_column(file, source, group, name) for name in names}
         fields = {name: file.schema_arrow.field(name) for name in names}
-        whole = [arrow.nulls(rows, fields[name].type) if read[name] is None else read[name] for name in names]
+        whole = [_nothing(rows, fields[name].type) if read[name] is None else read[name] for name in names]
         return arrow.table(whole, schema=arrow.schema([fields[name] for name in names]))
+
+
+def _nothing(rows: int, kind: Any) -> Any:
+    """(rows,) nulls. Lists of one size hold nulls instead: Arrow before 26 reads no file in which such a list is null."""
+    arrow = require("pyarrow", EXTRA)
+    if arrow.types.is_fixed_size_list(kind):
+        return arrow.FixedSizeListArray.from_arrays(_nothing(rows * kind.list_size, kind.value_type), type=kind)
+    return arrow.nulls(rows, kind)
 
 
 def _read_column(file: Any, source: Path, group: int, name: str) -> Any:
