@@ -71,7 +71,7 @@ def _read_group(file: Any, source: Path, group: int, names: list[str]) -> Any:
 
 
 def _nothing(rows: int, kind: Any) -> Any:
-    """(rows,) nulls; lists of one size hold nulls: Arrow before 26 reads no file in which such a list itself is null."""
+    """(rows,) nulls; lists of one size hold nulls: Arrow before 26 cannot read a null list of one size."""
     arrow = require("pyarrow", EXTRA)
     if arrow.types.is_fixed_size_list(kind):
         return arrow.FixedSizeListArray.from_arrays(_nothing(rows * kind.list_size, kind.value_type), type=kind)
