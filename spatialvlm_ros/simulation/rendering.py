@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from spatialvlm_ros.errors import SimulationError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.optional import require
+from spatialvlm_ros.simulation.two_llvms import let_triton_have_its_own
 
 Float = NDArray[np.float64]
 
@@ -93,6 +94,7 @@ def require_mujoco() -> Any:
     """The mujoco module, or `MissingDependencyError`; chooses EGL where the user chose nothing and has no display."""
     if "MUJOCO_GL" not in os.environ and not os.environ.get("DISPLAY"):
         os.environ["MUJOCO_GL"] = "egl"
+    let_triton_have_its_own()
     return require("mujoco", "sim")
 
 

@@ -68,7 +68,8 @@ def test_names_are_filled_in():
 
 def test_questions_depend_on_the_seed_alone(scenes):
     first, again = (questions(scenes, KNOWN, 3, 2, seed=1) for _ in range(2))
-    assert first == again and questions(scenes, KNOWN, 3, 2, seed=2) != first
+    # As text: some of their truths are NaN, which is not the same as itself.
+    assert repr(first) == repr(again) != repr(questions(scenes, KNOWN, 3, 2, seed=2))
     assert len(first) == 3 * len(MAKERS) + 2 * 2  # no two things of these scenes have one name
 
 
