@@ -28,7 +28,7 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
 
 EXTRAS = {
     # MuJoCo 4 has no builds for Python 3.10, which Ubuntu 22.04 and Humble have; the rest runs there.
-    "sim": ["mujoco>=4.0,<5; python_version >= '3.11'", "gymnasium>=1.0,<2", "tqdm>=4.60,<5"],
+    "sim": ["mujoco>=4.0,<5; python_version >= '3.11'", "gymnasium>=1.1,<2", "tqdm>=4.60,<5"],
     "data": ["pyarrow>=17,<27", "datasets>=4,<6", "tqdm>=4.60,<5", "psutil>=5.9,<8"],
     "perception": ["scikit-learn>=1.3,<2"],
     "models": [
@@ -50,7 +50,7 @@ EXTRAS = {
     "rl": ["stable-baselines3>=2.7,<3"],
     "report": ["matplotlib>=3.8,<4", "tqdm>=4.60,<5"],
     "remote": ["httpx>=0.27,<1"],
-    "bags": ["rosbags>=0.10,<0.12"],
+    "bags": ["rosbags>=0.10.9,<0.12"],
     "recordings": ["h5py>=3.8,<4", "av>=12,<19", "pyarrow>=17,<27", "tqdm>=4.60,<5"],
     "ros": ["transforms3d>=0.4,<1"],
     "ray": ["ray[data]>=2.40,<3"],

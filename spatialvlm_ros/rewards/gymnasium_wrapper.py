@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
@@ -33,6 +33,10 @@ from spatialvlm_ros.tracking.settings import FilterSettings
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+if TYPE_CHECKING:
+    _Wrapper = VectorWrapper[Any, Any, Any, Any, Any]
+else:
+    _Wrapper = VectorWrapper  # which is not generic before Gymnasium 1.4
 TaskLike = RewardTask | Mapping[str, Any] | str
 
 REPLACE, ADD, INFO = "replace", "add", "info"
@@ -229,7 +233,7 @@ def _single(frames: RewardFrames, entries: Mapping[str, Any]) -> dict[str, Any]:
     return {"spatial_reward": frames.frame(0), **{name: column[0].item() for name, column in entries.items()}}
 
 
-class SpatialRewardVector(VectorWrapper[Any, Any, Any, Any, Any]):
+class SpatialRewardVector(_Wrapper):
     """Environments side by side whose rewards come from pictures, all looked at in one pass of the model.
 
     ``info`` holds what that of `SpatialReward` holds, as arrays (B,); "spatial_reward" are the `RewardFrames`, whose

@@ -29,13 +29,11 @@ def picture() -> np.ndarray:
 
 
 def save(path: Path, image: Image.Image, exif: dict[int, object] | None = None, **options: object) -> Path:
-    tags = image.getexif()
-    inner = tags.get_ifd(0x8769)
-    for tag, value in (exif or {}).items():
-        if tag == 0x0112:
-            tags[tag] = value
-        else:
-            inner[tag] = value
+    tags, given = image.getexif(), dict(exif or {})
+    if 0x0112 in given:
+        tags[0x0112] = given.pop(0x0112)
+    if given:
+        tags[0x8769] = given
     image.save(path, exif=tags, **options)
     return path
 

@@ -110,7 +110,7 @@ def test_a_raw_picture_has_the_size_it_says_or_is_refused(read: Callable[[Any], 
 def test_a_view_stays_within_its_buffer(message: Any) -> None:
     view = outcome(image_view, message)
     if view is not None:
-        low, high = np.lib.array_utils.byte_bounds(view)
+        low, high = getattr(np.lib, "array_utils", np).byte_bounds(view)  # where NumPy 1 has it
         buffer = np.frombuffer(memoryview(message.data).cast("B"), np.uint8)
         assert buffer.ctypes.data <= low and high <= buffer.ctypes.data + buffer.size
 

@@ -109,7 +109,8 @@ def pieces(observation: Observation, ground: Ground) -> list[Piece]:
         rows.append(a[linked])
         columns.append(b[linked])
     n = int(over.sum())
-    at, to = np.concatenate(rows), np.concatenate(columns)
+    # SciPy before 1.12, as Ubuntu 24.04 has it, takes no wider indices.
+    at, to = (np.concatenate(ends).astype(np.int32) for ends in (rows, columns))
     _, labels = connected_components(coo_array((np.ones(len(at), np.int8), (at, to)), shape=(n, n)), directed=False)
     counts = np.bincount(labels, minlength=1)
     found = []
