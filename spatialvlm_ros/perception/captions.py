@@ -19,6 +19,16 @@ BACKGROUND_WORDS = frozenset(
     "shadow shadows view scene room image picture photo".split()
 )
 
+# With a word before them these may be lamps, and sheets that hang on walls: "traffic light", "framed picture".
+_LAMP, _SHEET = frozenset(["light"]), frozenset(["picture", "photo"])
+# With these words it is no lamp: they say how bright it is, and where that comes from ("bright light").
+_OF_BRIGHTNESS = frozenset(
+    "ambient artificial bright cold dark day dim direct faint glowing golden harsh little low moon moonlit much "
+    "natural pale reflected shining soft some strong sun sunny very warm white".split()
+)
+# Only with these it is a sheet: "blurry picture" and "old photo" are said of what the camera took.
+_OF_SHEETS = frozenset("family framed hanging hung mounted painted printed school unframed wall wedding".split())
+
 
 def tidy_caption(text: str, max_words: int = 6) -> str:
     """A short name from free text: lower case, no article, no "a photo of", no doubled words; "" if nothing is left.
@@ -46,16 +56,22 @@ _CONNECTIVES = frozenset("a an the of on in at with and or to for by from near i
 
 def is_background(label: str) -> bool:
     """Whether a name means the surroundings and not an object."""
-    words = label.split()
-    return not words or _thing(words) in BACKGROUND_WORDS
+    words = _thing(label.split())
+    if not words:
+        return True
+    if words[-1] in _LAMP:
+        return _OF_BRIGHTNESS.issuperset(words[:-1])
+    if words[-1] in _SHEET:
+        return _OF_SHEETS.isdisjoint(words[:-1])
+    return words[-1] in BACKGROUND_WORDS
 
 
-def _thing(words: list[str]) -> str:
-    """The word that says what it is: "chair" of "chair in a living room", "glass" of "glass of water"."""
+def _thing(words: list[str]) -> list[str]:
+    """The words that say what it is: "chair" of "chair in a living room", "wine glass" of "wine glass of water"."""
     for position, word in enumerate(words):
         if position and (word in _CONNECTIVES or word in _PLACES):
-            return words[position - 1]
-    return words[-1]
+            return words[:position]
+    return words
 
 
 # With the connectives, after these a caption says where the thing is. Participles are not among them: "wall mounted

@@ -74,6 +74,29 @@ def test_background_is_known() -> None:
 @pytest.mark.parametrize(
     "caption",
     [
+        "a traffic light",
+        "ceiling light above a table",
+        "a small red night light",
+        "flashlight",
+        "a framed picture on the wall",
+        "an old family photo",
+    ],
+)
+def test_lamps_and_framed_pictures_are_things(caption: str) -> None:
+    assert not is_background(tidy_caption(caption))
+
+
+@pytest.mark.parametrize(
+    "caption",
+    ["the light", "very bright light", "light from a window", "a blurry picture", "a photo", "dark picture of"],
+)
+def test_brightness_and_what_the_camera_took_are_no_things(caption: str) -> None:
+    assert is_background(tidy_caption(caption))
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
         "a chair in a living room",
         "lamp on the wall",
         "a glass of water",
