@@ -16,8 +16,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.clock import JumpThreshold
-from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from spatialvlm_ros.errors import SpatialVLMError
@@ -25,6 +23,7 @@ from spatialvlm_ros.ros.actions import CameraActions
 from spatialvlm_ros.ros.autostart import Autostart, Step
 from spatialvlm_ros.ros.camera_inputs import CameraInputs, picture_topics, steady_timer
 from spatialvlm_ros.ros.camera_unit import CameraUnit
+from spatialvlm_ros.ros.clock_jumps import on_jump_back
 from spatialvlm_ros.ros.declaring import declare, given, read
 from spatialvlm_ros.ros.diagnostics import Before, InputState, Level, Status, camera_status, model_status
 from spatialvlm_ros.ros.interfaces import interfaces
@@ -93,8 +92,7 @@ class SpatialVLMNode(LifecycleNode):
         self._failed_load = ""  # why the weights were not there the last time
         self.add_on_set_parameters_callback(self._on_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, INTERFACES["/diagnostics"].topic(), 10)
-        back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
-        self._jumps = self.get_clock().create_jump_callback(back, post_callback=lambda _: self._time_jumped())
+        self._jumps = on_jump_back(self, self._time_jumped)
         self._timers_kept = [
             steady_timer(self, _DIAGNOSTICS_EVERY_S, self._report, self._housekeeping),
         ]

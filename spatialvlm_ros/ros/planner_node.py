@@ -17,6 +17,7 @@ from rclpy.time import Time
 from std_msgs.msg import String
 
 from spatialvlm_ros.errors import SpatialVLMError
+from spatialvlm_ros.ros.clock_jumps import on_jump_back
 from spatialvlm_ros.ros.declaring import declare
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.parameters import Parameter
@@ -49,6 +50,8 @@ class PlannerNode(Node):
         group = MutuallyExclusiveCallbackGroup()
         self._frames = TransformStore()
         self._tf = TfLink(self, self._frames, group)
+        self._clock_ran_back = False
+        self._jumps = on_jump_back(self, self._on_jump_back)
         self._set_target = self.create_client(interfaces().srv.SetTarget, f"{given['vlm']}/set_target")
         self._goals = self.create_publisher(PoseStamped, "sim/pose_target", 10)
         self.create_subscription(PoseStamped, f"{given['vlm']}/target_pose", self._on_pose, 10, callback_group=group)
@@ -69,12 +72,17 @@ class PlannerNode(Node):
         except SpatialVLMError as error:
             self.get_logger().error(str(error))
 
+    def _on_jump_back(self) -> None:
+        """Where things stood, and since when poses count, is of a time that has not come yet; see `_tick`."""
+        self._frames.clear()
+        self._clock_ran_back = True
+
     def _forget(self) -> None:
         self._sentence, self._asked = "", False
         self._accepted: Time | None = None  # poses of later pictures are of the new target
         self._poses: list[NDArray[np.float64]] = []
         self._goal: NDArray[np.float64] | None = None
-        self._since = self.get_clock().now()
+        self._since: Time | None = None  # the first tick after; simulated time may not be known before
 
     def _ask(self) -> None:
         self._asked, sentence = True, self._sentence
@@ -121,15 +129,22 @@ class PlannerNode(Node):
     # ---- 3. the way ----
 
     def _tick(self) -> None:
+        if self._clock_ran_back:
+            self._clock_ran_back = False
+            if self._sentence:
+                self.get_logger().info("time has jumped back: the sentence begins anew")
+                self.start(self._sentence)
         if not self._sentence:
             return
         if not self._asked and self._set_target.service_is_ready():
             self._ask()
+        now = self.get_clock().now()
+        self._since = self._since or now
         missing = self._missing()
         if missing is not None and missing < self._given["arrived_m"]:
             self.get_logger().info(f"arrived, {missing * 1000:.0f} mm from the goal")
             self._sentence = ""
-        elif (self.get_clock().now() - self._since).nanoseconds > self._given["patience_s"] * 1e9:
+        elif (now - self._since).nanoseconds > self._given["patience_s"] * 1e9:
             self.get_logger().warning(f"giving up: {self._fault(missing)}")
             self._forget()
 

@@ -12,8 +12,10 @@ import pytest
 
 pytest.importorskip("mujoco")
 
-from geometry_msgs.msg import PoseStamped  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
+from geometry_msgs.msg import PoseStamped, TransformStamped  # noqa: E402
+from rclpy.time import Time  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
+from std_msgs.msg import Header, String  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 
 from spatialvlm_ros.ros.interfaces import interfaces  # noqa: E402
@@ -136,6 +138,52 @@ def test_it_goes_nowhere_while_the_poses_do_not_agree(robot: Robot, spawn: Any, 
     assert "poses came, and no 5 of them agree" in planner.output
     assert robot.goals == []
     np.testing.assert_allclose(robot.tool(), start, atol=0.003)
+
+
+class Rehearsal:
+    """A clock, the frames, and a model that always sees the object 1 m above the origin: no simulation."""
+
+    def __init__(self, node: Any) -> None:
+        self.clock_s, self.asked, self.goals = 100.0, [], []
+        self._clock = node.create_publisher(Clock, "/clock", 10)
+        self._tf = node.create_publisher(TFMessage, "/tf", 10)
+        self._poses = node.create_publisher(PoseStamped, "/spatialvlm/target_pose", 10)
+        self.seen = False
+        node.create_service(interfaces().srv.SetTarget, "/spatialvlm/set_target", self._set_target)
+        node.create_subscription(PoseStamped, "/sim/pose_target", self.goals.append, 10)
+        node.create_timer(0.05, self._tick)
+
+    def _set_target(self, request: Any, response: Any) -> Any:
+        self.asked.append(self.clock_s)
+        response.success = True
+        return response
+
+    def _tick(self) -> None:
+        self.clock_s += 0.05
+        now = Time(nanoseconds=round(self.clock_s * 1e9)).to_msg()
+        self._clock.publish(Clock(clock=now))
+        tool = TransformStamped(header=Header(stamp=now, frame_id="world"), child_frame_id="tool")
+        tool.transform.rotation.w = 1.0
+        self._tf.publish(TFMessage(transforms=[tool]))
+        if self.seen:
+            pose = PoseStamped(header=Header(stamp=now, frame_id="world"))
+            pose.pose.position.z = 1.0
+            self._poses.publish(pose)
+
+
+def test_a_clock_that_jumps_back_begins_the_sentence_anew(spawn: Any, node: Any, wait_until: Wait) -> None:
+    stage = Rehearsal(node)
+    planner = spawn("spatialvlm_ros.ros.planner_main", "-p", "sentence:=red mug", "-p", "use_sim_time:=true")
+    wait_until(lambda: stage.asked, what="the planner to ask")
+    stage.clock_s = 10.0
+    planner.wait_for_output("time has jumped back", 60)
+    stage.seen = True
+    wait_until(lambda: stage.goals, what="a goal of poses after the jump")
+    assert len(stage.asked) == 2 and stage.asked[1] < 100.0
+    assert stage.goals[0].header.stamp.sec < 100
+    # With a goal, too: who restarts a simulation restarts the robot that was on its way.
+    stage.clock_s = 5.0
+    wait_until(lambda: len(stage.goals) > 1, what="a second goal")
 
 
 def test_without_a_model_it_says_what_is_missing(spawn: Any) -> None:
