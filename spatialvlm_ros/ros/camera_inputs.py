@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.profiles import profile_of
 from spatialvlm_ros.ros.qos_events import QUIET_SUBSCRIPTION
 from spatialvlm_ros.ros.reliability import Reliability, unheard, wanted_reliability
+from spatialvlm_ros.ros.silence import SilentTopic
 from spatialvlm_ros.ros.synchroniser import Slot, SlotCounts, Synchroniser, limits_of
 from spatialvlm_ros.ros.topics import INTERFACES
 
@@ -38,6 +39,7 @@ class _Input:
     type: Any
     qos: Callable[[Reliability], QoSProfile]
     group: CallbackGroup
+    silent: SilentTopic
     subscription: Any = None
     reliability: Reliability | None = None
     latched: bool = False
@@ -85,7 +87,7 @@ class CameraInputs:
         self._in_order = threading.Lock()
         self._following, self._closed = threading.Lock(), False
         self._synchroniser = Synchroniser(slots, limits_of(settings.slop_s, settings.depth_wait_s))
-        self._last_image = 0.0
+        self._last_image, self._opened = 0.0, time.monotonic()
         self._follow()
         self._timers = [
             steady_timer(node, _FOLLOW_EVERY_S, self._follow, group),
@@ -115,6 +117,27 @@ class CameraInputs:
     def seconds_without_image(self) -> float:
         """Since the last picture arrived; since the start if none has."""
         return time.monotonic() - self._last_image
+
+    def silences(self, quiet_s: float) -> dict[str, str]:
+        """Slot -> why nothing comes there, and what to do: of pictures where there is none for ``quiet_s`` seconds; of
+        the others where pictures come and there never was one."""
+        counts, slots = self.counts(), set[str]()
+        if self.seconds_without_image() > quiet_s:
+            slots = {"image"}
+        elif time.monotonic() - self._opened > quiet_s:
+            slots = {slot for slot in ("camera_info", "depth") if slot in counts and not counts[slot].received}
+        return {e.slot: self._why_silent(e) for e in self._inputs if e.slot in slots and not e.unheard}
+
+    def _why_silent(self, entry: _Input) -> str:
+        topic = str(self._node.resolve_topic_name(entry.topic))
+        offered = [str(p.topic_type) for p in self._node.get_publishers_info_by_topic(topic)]
+        own = self._node.get_fully_qualified_name() + "/"
+        graph = {
+            name: types
+            for name, types in ([] if offered else self._node.get_topic_names_and_types())
+            if not name.startswith(own) and self._node.count_publishers(name)
+        }
+        return replace(entry.silent, topic=topic).why(offered, graph)
 
     def clear(self) -> None:
         """Forget what waits, after a jump of the clock."""
@@ -250,8 +273,11 @@ def _are_latched(offered: Sequence[QoSProfile]) -> bool:
 
 def _input(slot: str, name: str, camera: str) -> _Input:
     entry = INTERFACES[name]
-    qos = partial(profile_of, entry)
-    return _Input(slot, entry.topic(camera), _TYPES[entry.type], qos, MutuallyExclusiveCallbackGroup())
+    qos, topic = partial(profile_of, entry), entry.topic(camera)
+    argument = "" if camera else f"{slot}_topic"
+    transport = {"image": "image_transport", "depth": "depth_transport"}.get(slot, "")
+    silent = SilentTopic(topic, topic, entry.type, argument, transport)
+    return _Input(slot, topic, _TYPES[entry.type], qos, MutuallyExclusiveCallbackGroup(), silent)
 
 
 def steady_timer(node: Node, seconds: float, call: Callable[[], None], group: CallbackGroup) -> Any:

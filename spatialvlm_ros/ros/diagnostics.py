@@ -63,6 +63,7 @@ class InputState:
         reliabilities: slot -> what it is subscribed with.
         dropped: pictures that were replaced by a newer one before the model had time.
         messages: slot -> what became of its messages.
+        silences: slot -> why nothing comes there.
     """
 
     quiet_s: float
@@ -70,6 +71,7 @@ class InputState:
     reliabilities: Mapping[str, str]
     dropped: int
     messages: Mapping[str, SlotCounts]
+    silences: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def camera_status(name: str, summary: Summary, inputs: InputState, quiet_after_s
     if unheard:
         level, message = Level.WARN, f"{unheard[0]}: set reliability"
     if inputs.quiet_s > quiet_after_s:
-        level, message = Level.ERROR, "; ".join([f"no frames for {inputs.quiet_s:.1f} s", *unheard[:1]])
+        why = [inputs.silences["image"]] if "image" in inputs.silences else unheard[:1]
+        level, message = Level.ERROR, "; ".join([f"no frames for {inputs.quiet_s:.1f} s", *why])
     return Status(name, level, message, _values(summary, inputs))
 
 

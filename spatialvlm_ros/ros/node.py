@@ -9,7 +9,8 @@ cleanup     forgets everything; servers stay, and answer `not_configured`
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -50,6 +51,7 @@ class _Camera:
 
     Attributes:
         asked: what was asked of every picture when the node was deactivated, and the parameters then.
+        said: why nothing comes of a topic, as the log says it already.
     """
 
     outputs: CameraOutputs
@@ -57,6 +59,7 @@ class _Camera:
     inputs: CameraInputs | None = None
     reported: Before = Before({})
     asked: tuple[Settings, Standing] | None = None
+    said: set[str] = field(default_factory=set)
 
 
 class SpatialVLMNode(LifecycleNode):
@@ -212,7 +215,7 @@ class SpatialVLMNode(LifecycleNode):
         if standing is not None:
             unit.standing = standing
             unit.apply(settings)  # parameters may have changed meanwhile
-        camera.reported = Before({})
+        camera.reported, camera.said = Before({}), set()
         take_imu = unit.builder.imu.take
         camera.inputs = CameraInputs(self, settings, name, unit.offer, take_imu, unit.reset, self._frames)
 
@@ -326,8 +329,21 @@ class SpatialVLMNode(LifecycleNode):
                 level = Level.ERROR if self._failed else Level.STALE
                 found.append(Status(label, level, self._failed or "not active", {}))
             else:
-                found.append(_camera_status(label, camera, unit, inputs, settings.quiet_after_s))
+                silences = inputs.silences(settings.quiet_after_s)
+                self._say_silences(camera, silences)
+                found.append(_camera_status(label, camera, unit, inputs, settings.quiet_after_s, silences))
         return found
+
+    def _say_silences(self, camera: _Camera, silences: Mapping[str, str]) -> None:
+        """Each once, in the log, where who starts a node looks first. Only depth is a thing that nobody need have."""
+        for slot, why in silences.items():
+            if why in camera.said:
+                continue
+            camera.said.add(why)
+            if slot == "depth":
+                self.get_logger().info(f"no depth: {why}; answers go without it")
+            else:
+                self.get_logger().warning(f"no {'pictures' if slot == 'image' else slot}: {why}")
 
 
 def _unconfigured_status(node: str, fault: str) -> Status:
@@ -335,9 +351,21 @@ def _unconfigured_status(node: str, fault: str) -> Status:
     return Status(f"{node}: model", level, fault or "not configured", {"state": "not configured"})
 
 
-def _camera_status(label: str, camera: _Camera, unit: CameraUnit, inputs: CameraInputs, quiet_after_s: float) -> Status:
+def _camera_status(
+    label: str,
+    camera: _Camera,
+    unit: CameraUnit,
+    inputs: CameraInputs,
+    quiet_after_s: float,
+    silences: Mapping[str, str],
+) -> Status:
     state = InputState(
-        inputs.seconds_without_image(), inputs.unheard(), inputs.reliabilities(), unit.replaced(), inputs.counts()
+        inputs.seconds_without_image(),
+        inputs.unheard(),
+        inputs.reliabilities(),
+        unit.replaced(),
+        inputs.counts(),
+        silences,
     )
     summary = unit.statistics.summary(time.monotonic())
     status = camera_status(label, summary, state, quiet_after_s, camera.reported)

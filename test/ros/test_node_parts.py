@@ -96,6 +96,8 @@ def test_diagnostics_say_the_worst_that_holds_now():
     assert deaf.level is Level.WARN and "/image" in deaf.message
     quiet = camera_status("c", summary, inputs(quiet_s=7.5), 2.0, Before({}))
     assert quiet.level is Level.ERROR and quiet.message == "no frames for 7.5 s"
+    told = camera_status("c", summary, inputs(quiet_s=7.5, silences={"image": "nobody publishes it"}), 2.0, Before({}))
+    assert told.message == "no frames for 7.5 s; nobody publishes it"
     both = camera_status("c", summary, inputs(quiet_s=7.5, unheard={"/image": 1}), 2.0, Before({}))
     assert both.level is Level.ERROR and both.message.startswith("no frames") and "/image are not heard" in both.message
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from rclpy.context import Context
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, Image
 
 from spatialvlm_ros.ros.camera_inputs import CameraInputs
 from spatialvlm_ros.ros.parameters import Settings
@@ -113,3 +114,26 @@ def test_a_camera_info_that_was_published_once_before_is_heard(node: Node, wait_
     wait_until(heard, what="the other driver to be heard")
     inputs.close()
     node.destroy_publisher(plain)
+
+
+def test_a_camera_on_another_topic_is_named(node: Node, wait_until: Callable[..., None]) -> None:
+    inputs = opened(node)
+    elsewhere = node.create_publisher(Image, "/eye/image_color", 1)
+    pictures = None
+    try:
+        wait_until(lambda: "e.g. to /eye/image_color" in inputs.silences(0.0)["image"], what="the other topic")
+        assert list(inputs.silences(0.0)) == ["image"]  # of the others nothing is to be expected yet
+        assert not inputs.silences(600.0)
+        pictures = node.create_publisher(Image, "image", 1)
+
+        def told() -> dict[str, str]:
+            pictures.publish(Image())
+            time.sleep(0.05)
+            return inputs.silences(0.5)
+
+        wait_until(lambda: list(told()) == ["camera_info", "depth"], what="pictures, and nothing that belongs to them")
+        assert "nobody publishes /camera_info" in inputs.silences(0.5)["camera_info"]
+    finally:
+        inputs.close()
+        for publisher in filter(None, (elsewhere, pictures)):
+            node.destroy_publisher(publisher)
