@@ -16,7 +16,7 @@ from std_msgs.msg import Float64, Header
 from visualization_msgs.msg import MarkerArray
 
 from spatialvlm_ros.geometry.transforms import Transform
-from spatialvlm_ros.models.estimate import Estimate, LocatedObject, Reason
+from spatialvlm_ros.models.estimate import LocatedObject, Reason
 from spatialvlm_ros.ros.camera_unit import FrameResult
 from spatialvlm_ros.ros.drawing import annotated
 from spatialvlm_ros.ros.image_messages import image_message
@@ -26,12 +26,16 @@ from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.profiles import profile_of
 from spatialvlm_ros.ros.qos_events import QUIET_PUBLISHER
 from spatialvlm_ros.ros.rotations import quaternion_of
-from spatialvlm_ros.ros.to_messages import estimate_message, estimates_message, located_message, reward_message
+from spatialvlm_ros.ros.to_messages import (
+    SPATIAL,
+    estimate_message,
+    estimates_message,
+    located_message,
+    reward_message,
+)
 from spatialvlm_ros.ros.topics import INTERFACES, Kind
-from spatialvlm_ros.scenes.relations import RELATIONS
 from spatialvlm_ros.tracking.object_tracks import TrackedObject
 
-SPATIAL = "_spatial"
 _LISTENED = ("objects", "markers", "annotated", "target_pose")
 
 
@@ -105,27 +109,23 @@ class CameraOutputs:
         if not self._publishers:
             return
         optical = _header(result, result.frame_id)
-        spatial = _header(result, result.frame_id + SPATIAL)
-        self._publish_estimates(result, optical, spatial)
+        self._publish_estimates(result, optical)
         if result.seen is not None:
             if self.wants_objects():
                 self._publish_places(result, optical)
             if self.settings.publish_spatial_frame and self._broadcast is not None and result.frame is not None:
-                self._broadcast(_spatial_transform(result, spatial))
+                self._broadcast(_spatial_transform(result))
         self._publish_reward(result, optical)
         if self.settings.publish_image and result.seen is not None and self._heard("annotated"):
             self._publish_picture(result, optical)
 
     # ---- parts ----
 
-    def _publish_estimates(self, result: FrameResult, optical: Any, spatial: Any) -> None:
-        messages = [estimate_message(e, _of(e, optical, spatial)) for e in result.estimates]
+    def _publish_estimates(self, result: FrameResult, optical: Any) -> None:
+        messages = [estimate_message(e, optical) for e in result.estimates]
         self._publishers["distances"].publish(estimates_message(messages, optical))
         if self.settings.filter:
-            filtered = [
-                estimate_message(f.estimate, _of(f.estimate, optical, spatial), f.rate, f.rate_std)
-                for f in result.filtered
-            ]
+            filtered = [estimate_message(f.estimate, optical, f.rate, f.rate_std) for f in result.filtered]
             self._publishers["distances_filtered"].publish(estimates_message(filtered, optical))
 
     def _publish_places(self, result: FrameResult, optical: Any) -> None:
@@ -171,7 +171,8 @@ class CameraOutputs:
         if reward is None and result.has_task:
             return
         if self._heard("reward"):
-            latency = (self._now_ns() - result.messages.stamp_ns) * 1e-9
+            now, stamp = self._now_ns(), result.messages.stamp_ns
+            latency = (now - stamp) * 1e-9 if now > 0 and stamp > 0 else float("nan")
             self._publishers["reward"].publish(reward_message(reward, header, latency))
         if self._heard("reward_value"):
             value = reward.reward if reward is not None and reward.valid else float("nan")
@@ -200,11 +201,6 @@ def placed_object(thing: TrackedObject, result: FrameResult, pose: Transform) ->
     return replace(located, position=moved, covariance=turn @ covariance @ turn.T)
 
 
-def _of(estimate: Estimate, optical: Any, spatial: Any) -> Any:
-    """Signed quantities are along the axes of the spatial frame; the others have no direction."""
-    return spatial if RELATIONS[estimate.relation].signed else optical
-
-
 def _header(result: FrameResult, frame_id: str) -> Any:
     return Header(stamp=result.messages.image.header.stamp, frame_id=frame_id)
 
@@ -218,12 +214,12 @@ def _pose(header: Any, position: np.ndarray, rotation: np.ndarray) -> Any:
     return message
 
 
-def _spatial_transform(result: FrameResult, spatial: Any) -> Any:
+def _spatial_transform(result: FrameResult) -> Any:
     """The canonical frame, at the camera: x forward, y left, z up."""
     assert result.frame is not None
     message = TransformStamped()
     message.header = _header(result, result.frame_id)
-    message.child_frame_id = spatial.frame_id
+    message.child_frame_id = result.frame_id + SPATIAL
     q = message.transform.rotation
     q.x, q.y, q.z, q.w = map(float, quaternion_of(result.frame.rotation().T))
     return message

@@ -24,7 +24,6 @@ from spatialvlm_ros.rewards.task_file import to_yaml
 from spatialvlm_ros.ros.camera_unit import CameraUnit, Looked
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.observations import CameraMessages
-from spatialvlm_ros.ros.outputs import SPATIAL
 from spatialvlm_ros.ros.parameters import PARAMETERS
 from spatialvlm_ros.ros.query_text import make_query, read_object
 from spatialvlm_ros.ros.refusals import NoPictureError, refusal_of
@@ -33,7 +32,6 @@ from spatialvlm_ros.ros.standing import target_named
 from spatialvlm_ros.ros.to_messages import answer_message, estimate_message, located_message
 from spatialvlm_ros.ros.topics import INTERFACES
 from spatialvlm_ros.ros.worker import DeadlineError, WorkerClosedError
-from spatialvlm_ros.scenes.relations import RELATIONS
 
 _log = logging.getLogger(__name__)
 
@@ -107,11 +105,7 @@ class CameraServices:
         except SpatialVLMError as error:
             header, reason = Header(), reason_of(error)
             estimates = [refusal_of(q, reason, str(error)) for q in queries]
-        spatial = Header(stamp=header.stamp, frame_id=header.frame_id + SPATIAL)
-        response.estimates = [
-            estimate_message(e, spatial if header.frame_id and RELATIONS[e.relation].signed else header)
-            for e in estimates
-        ]
+        response.estimates = [estimate_message(e, header) for e in estimates]
 
     def _locate(self, request: Any, response: Any) -> None:
         names = [checked_object(read_object(name)) for name in request.names]

@@ -15,21 +15,24 @@ from spatialvlm_ros.models.estimate import Answer, Estimate, LocatedObject, Reas
 from spatialvlm_ros.reasoning.steps import Conclusion, ReasoningStep, Solution
 from spatialvlm_ros.rewards.frames import RewardFrame, RewardTerm
 from spatialvlm_ros.ros.interfaces import interfaces
+from spatialvlm_ros.scenes.relations import RELATIONS
 
 Float = NDArray[np.float64]
 
 MOST_ESTIMATES = 64  # of an answer
+SPATIAL = "_spatial"  # behind the name of an optical frame: x forward, y left, z up, at the camera
 
 
 def estimate_message(estimate: Estimate, header: Any, rate: float = np.nan, rate_std: float = np.nan) -> Any:
     """``spatialvlm_ros/msg/Estimate``.
 
     Args:
-        header: std_msgs/Header of the picture.
+        header: std_msgs/Header of the picture, with the optical frame. Signed quantities are along the axes of the
+            spatial frame, and get a header that names it.
         rate, rate_std: change per second, NaN where it is not filtered.
     """
     message = interfaces().msg.Estimate()
-    message.header = header
+    message.header = _spatial(header) if RELATIONS[estimate.relation].signed else header
     message.subject, message.reference = estimate.subject, estimate.reference
     message.relation, message.unit = str(estimate.relation.value), estimate.unit
     message.value, message.std, message.shared_std = _floats(estimate.value, estimate.std, estimate.shared_std)
@@ -38,6 +41,10 @@ def estimate_message(estimate: Estimate, header: Any, rate: float = np.nan, rate
     message.sources = sorted(s.value for s in estimate.sources)
     message.valid, message.reason, message.detail = bool(estimate.valid), estimate.reason.value, estimate.detail
     return message
+
+
+def _spatial(header: Any) -> Any:
+    return type(header)(stamp=header.stamp, frame_id=header.frame_id + SPATIAL) if header.frame_id else header
 
 
 def estimates_message(estimates: Sequence[Any], header: Any) -> Any:

@@ -29,6 +29,7 @@ from spatialvlm_ros.ros.to_messages import (
     estimate_message,
     estimates_message,
     located_message,
+    step_message,
 )
 from spatialvlm_ros.scenes.relations import Relation
 
@@ -107,9 +108,25 @@ def test_the_measurements_behind_a_chain_of_thought_are_those_of_its_steps() -> 
     few = Solution("Why?", "So.", True, Reason.OK, estimate=MEASURED, steps=(steps[0],))
     message = sent(answer_message(few, header()))
     assert [e.valid for e in message.estimates] == [True, False]  # each once, the answer first
-    assert message.estimates[0].header == header()
+    assert all(e.header.stamp == header().stamp for e in message.estimates)
     free = Solution("Why?", "So.", True, Reason.OK, steps=steps)
     assert [e.valid for e in answer_message(free, header()).estimates] == [False, True] * (MOST_ESTIMATES // 2)
+
+
+def test_what_is_signed_names_the_spatial_frame_wherever_it_is_sent() -> None:
+    """As msg/Estimate.msg says: the numbers of the others have no axes, and name the camera's frame."""
+    steps = (Step(0, StepKind.MEASURE, "", estimates=(MEASURED, REFUSED)),)
+    messages = [
+        *answer_message(Solution("Why?", "So.", True, Reason.OK, steps=steps), header()).estimates,
+        *answer_message(Answer("How far left?", "12 cm.", True, Reason.OK, MEASURED), header()).estimates,
+        *conclusion_message(Conclusion("So.", estimate=MEASURED), header()).estimate,
+        *step_message(steps[0], header()).estimates,
+    ]
+    assert len(messages) == 6
+    for message in messages:
+        signed = message.relation == "left_diff"
+        assert message.header.frame_id == ("optical_spatial" if signed else "optical"), message.relation
+        assert message.header.stamp == header().stamp
 
 
 @pytest.mark.parametrize("estimate", [MEASURED, None])

@@ -148,4 +148,8 @@ def test_a_picture_within_a_control_step_has_no_reward_message(node: Any, wait_u
     wait_until(lambda: heard["reward"] and heard["reward_value"], what="the rewards")
     assert [m.reason for m in heard["reward"]] == ["not_configured"]  # of the picture without a task
     assert len(heard["reward_value"]) == 1
+    assert heard["reward"][0].latency > 0
+    outputs.publish(replace(result(None), messages=CameraMessages(SimpleNamespace(header=Header(frame_id="cam")))))
+    wait_until(lambda: len(heard["reward"]) == 2, what="the reward of a picture that has no stamp")
+    assert np.isnan(heard["reward"][1].latency)
     outputs.close()
