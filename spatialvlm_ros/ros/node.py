@@ -180,7 +180,7 @@ class SpatialVLMNode(LifecycleNode):
             if camera.unit is not None:
                 camera.unit.close()
         if worker is not None and self._spec is not None:
-            SHARED_MODELS.release(self._spec, worker)
+            SHARED_MODELS.release(self._spec, worker, tidy=False)
         return worker
 
     def fail(self, why: str, more: str = "") -> None:

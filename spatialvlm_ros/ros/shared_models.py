@@ -50,17 +50,17 @@ class SharedModels:
             shared.users += 1
             return shared.worker
 
-    def release(self, spec: ModelSpec, worker: ModelWorker) -> None:
-        """One user less; the last one closes the worker."""
+    def release(self, spec: ModelSpec, worker: ModelWorker, tidy: bool = True) -> None:
+        """One user less; the last one closes the worker (``tidy``: see `ModelWorker.close`)."""
         with self._lock:
             shared = self._shared.get(spec)
             if shared is None or shared.worker is not worker:
-                worker.close()  # one that failed, and was replaced
+                worker.close(tidy=tidy)  # one that failed, and was replaced
                 return
             shared.users -= 1
             if shared.users <= 0:
                 del self._shared[spec]
-                worker.close()
+                worker.close(tidy=tidy)
 
 
 def load(spec: ModelSpec) -> object:

@@ -85,7 +85,7 @@ class ModelWorker:
         self._long: deque[_Job] = deque()
         self._owed_s = 0.0  # to those who asked, before the next picture
         self._long_next = False
-        self._closing = False
+        self._closing, self._tidies = False, True
         self.free_since = 0.0  # when it was done with what it did last, by the clock
         self.state = ModelState.LOADING
         self.fault = ""
@@ -147,10 +147,16 @@ class ModelWorker:
             self._wake.wait_for(lambda: self.state is not ModelState.LOADING, timeout_s)
             return self.state
 
-    def close(self, timeout_s: float = 1.0) -> None:
-        """Ends the thread after the step at hand; what waits is refused."""
+    def close(self, timeout_s: float = 1.0, tidy: bool = True) -> None:
+        """Ends the thread after the step at hand; what waits is refused.
+
+        Args:
+            timeout_s: so long is waited for that.
+            tidy: give the memory of the model back, which stops all threads for up to a second; of no use to a process
+                that ends.
+        """
         with self._wake:
-            self._closing = True
+            self._closing, self._tidies = True, tidy
             self._wake.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
@@ -175,7 +181,8 @@ class ModelWorker:
     def _run(self) -> None:
         self._serve_until_closed()
         self._refuse_all()
-        gc.collect()  # a model is full of cycles, and its memory is wanted by the next one
+        if self._tidies:
+            gc.collect()  # a model is full of cycles, and its memory is wanted by the next one
 
     def _serve_until_closed(self) -> None:
         model = self._loaded()

@@ -145,6 +145,17 @@ def test_a_closed_worker_gives_the_memory_of_its_model_back() -> None:
         gc.enable()
 
 
+@pytest.mark.parametrize("tidy", [True, False])
+def test_who_ends_the_process_does_not_wait_for_a_collection_of_garbage(
+    tidy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, collected = ModelWorker(Knot), []
+    assert worker.wait_until_loaded(LONG) is ModelState.READY
+    monkeypatch.setattr(gc, "collect", lambda *_: collected.append(threading.current_thread()))
+    worker.close(LONG, tidy=tidy)
+    assert not worker.alive and (worker._thread in collected) == tidy
+
+
 def test_cameras_take_turns(worker: ModelWorker, gate: threading.Event) -> None:
     order: list[str] = []
     more = {"left": 3, "right": 3}
