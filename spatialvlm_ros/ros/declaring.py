@@ -67,6 +67,17 @@ def read(node: Node) -> Settings:
     return Settings.of({name: given(node.get_parameter(name).value) for name in PARAMETERS})
 
 
+def require_values(parameters: Iterable[Any]) -> None:
+    """Refuses to delete a parameter, as ROS would do with a list: it could not be set again.
+
+    Raises:
+        ConfigError: an `rclpy.parameter.Parameter` without a value.
+    """
+    for parameter in parameters:
+        if parameter.type_ == parameter.Type.NOT_SET:
+            raise ConfigError("a parameter of this node cannot be deleted", parameter.name, 'Set it; [""] is empty.')
+
+
 def given(value: Any) -> Any:
     """A value as `Parameter.validated` wants it: an unset or empty list is ()."""
     return () if value is None else value

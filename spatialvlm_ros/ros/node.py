@@ -25,7 +25,7 @@ from spatialvlm_ros.ros.autostart import Autostart, Step
 from spatialvlm_ros.ros.camera_inputs import CameraInputs, picture_topics, steady_timer
 from spatialvlm_ros.ros.camera_unit import CameraUnit
 from spatialvlm_ros.ros.clock_jumps import on_jump_back
-from spatialvlm_ros.ros.declaring import declare, given, read
+from spatialvlm_ros.ros.declaring import declare, given, read, require_values
 from spatialvlm_ros.ros.diagnostics import Before, InputState, Level, Status, camera_status, model_status
 from spatialvlm_ros.ros.interfaces import interfaces
 from spatialvlm_ros.ros.outputs import CameraOutputs
@@ -266,8 +266,10 @@ class SpatialVLMNode(LifecycleNode):
                 camera.inputs.clear()
 
     def _on_parameters(self, parameters: list[Any]) -> SetParametersResult:
-        changes = {p.name: given(p.value) for p in parameters if p.name in PARAMETERS}
+        ours = [p for p in parameters if p.name in PARAMETERS]
+        changes = {p.name: given(p.value) for p in ours}
         try:
+            require_values(ours)
             if self._settings is None:
                 for name, value in changes.items():
                     PARAMETERS[name].validated(value)

@@ -374,6 +374,7 @@ def test_parameters_are_described_and_checked(vlm, call):
     assert "model" in set_to("model", "other").reason  # needs a new configure
     assert not set_to("deadline_s", -1.0).successful
     assert "nonsense" in set_to("queries", ["nonsense: a | b"]).reason
+    assert "cannot be deleted" in set_to("queries", None).reason  # ROS has no type for lists that may be empty
     assert set_to("queries", QUERIES).successful
 
 
