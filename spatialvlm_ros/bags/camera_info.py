@@ -19,7 +19,8 @@ _MODELS = {
     "equidistant": "equidistant",
     "fisheye": "equidistant",
 }
-
+# Of coefficients that a model may have.
+_NUMBERS = {"plumb_bob": (4, 5), "rational_polynomial": (8,), "equidistant": (4,)}
 
 # At the beginning of a word: not "direct", and not "unrect".
 _RECTIFIED = re.compile(r"(?<![A-Za-z])(?:rect|RECT)|Rect")
@@ -95,7 +96,25 @@ def _distortion(message: CameraInfoMessage) -> tuple[str, tuple[float, ...]]:
             message.distortion_model,
             f"Known are {', '.join(sorted(m for m in _MODELS if m))}.",
         )
-    return _MODELS[message.distortion_model], coefficients
+    return _in_full(_MODELS[message.distortion_model], coefficients)
+
+
+def _in_full(model: str, coefficients: tuple[float, ...]) -> tuple[str, tuple[float, ...]]:
+    """With as many coefficients as the model has: some drivers leave out zeros at the end, others append them, and
+    OpenCV (so image_geometry too) tells plumb_bob from rational_polynomial by the number alone."""
+    if model == "none" or len(coefficients) in _NUMBERS[model]:
+        return model, coefficients
+    used = tuple(map(float, np.trim_zeros(np.array(coefficients), "b")))
+    if model != "equidistant":
+        model = "plumb_bob" if len(used) <= max(_NUMBERS["plumb_bob"]) else "rational_polynomial"
+    most = max(_NUMBERS[model])
+    if len(used) > most:
+        raise CameraModelError(
+            f"a CameraInfo has more than the {most} coefficients of {model}",
+            coefficients,
+            "Thin prisms and tilted sensors are not known: take rectified pictures.",
+        )
+    return model, (*used, *[0.0] * (most - len(used)))
 
 
 def _read_out(camera: Camera, message: CameraInfoMessage) -> Camera:

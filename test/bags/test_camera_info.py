@@ -24,6 +24,33 @@ def test_round_trip() -> None:
     assert camera_from_info(SimpleNamespace(**camera_info_fields(plain), roi=NO_ROI)) == plain
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "model", "coefficients"),
+    [
+        ("plumb_bob", (0.1, -0.2), "plumb_bob", (0.1, -0.2, 0, 0, 0)),
+        ("plumb_bob", (0.1, -0.2, 0.01, 0.02, 0.3, 0.4, 0.5, 0.6), "rational_polynomial", None),
+        ("plumb_bob", (0.1, -0.2, 0.01, 0.02, 0.3, 0, 0, 0), "plumb_bob", (0.1, -0.2, 0.01, 0.02, 0.3)),
+        ("rational_polynomial", (0.1, -0.2, 0.01, 0.02, 0.3), "plumb_bob", (0.1, -0.2, 0.01, 0.02, 0.3)),
+        ("rational_polynomial", (*range(1, 9), 0, 0, 0, 0, 0, 0), "rational_polynomial", tuple(range(1, 9))),
+        ("equidistant", (), "equidistant", (0, 0, 0, 0)),
+        ("equidistant", (0.1, 0.2, 0, 0, 0), "equidistant", (0.1, 0.2, 0, 0)),
+    ],
+)
+def test_zeros_at_the_end_may_be_left_out_or_appended(
+    name: str, given: tuple[float, ...], model: str, coefficients: tuple[float, ...] | None
+) -> None:
+    """OpenCV takes D by its number of coefficients, whatever the name; so do drivers that fill it."""
+    camera = camera_from_info(info(distortion_model=name, d=np.array(given, np.float64)))
+    assert camera.distortion_model == model
+    assert camera.distortion == (given if coefficients is None else coefficients)
+
+
+@pytest.mark.parametrize(("name", "number"), [("rational_polynomial", 12), ("plumb_bob", 14), ("equidistant", 5)])
+def test_coefficients_that_no_model_has_are_refused(name: str, number: int) -> None:
+    with pytest.raises(CameraModelError, match="more than the .* rectified pictures"):
+        camera_from_info(info(distortion_model=name, d=np.full(number, 0.01)))
+
+
 def test_a_rectified_topic_takes_p_and_no_distortion() -> None:
     p = np.array([[500.0, 0, 300, -25], [0, 502, 220, 0], [0, 0, 1, 0]])
     camera = camera_from_info(info(p=p.ravel()), rectified=True)
