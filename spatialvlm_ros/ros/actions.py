@@ -116,7 +116,7 @@ class CameraActions:
         unit, name = self._unit(), "" if conclusion is None else conclusion.object
         if not goal.request.set_target or not name or unit is None or goal.is_cancel_requested:
             return ""
-        unit.standing = unit.standing.with_target(name)
+        unit.ask(lambda standing: standing.with_target(name))
         return name
 
     def _solved(self, goal: Any, told: Callable[[ReasoningStep, Any], None]) -> tuple[Any, Solution]:

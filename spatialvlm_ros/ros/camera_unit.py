@@ -117,7 +117,7 @@ class CameraUnit:
         depth_topic: str = "depth",
     ) -> None:
         self.name, self.statistics = name, Statistics()
-        self.standing = Standing.of(settings)
+        self.standing, self._changing = Standing.of(settings), threading.Lock()
         self._settings, self._worker, self._transforms, self._now_ns = settings, worker, transforms, now_ns
         self._publish, self._wants_objects = publish, wants_objects
         self.builder = ObservationBuilder(settings, transforms, image_topic, depth_topic)
@@ -159,10 +159,24 @@ class CameraUnit:
 
     def apply(self, settings: Settings) -> None:
         """Live parameters have changed; raises as `standing_under`, and nothing has changed then."""
-        standing = self.standing_under(settings)
-        before, self._settings, self.standing = self._settings, settings, standing
+        with self._changing:
+            standing = self.standing_under(settings)
+            before, self._settings, self.standing = self._settings, settings, standing
         if before.track_gap_s != settings.track_gap_s:
             self._tracks.change(settings.track_gap_s)
+
+    def ask(self, change: Callable[[Standing], Standing]) -> Standing:
+        """Something else is asked of every picture from now on; of two who change it at a time neither is lost.
+
+        Args:
+            change: what is asked now -> what is asked then; what it raises goes through, and nothing has changed.
+
+        Returns:
+            What is asked then.
+        """
+        with self._changing:
+            self.standing = change(self.standing)
+            return self.standing
 
     def standing_under(self, settings: Settings) -> Standing:
         """What is asked of every picture under other parameters. What a service set stays, unless its own parameter

@@ -147,20 +147,20 @@ class CameraServices:
     def _set_queries(self, request: Any, response: Any) -> None:
         queries: Sequence[Query] = [make_query(q.subject, q.reference, q.relation) for q in request.queries]
         unit = self._active()
-        unit.standing = unit.standing.with_queries(queries, request.append)
-        response.message = f"{len(unit.standing.queries)} standing queries"
+        asked = unit.ask(lambda standing: standing.with_queries(queries, request.append))
+        response.message = f"{len(asked.queries)} standing queries"
 
     def _set_target(self, request: Any, response: Any) -> None:
         name = target_named(request.target)
         unit = self._active()
-        unit.standing = unit.standing.with_target(name)
+        unit.ask(lambda standing: standing.with_target(name))
         response.name = name
         response.message = f"The target is {name!r}." if name else "There is no target."
 
     def _set_task(self, request: Any, response: Any) -> None:
         unit = self._active()
         reward = RewardRequest.of(request.task, unit.settings) if request.task.strip() else None
-        unit.standing = unit.standing.with_reward(reward)
+        unit.ask(lambda standing: standing.with_reward(reward))
         response.task = "" if reward is None else to_yaml(reward.task)
         response.message = "There is no task." if reward is None else f"The task is {reward.task.name}."
 

@@ -21,6 +21,7 @@ from spatialvlm_ros.ros.observations import CameraMessages
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.refusals import NoPictureError, refusal_of
 from spatialvlm_ros.ros.reward_work import RewardRequest
+from spatialvlm_ros.ros.standing import Standing
 from spatialvlm_ros.ros.transform_store import TransformStore
 from spatialvlm_ros.ros.worker import ModelWorker
 
@@ -75,6 +76,19 @@ def unit(published: Results) -> Iterator[CameraUnit]:
     settings = Settings.of({"queries": ["distance: mug | bowl", "height: mug"]})
     yield CameraUnit("", settings, worker, TransformStore(), lambda: 0, published, lambda: False)
     worker.close()
+
+
+def test_of_two_who_change_what_is_asked_neither_is_lost(unit: CameraUnit) -> None:
+    slow, other = threading.Event(), threading.Thread(target=lambda: unit.ask(lambda s: s.with_target("bowl")))
+
+    def slowly(standing: Standing) -> Standing:
+        other.start()
+        slow.wait(0.2)  # the other one has all the time to come between
+        return standing.with_queries([], append=False)
+
+    unit.ask(slowly)
+    other.join(5.0)
+    assert (unit.standing.queries, unit.standing.target) == ((), "bowl")
 
 
 def test_a_model_that_raises_is_counted_and_every_query_says_so(unit: CameraUnit, published: Results) -> None:
