@@ -169,8 +169,9 @@ def vlm_node(values: Values, share: Path, **parameters: str | float) -> NodeProc
 
 
 def camera_remaps(values: Values) -> dict[str, str]:
-    """Input of the node -> topic of the camera."""
-    image, depth = values["image_topic"], values["depth_topic"]
+    """Input of the node -> topic of the camera; that of compressed pictures may be given with its end, or without."""
+    image = values["image_topic"].removesuffix("/compressed")
+    depth = values["depth_topic"].removesuffix("/compressedDepth")
     return {
         "image": image,
         "image/compressed": f"{image}/compressed",

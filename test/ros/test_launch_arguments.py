@@ -107,6 +107,10 @@ def test_every_input_of_a_camera_gets_its_topic(files: dict[str, str]) -> None:
     assert given["image"] == "/camera/color/image_raw"
     assert given["image/compressed"] == "/camera/color/image_raw/compressed"
     assert given["depth/compressedDepth"] == "/camera/aligned_depth_to_color/image_raw/compressedDepth"
+    # Who lists the topics finds the compressed ones, and gives those.
+    found = {**values, "image_topic": "/eye/image/compressed", "depth_topic": "/eye/depth/compressedDepth"}
+    plain = {**values, "image_topic": "/eye/image", "depth_topic": "/eye/depth"}
+    assert camera_remaps(found) == camera_remaps(plain)
     assert given["__node"] == "spatialvlm" and "__ns" not in given
 
 
