@@ -182,6 +182,8 @@ def depth_from_compressed(message: CompressedImageMessage) -> NDArray[np.float32
         return metres_from_raw(_single_channel(_decode(buffer, cv2.IMREAD_UNCHANGED)))
     if len(buffer) <= 12:
         raise DepthError("a compressedDepth message has no picture", len(buffer), "Skip this message.")
+    if form.rstrip().endswith("rvl"):
+        raise DepthError("a compressedDepth message is in RVL", form, "Set the camera's compressedDepth format to png.")
     raw = _single_channel(_decode(buffer[12:], cv2.IMREAD_UNCHANGED))
     if not form.startswith("32FC1"):
         return metres_from_raw(raw)

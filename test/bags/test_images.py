@@ -172,3 +172,9 @@ def test_a_jpeg_is_not_a_depth_picture() -> None:
     jpeg = cv2.imencode(".jpg", np.full((8, 8), 100, np.uint8))[1].reshape(-1)
     with pytest.raises(DepthError, match="16-bit"):
         depth_from_compressed(SimpleNamespace(format="jpeg", data=jpeg))
+
+
+def test_depth_in_rvl_is_refused_with_what_to_set() -> None:
+    squeezed = SimpleNamespace(format="16UC1; compressedDepth rvl", data=np.arange(64, dtype=np.uint8))
+    with pytest.raises(DepthError, match="RVL.*png"):
+        depth_from_compressed(squeezed)
