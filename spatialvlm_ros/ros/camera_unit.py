@@ -199,6 +199,7 @@ class CameraUnit:
     def reset(self) -> None:
         """Forget tracks and filters before the next picture: time has jumped back."""
         self.statistics.count("resets", "time has jumped back: filters, tracks and the reward's episode begin anew")
+        self._worker.withdraw(self._stream)  # of the time before: an episode that began with it would last until then
         self._reset = True
         with self._arrived:
             self._newest = None

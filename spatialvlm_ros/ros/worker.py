@@ -127,6 +127,13 @@ class ModelWorker:
             known.picture, known.waiting = picture, True
             self._wake.notify()
 
+    def withdraw(self, stream: int) -> None:
+        """The picture of a camera that still waits is not to be looked at any more."""
+        with self._wake:
+            known = self._streams.get(stream)
+            if known is not None:
+                known.picture, known.waiting = None, False
+
     def replaced(self, stream: int) -> int:
         """How many pictures of a camera were replaced before they were looked at."""
         with self._wake:

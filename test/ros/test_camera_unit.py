@@ -273,6 +273,23 @@ def test_a_picture_within_a_control_step_has_a_task_and_no_reward(published: Res
     assert not shown_one_by_one(without, published, range(1, 2))[0].has_task
 
 
+def test_a_picture_that_waits_when_time_jumps_back_begins_no_episode(
+    published: Results, mug_worker: ModelWorker
+) -> None:
+    task = {"reward_task": "pick up the mug", "reward_gamma": 0.9, "reward_follow": False}
+    made = seeing_a_mug(published, mug_worker, reward_step_s=1.0, **task)
+    shown_one_by_one(made, published, range(98, 100))
+    busy = threading.Event()
+    held = mug_worker.call(lambda _: busy.wait(5.0), 5.0)
+    made.offer(messages(100))
+    made.reset()
+    busy.set()
+    assert held.result(5.0)
+    found = shown_one_by_one(made, published, range(10, 13))
+    assert [r.messages.stamp_ns for r in found] == [10 * S, 11 * S, 12 * S]
+    assert all(r.reward is not None for r in found)
+
+
 def test_a_task_that_a_service_set_stays_when_the_learner_changes(published: Results, mug_worker: ModelWorker) -> None:
     made = seeing_a_mug(published, mug_worker, reward_gamma=0.9)
     made.standing = made.standing.with_reward(RewardRequest.of("pick up the mug", made.settings))
