@@ -132,10 +132,11 @@ class CameraInputs:
         topic = str(self._node.resolve_topic_name(entry.topic))
         offered = [str(p.topic_type) for p in self._node.get_publishers_info_by_topic(topic)]
         own = self._node.get_fully_qualified_name() + "/"
+        taken = {str(self._node.resolve_topic_name(i.topic)) for i in self._inputs}
         graph = {
             name: types
             for name, types in ([] if offered else self._node.get_topic_names_and_types())
-            if not name.startswith(own) and self._node.count_publishers(name)
+            if name not in taken and not name.startswith(own) and self._node.count_publishers(name)
         }
         return replace(entry.silent, topic=topic).why(offered, graph)
 

@@ -133,6 +133,8 @@ def test_a_camera_on_another_topic_is_named(node: Node, wait_until: Callable[...
 
         wait_until(lambda: list(told()) == ["camera_info", "depth"], what="pictures, and nothing that belongs to them")
         assert "nobody publishes /camera_info" in inputs.silences(0.5)["camera_info"]
+        # The other picture may be depth; the one that is taken for colours is not.
+        assert inputs.silences(0.5)["depth"].endswith("e.g. to /eye/image_color")
     finally:
         inputs.close()
         for publisher in filter(None, (elsewhere, pictures)):
