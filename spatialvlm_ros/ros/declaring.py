@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
@@ -13,8 +14,9 @@ from spatialvlm_ros.errors import ConfigError
 from spatialvlm_ros.ros.parameters import PARAMETERS, Parameter, Settings
 
 
-def declare(node: Node, parameters: Iterable[Parameter] = tuple(PARAMETERS.values()), read_only: bool = False) -> None:
-    """Declares parameters with description and range.
+def declare(node: Node, parameters: Sequence[Parameter] = tuple(PARAMETERS.values()), read_only: bool = False) -> None:
+    """Declares parameters with description and range, and warns of values that were given to others: ROS drops them
+    without a word, and a name is soon mistyped.
 
     Args:
         node: their owner.
@@ -32,6 +34,16 @@ def declare(node: Node, parameters: Iterable[Parameter] = tuple(PARAMETERS.value
             node.declare_parameter(parameter.name, default, descriptor)
         except ParameterException as error:
             raise _refusal(node, parameter) from error
+    for name in _given_to_nobody(node):
+        like = get_close_matches(name, [p.name for p in parameters], 1)
+        hint = f"did you mean {like[0]!r}?" if like else "see docs/interfaces.md"
+        node.get_logger().warning(f"there is no parameter {name!r}, its value is not used: {hint}")
+
+
+def _given_to_nobody(node: Node) -> list[str]:
+    """Names in parameter files and commands that the node has not declared; rclpy has no public way to them."""
+    given = getattr(node, "_parameter_overrides", {})
+    return sorted(name for name in given if not node.has_parameter(name) and not name.startswith("qos_overrides."))
 
 
 def _refusal(node: Node, parameter: Parameter) -> ConfigError:
@@ -67,7 +79,7 @@ def read(node: Node) -> Settings:
     return Settings.of({name: given(node.get_parameter(name).value) for name in PARAMETERS})
 
 
-def require_values(parameters: Iterable[Any]) -> None:
+def require_values(parameters: Sequence[Any]) -> None:
     """Refuses to delete a parameter, as ROS would do with a list: it could not be set again.
 
     Raises:

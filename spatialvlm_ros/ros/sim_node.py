@@ -72,7 +72,7 @@ class SimNode(Node):
 
     def __init__(self) -> None:
         super().__init__(NAME)
-        declare(self, SIM_PARAMETERS.values(), read_only=True)  # another scene is another node
+        declare(self, tuple(SIM_PARAMETERS.values()), read_only=True)  # another scene is another node
         self.settings = SimSettings.of({name: self.get_parameter(name).value for name in SIM_PARAMETERS})
         self.failed = False
         self._sim_time = self.settings.publish_clock or bool(self.get_parameter("use_sim_time").value)

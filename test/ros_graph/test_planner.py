@@ -186,6 +186,15 @@ def test_a_clock_that_jumps_back_begins_the_sentence_anew(spawn: Any, node: Any,
     wait_until(lambda: len(stage.goals) > 1, what="a second goal")
 
 
+def test_a_parameter_that_it_does_not_have_is_named(spawn: Any) -> None:
+    planner = spawn(
+        "spatialvlm_ros.ros.planner_main", "-p", "sentense:=mug", "-p", "zzz:=1", "-p", "use_sim_time:=true"
+    )
+    planner.wait_for_output("there is no parameter 'sentense', its value is not used: did you mean 'sentence'?", 60)
+    planner.wait_for_output("there is no parameter 'zzz', its value is not used: see docs/interfaces.md", 60)
+    assert planner.output.count("there is no parameter") == 2
+
+
 def test_without_a_model_it_says_what_is_missing(spawn: Any) -> None:
     planner = spawn("spatialvlm_ros.ros.planner_main", "-p", "sentence:=red mug", "-p", "patience_s:=2.0")
     planner.wait_for_output("giving up: the service of spatialvlm has not accepted the target", 60)
