@@ -323,10 +323,9 @@ def plan_of(order: AnnotationOrder) -> Plan:
 
 def _model(order: AnnotationOrder) -> SpatialVLM:
     """As the node loads it."""
-    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
+    from spatialvlm_ros.ros.shared_models import ModelSpec, weights_of
 
-    options = {} if order.model.startswith("openai:") else {"device": order.device, "dtype": order.dtype}
-    return SpatialVLM.from_pretrained(order.model, calibration=order.calibration or None, **options)
+    return weights_of(ModelSpec(order.model, order.device, order.dtype, order.calibration))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.worker import ModelState, ModelWorker
+
+if TYPE_CHECKING:
+    from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 
 # transformers changes torch for the whole process while it loads: two at a time leave it changed, and no model loads
 # any more. One that nobody waits for is still being loaded when the next one is wanted.
@@ -63,17 +67,22 @@ class SharedModels:
                 worker.close(tidy=tidy)
 
 
-def load(spec: ModelSpec) -> object:
+def load(spec: ModelSpec) -> SpatialVLM:
     """The model, with its first (slow) pass behind it."""
+    model = weights_of(spec)
+    if not spec.model.startswith("openai:"):
+        _warm_up(model)
+    return model
+
+
+def weights_of(spec: ModelSpec) -> SpatialVLM:
+    """The model, and nothing of it in the log."""
     options = {} if spec.model.startswith("openai:") else {"device": spec.device, "dtype": spec.dtype}
     with ONE_LOADS:
         from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 
         _without_progress_bars()
-        model = SpatialVLM.from_pretrained(spec.model, calibration=spec.calibration or None, **options)
-    if not spec.model.startswith("openai:"):
-        _warm_up(model)
-    return model
+        return SpatialVLM.from_pretrained(spec.model, calibration=spec.calibration or None, **options)
 
 
 def _without_progress_bars() -> None:
@@ -85,7 +94,7 @@ def _without_progress_bars() -> None:
     transformers_logging.disable_progress_bar()
 
 
-def _warm_up(model: object) -> None:
+def _warm_up(model: SpatialVLM) -> None:
     """The first pass allocates and compiles: the first picture of a camera is not to wait for that."""
     import numpy as np
 
@@ -93,7 +102,7 @@ def _warm_up(model: object) -> None:
     from spatialvlm_ros.scenes.observation import Observation
 
     blank = Observation(np.full((480, 640, 3), 127, np.uint8), Camera.from_hfov(640, 480, np.radians(60.0)))
-    model.look(blank).measure("mug", "bowl")  # type: ignore[attr-defined]
+    model.look(blank).measure("mug", "bowl")
 
 
 SHARED_MODELS = SharedModels()
