@@ -23,7 +23,7 @@ from spatialvlm_ros.models.view import View
 from spatialvlm_ros.reasoning.calls import awaited
 from spatialvlm_ros.rewards.frames import RewardFrame
 from spatialvlm_ros.ros.camera_tracks import CameraTracks
-from spatialvlm_ros.ros.observations import CameraMessages, FrameRefusedError, ObservationBuilder, Seen
+from spatialvlm_ros.ros.observations import CameraMessages, FrameRefusedError, ObservationBuilder, Seen, in_frame
 from spatialvlm_ros.ros.parameters import Settings
 from spatialvlm_ros.ros.refusals import NoPictureError, not_active, of_frame, refusal_of
 from spatialvlm_ros.ros.reward_work import RewardRequest, RewardWork, Sight
@@ -482,22 +482,3 @@ class _ModelClock:
 
     def __exit__(self, *_: object) -> None:
         self.seconds += time.monotonic() - self._began
-
-
-def in_frame(seen: Seen, transforms: TransformStore, target_frame: str, stamp_ns: int) -> Transform:
-    """Takes points of the optical frame into the frame that numbers are published in.
-
-    Raises:
-        TransformError: the frames are not linked at that time.
-    """
-    optical = seen.observation.frame_id
-    if not target_frame or target_frame == optical:
-        return Transform.identity()
-    if target_frame == seen.fixed_frame and seen.camera_pose is not None:
-        return seen.camera_pose
-    try:
-        return transforms.lookup(target_frame, optical, stamp_ns)
-    except TransformError:
-        if seen.camera_pose is None:
-            raise
-        return transforms.lookup(target_frame, seen.fixed_frame, stamp_ns) @ seen.camera_pose

@@ -20,7 +20,7 @@ from spatialvlm_ros.bags.images import (
     rgb_from_compressed,
     rgb_from_image,
 )
-from spatialvlm_ros.errors import CameraModelError, DepthError, ObservationError, SpatialVLMError
+from spatialvlm_ros.errors import CameraModelError, DepthError, ObservationError, SpatialVLMError, TransformError
 from spatialvlm_ros.geometry.cameras import Camera
 from spatialvlm_ros.geometry.registration import register_depth
 from spatialvlm_ros.geometry.transforms import Transform
@@ -83,6 +83,25 @@ class Seen:
     fixed_frame: str = ""
     camera_pose: Transform | None = None
     faults: dict[str, str] = field(default_factory=dict)
+
+
+def in_frame(seen: Seen, transforms: TransformStore, target_frame: str, stamp_ns: int) -> Transform:
+    """Takes points of the optical frame into the frame that numbers are published in.
+
+    Raises:
+        TransformError: the frames are not linked at that time.
+    """
+    optical = seen.observation.frame_id
+    if not target_frame or target_frame == optical:
+        return Transform.identity()
+    if target_frame == seen.fixed_frame and seen.camera_pose is not None:
+        return seen.camera_pose
+    try:
+        return transforms.lookup(target_frame, optical, stamp_ns)
+    except TransformError:
+        if seen.camera_pose is None:
+            raise
+        return transforms.lookup(target_frame, seen.fixed_frame, stamp_ns) @ seen.camera_pose
 
 
 def nanoseconds(stamp: Any) -> int:
