@@ -186,23 +186,26 @@ class ModelWorker:
         return job.future
 
     def _run(self) -> None:
-        self._serve_until_closed()
+        served = self._serve_until_closed()
         self._refuse_all()
-        if self._tidies:
-            gc.collect()  # a model is full of cycles, and its memory is wanted by the next one
+        if served:
+            _FROZEN.give_up(self._tidies)
+        elif self._tidies:
+            gc.collect()  # what was loaded of it before it failed
 
-    def _serve_until_closed(self) -> None:
+    def _serve_until_closed(self) -> bool:
+        """Whether there was a model."""
         model = self._loaded()
-        if model is not None:
-            # A model brings along so many objects that a full collection stops all threads for tenths of a second.
-            gc.freeze()
-        while model is not None:
+        if model is None:
+            return False
+        _FROZEN.take()
+        while True:
             work = self._next(model)
             if work is None:
                 break
             work()
             self.free_since = self._clock()
-        gc.unfreeze()
+        return True
 
     def _loaded(self) -> Any:
         model, state, fault = None, ModelState.READY, ""
@@ -315,6 +318,33 @@ class ModelWorker:
         if self.state is ModelState.FAILED:
             return WorkerClosedError("the model could not be loaded", self.fault, "See the node's log.")
         return WorkerClosedError("the node is shutting down", remedy="Ask again when it is active.")
+
+
+class _Frozen:
+    """What models bring along is left out by the garbage collector while one of them is used: so many objects that a
+    full collection stops all threads for tenths of a second."""
+
+    def __init__(self) -> None:
+        self._lock, self._models = threading.Lock(), 0
+
+    def take(self) -> None:
+        """A model has been loaded."""
+        with self._lock:
+            self._models += 1
+            gc.freeze()
+
+    def give_up(self, tidy: bool) -> None:
+        """A model is gone. ``tidy``: it is full of cycles, and its memory is wanted by the next one."""
+        with self._lock:
+            self._models -= 1
+            gc.unfreeze()
+            if tidy:
+                gc.collect()
+            if self._models:
+                gc.freeze()
+
+
+_FROZEN = _Frozen()
 
 
 def _late() -> DeadlineError:

@@ -127,6 +127,22 @@ def test_what_the_model_brought_along_is_left_out_by_the_garbage_collector_while
     assert gc.get_freeze_count() == 0
 
 
+def test_a_model_that_goes_leaves_what_another_brought_along_where_it_is() -> None:
+    stays, goes = (ModelWorker(lambda: [[] for _ in range(10_000)]) for _ in range(2))
+    fails = ModelWorker(lambda: 1 / 0)
+    try:
+        assert {w.wait_until_loaded(LONG) for w in (stays, goes)} == {ModelState.READY}
+        assert goes.call(lambda _: True, LONG).result(LONG) and stays.call(lambda _: True, LONG).result(LONG)
+        assert fails.wait_until_loaded(LONG) is ModelState.FAILED
+        for worker in (fails, goes):
+            worker.close(LONG)
+            assert not worker.alive
+        assert gc.get_freeze_count() >= 10_000
+    finally:
+        stays.close(LONG)
+    assert gc.get_freeze_count() == 0
+
+
 class Knot:
     """A model that refers to itself, as large ones do."""
 
