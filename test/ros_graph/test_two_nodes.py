@@ -64,6 +64,9 @@ def nodes(ros_domain: int) -> Iterator[tuple[SpatialVLMNode, SpatialVLMNode]]:
     def spin() -> None:
         while not ending.is_set():
             executor.spin_once(timeout_sec=0.1)
+        for node in both:
+            executor.remove_node(node)
+        executor.spin_once(timeout_sec=1.0)  # nothing new is handed out; its threads end what was
 
     thread = threading.Thread(target=spin, name="two nodes")
     thread.start()
