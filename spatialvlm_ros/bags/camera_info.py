@@ -62,7 +62,8 @@ def camera_from_info(message: CameraInfoMessage, rectified: bool = False) -> Cam
         rectified: the pictures are rectified (topics called image_rect*): use P and no distortion, else K and D.
 
     Raises:
-        CameraModelError: not calibrated (K of zeros), not finite, of an unknown distortion model, or without a size.
+        CameraModelError: not calibrated (K of zeros), not finite, of an unknown distortion model, without a size,
+            or with a region of interest beyond it.
     """
     matrix = _matrix(message, rectified)
     width, height = int(message.width), int(message.height)
@@ -121,6 +122,12 @@ def _read_out(camera: Camera, message: CameraInfoMessage) -> Camera:
     """Apply region of interest, then binning: the order in which sensors read out."""
     roi = message.roi
     if roi.width and roi.height and (roi.width, roi.height) != (camera.width, camera.height):
+        if roi.x_offset + roi.width > camera.width or roi.y_offset + roi.height > camera.height:
+            raise CameraModelError(
+                f"the region of interest of a CameraInfo is not within its {camera.width}x{camera.height} pixels",
+                (int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
+                "Mend the driver: x_offset, y_offset, width and height are pixels of the full sensor.",
+            )
         camera = camera.cropped(int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height))
     columns, rows = max(int(message.binning_x), 1), max(int(message.binning_y), 1)
     if (columns, rows) != (1, 1):

@@ -57,6 +57,15 @@ def test_a_rectified_topic_takes_p_and_no_distortion() -> None:
     assert (camera.fx, camera.fy, camera.cx, camera.cy, camera.distortion_model) == (500, 502, 300, 220, "none")
 
 
+@pytest.mark.parametrize("region", [(CAMERA.width - 100, 0, 101, 50), (0, CAMERA.height - 20, 50, 21)])
+def test_a_region_beyond_the_sensor_is_refused(region: tuple[int, int, int, int]) -> None:
+    x, y, width, height = region
+    with pytest.raises(CameraModelError, match="region of interest"):
+        camera_from_info(info(roi=SimpleNamespace(x_offset=x, y_offset=y, width=width, height=height)))
+    fits = SimpleNamespace(x_offset=x - (x > 0), y_offset=y - (y > 0), width=width, height=height)
+    assert camera_from_info(info(roi=fits)).width == width
+
+
 def test_region_of_interest_and_binning_keep_the_rays() -> None:
     roi = SimpleNamespace(x_offset=100, y_offset=40, width=400, height=200)
     camera = camera_from_info(info(roi=roi, binning_x=2, binning_y=4))
