@@ -92,10 +92,17 @@ class SimulatedViews:
         self.pack_path = pack
         self._pack = _open_pack(pack)
         self._compiled: _Compiled | None = None
-        self.seconds: dict[str, float] = {}  # where the time went, for benchmarks
+        self._seconds: dict[
+            str, float
+        ] = {}  # private: public attributes are settings, and decide whether a run resumes
 
     def __len__(self) -> int:
         return self.config.scenes
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Where this process spent its time, seconds by step of the work; for benchmarks."""
+        return self._seconds
 
     def __getstate__(self) -> dict[str, Any]:
         # Graphics do not travel between processes.
@@ -217,7 +224,7 @@ class SimulatedViews:
         return replace(scene, observation=replace(observation, rgb=rgb, depth=depth))
 
     def _spent(self, what: str, began: float) -> None:
-        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - began
+        self._seconds[what] = self._seconds.get(what, 0.0) + time.perf_counter() - began
 
 
 def _arm(table: Built, rng: np.random.Generator) -> tuple[ArmPose, list[np.ndarray]] | None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from spatialvlm_ros.datasets.views import SceneView, SkippedView, ViewSource
+from spatialvlm_ros.errors import DatasetError
 
 pytest.importorskip("mujoco")
 
@@ -65,6 +66,33 @@ def test_it_is_a_view_source_that_travels() -> None:
     assert first.view_id == again.view_id
     with pytest.raises(IndexError):
         next(source.views(1000))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_data_set_of_it_resumes(tmp_path, workers) -> None:
+    """Nothing that drawing leaves behind counts as a setting: the same call finds its shards again."""
+    pytest.importorskip("pyarrow")
+    from spatialvlm_ros.datasets.engine import generate
+
+    def run(scenes_per_shard: int):
+        return generate(
+            _source(scenes=2, room_share=0.0),
+            None,
+            tmp_path,
+            scenes_per_shard=scenes_per_shard,
+            workers=workers,
+            per_view=0,
+            show_progress=False,
+        )
+
+    first = run(1)
+    shards = {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")}
+    lost = min(shards)
+    lost.unlink()
+    assert run(1) == first and len(shards) == 2
+    assert {path: path.read_bytes() for path in shards} == shards  # the one that was made again, too
+    with pytest.raises(DatasetError, match="scenes_per_shard: 1 -> 2"):
+        run(2)
 
 
 def test_there_are_views_of_both_kinds(tables, rooms) -> None:
