@@ -16,7 +16,7 @@ from spatialvlm_ros.evaluation.bench import Bench
 from spatialvlm_ros.evaluation.controls import median_answers
 from spatialvlm_ros.evaluation.evaluate import ANSWERS_FILE, asked_items, chosen_views, read_result
 from spatialvlm_ros.evaluation.item_table import MODEL_SIDE_PX
-from spatialvlm_ros.evaluation.rows import ROWS, Column
+from spatialvlm_ros.evaluation.rows import ROWS, TITLE_WIDTH, Column
 from spatialvlm_ros.evaluation.score import Scorer, located_boxes
 from spatialvlm_ros.evaluation.settings import EvaluationSettings
 
@@ -94,12 +94,12 @@ def _difference(row: str, a: Column, b: Column, scorer: Scorer) -> Difference:
 
 def as_table(differences: Sequence[Difference]) -> str:
     """The differences for a terminal."""
-    lines = [f"{'':52} {'A':>7} {'B':>7} {'B - A':>7}   95% interval      B better"]
+    lines = [f"{'':{TITLE_WIDTH}} {'A':>7} {'B':>7} {'B - A':>7}   95% interval      B better"]
     for d in differences:
         star = " *" if d.decided else ""
         lines.append(
-            f"{ROWS[d.row].title:52.52} {d.a:7.3f} {d.b:7.3f} {d.difference:+7.3f}   [{d.low:+.3f}, {d.high:+.3f}]"
-            f"  {d.probability:5.1%}{star}"
+            f"{ROWS[d.row].title:{TITLE_WIDTH}} {d.a:7.3f} {d.b:7.3f} {d.difference:+7.3f}"
+            f"   [{d.low:+.3f}, {d.high:+.3f}]  {d.probability:5.1%}{star}"
         )
     return "\n".join(lines)
 

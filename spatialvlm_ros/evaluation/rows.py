@@ -56,6 +56,7 @@ ROWS: dict[str, Row] = {
     "crps_gain": Row("CRPS in log metres: better than the family's histogram by"),
     "located": Row("located box with IoU > 0.5", macro=False),
 }
+TITLE_WIDTH = max(len(row.title) for row in ROWS.values())  # letters, in tables for a terminal
 GROUPS_ROW = "coverage_in_groups"  # of targets: coverage in each shift and distance band
 BREAKDOWN = ("within_2x", "within_25", "within_10", "within_5cm", "qualitative", "coverage")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spatialvlm_ros.evaluation.rows import ROWS
+from spatialvlm_ros.evaluation.rows import ROWS, TITLE_WIDTH
 
 
 def summary(result: dict[str, Any]) -> str:
@@ -13,7 +13,7 @@ def summary(result: dict[str, Any]) -> str:
     reached = {n: {t["row"]: t["reached"] for t in rows} for n, rows in result["targets"].items()}
     lines = [
         f"{result['model']} on {bench['name']}: {result['views']} views, {result['answerable']} answerable questions",
-        f"{'':52} {'value':>6}  {'95% interval':15} {'best control':>12}  " + "  ".join(reached),
+        f"{'':{TITLE_WIDTH}} {'value':>6}  {'95% interval':15} {'best control':>12}  " + "  ".join(reached),
     ]
     for name, row in ROWS.items():
         measured = result["rows"].get(name)
@@ -23,5 +23,5 @@ def summary(result: dict[str, Any]) -> str:
         best = "" if not values or name.startswith("refuses") else f"{100 * max(values):.1f}"
         interval = f"{100 * measured['low']:.1f} to {100 * measured['high']:.1f}"
         marks = "  ".join({True: "yes", False: "no ", None: " . "}[r.get(name)] for r in reached.values())
-        lines.append(f"{row.title:52.52} {100 * measured['value']:6.1f}  {interval:15} {best:>12}  {marks}")
+        lines.append(f"{row.title:{TITLE_WIDTH}} {100 * measured['value']:6.1f}  {interval:15} {best:>12}  {marks}")
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """Models whose errors are known must get the scores that follow from them."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -404,6 +405,7 @@ def test_page_and_summary_say_what_is_in_the_result(bench, settings, tmp_path):
     assert "not one of the committed ones" in text and text.count("<svg") == 5
     shown = f"{100 * result['rows']['within_25']['value']:.1f}"
     assert shown in text and shown in summary(result)
+    assert all(r.title in summary(result) for name, r in ROWS.items() if name in result["rows"])  # none is cut
     assert "nan" not in text.lower().replace("finance", "")
 
 
@@ -412,6 +414,14 @@ def test_a_page_needs_no_row_that_controls_decide(bench, settings, tmp_path):
     pytest.importorskip("matplotlib")
     result = evaluate(OracleModel(bench.views), bench, tmp_path, replace(settings, limit=4, controlled_rows=()))
     assert "none of these rows" in page(result)
+
+
+def test_a_page_does_not_say_no_where_nothing_was_measured(bench, settings, tmp_path):
+    """No shift and no band has a million answers."""
+    pytest.importorskip("matplotlib")
+    result = evaluate(OracleModel(bench.views), bench, tmp_path, replace(settings, least_in_group=10**6))
+    (line,) = re.findall(r"<tr><td[^>]*>\.\.\. in each shift and distance band.*?</tr>", page(result))
+    assert "not measured" in line and "80 to 97" in line and "no</span>" not in line
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,8 @@ def _limits(target: Json) -> str:
 
 
 def _reached(target: Json) -> str:
+    if target["value"] is None:  # beside "not measured"
+        return ""
     if target["reached"]:
         return '<span class="yes">yes</span>'
     why = "no: not better than its controls" if target.get("in_limits") else "no"
