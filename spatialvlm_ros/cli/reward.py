@@ -234,7 +234,8 @@ def _say(outcome: Outcome, written: Path, report: Path) -> int:
     share = f"{outcome.valid:,} of {outcome.frames:,} pictures"
     if outcome.between:
         share += f" ({outcome.between:,} between two control steps have none)"
-    print(f"{written}: {outcome.episodes} episodes, {share} with a valid reward. How it came about: {report}")
+    count = "1 episode" if outcome.episodes == 1 else f"{outcome.episodes} episodes"
+    print(f"{written}: {count}, {share} with a valid reward. How it came about: {report}")
     return 1 if outcome.failed or outcome.unrewarded or outcome.lost else 0
 
 

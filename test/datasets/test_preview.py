@@ -14,6 +14,7 @@ from spatialvlm_ros.datasets.preview import images, overlay, projection
 from spatialvlm_ros.datasets.preview.overview import length
 from spatialvlm_ros.datasets.preview.page import chosen, write_preview
 from spatialvlm_ros.datasets.preview.summary import FamilyCount, summarise
+from spatialvlm_ros.datasets.preview.view_card import view_card
 from spatialvlm_ros.datasets.reader import open_dataset
 from spatialvlm_ros.errors import ConfigError, DatasetError
 from spatialvlm_ros.geometry.boxes import Boxes
@@ -51,6 +52,11 @@ class Page(HTMLParser):
 def page(dataset_folder, tmp_path_factory):
     path = write_preview(open_dataset(dataset_folder), tmp_path_factory.mktemp("page") / "p.html", "my <set>", 3)
     return Page(path.read_text(encoding="utf-8"))
+
+
+def test_a_licence_that_is_not_known_is_said_to_be_that():
+    card = view_card(replace(a_view(), licence="unknown"), [])
+    assert "· licence unknown<" in card and "CC-BY-4.0<" in view_card(replace(a_view(), licence="CC-BY-4.0"), [])
 
 
 def test_the_page_needs_nothing_else(page):

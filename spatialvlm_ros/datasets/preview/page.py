@@ -9,7 +9,7 @@ import numpy as np
 
 from spatialvlm_ros.datasets.preview.overview import overview
 from spatialvlm_ros.datasets.preview.summary import Summary, summarise
-from spatialvlm_ros.datasets.preview.view_card import view_card
+from spatialvlm_ros.datasets.preview.view_card import licence, view_card
 from spatialvlm_ros.datasets.reader import Dataset
 from spatialvlm_ros.datasets.shards import atomic_text_file
 from spatialvlm_ros.errors import ConfigError, DatasetError
@@ -62,7 +62,7 @@ def _head(title: str, summary: Summary) -> str:
     facts = [
         ", ".join(f"{name} ({rows:,} views)" for name, rows in summary.splits.items()),
         ", ".join(summary.sizes),
-        ", ".join(summary.licences),
+        ", ".join(map(licence, summary.licences)),
     ]
     boxes = "".join(f'<label><input type="checkbox" name="{n}" checked> {text}</label>' for n, text in _LAYERS)
     shown = " ".join(f"show-{name}" for name, _ in _LAYERS)

@@ -41,6 +41,11 @@ def view_card(view: SceneView, qa: Sequence[QAPair]) -> str:
     )
 
 
+def licence(name: str) -> str:
+    """The licence as it stands in a list of facts, where "unknown" alone could be anything."""
+    return "licence unknown" if name == "unknown" else name
+
+
 def _facts(view: SceneView) -> str:
     camera, frame = view.observation.camera, view.scene.frame
     facts = [
@@ -52,7 +57,7 @@ def _facts(view: SceneView) -> str:
         facts.append(f"camera {length(frame.camera_height)} above {escape(frame.support_id or 'the plane')}")
     if view.observation.up is not None:
         facts.append(f"looking {_tilt(view.observation.up)}")
-    return " · ".join([*facts, escape(view.split), escape(view.licence)])
+    return " · ".join([*facts, escape(view.split), escape(licence(view.licence))])
 
 
 def _tilt(up: Float) -> str:

@@ -43,7 +43,8 @@ def episode_page(
         (
             f"<h1>{escape(title)}</h1>{_lead(recording, episode, provenance)}",
             _tiles(annotations, episode),
-            f'<section class="card">{_strip(recording, episode, annotations)}{curves(annotations, episode.frames)}'
+            f'<section class="card"><div class="chart">{_strip(recording, episode, annotations)}'
+            f"{curves(annotations, episode.frames)}</div>"
             '<p class="note">The band is the 90% interval of the potential; the reward of a picture is that of the '
             "step that ends in it. Grey: not valid, with the reason below. Green: done.</p></section>",
             _reasons(annotations),
@@ -61,8 +62,9 @@ def write_index(
     head = "<th>episode</th><th class='words'>instruction</th>" + "".join(
         f"<th>{name}</th>" for name in ("pictures", "with a reward", "sum of rewards", "last potential", "done at")
     )
+    count = "1 episode" if len(judged) == 1 else f"{len(judged)} episodes"
     body = (
-        f"<h1>{escape(recording.path.name)}</h1><p class='lead'>{len(judged)} episodes judged in the pictures of "
+        f"<h1>{escape(recording.path.name)}</h1><p class='lead'>{count} judged in the pictures of "
         f"{escape(recording.camera_name)}.</p>{warning}"
         f'<section class="card"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></section>'
     )
