@@ -208,6 +208,19 @@ def test_labels_beside_pictures_make_views_without_any_weights(tmp_path: Path) -
     np.testing.assert_array_equal(again[0].instances, first.instances)
 
 
+def test_labels_beside_pictures_without_depth_ask_for_a_depth_model(tmp_path: Path) -> None:
+    from spatialvlm_ros.datasets.source_registry import SourceRequest
+    from spatialvlm_ros.datasets.sources.factories import pictures
+
+    save(tmp_path / "a.png", Image.fromarray(picture()))
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"pictures": {"a.png": [{"label": "box", "box": [1, 2, 30, 40]}]}}))
+    with pytest.raises(ConfigError, match="nothing estimates the depth.*detector, segmenter.*--set pipeline"):
+        pictures(SourceRequest("train", 0, 10, (tmp_path,)))
+    named = {"detector": {"expert": "sidecar", "labels": str(labels)}, "depth": {"expert": "zoedepth", "model": "x"}}
+    assert len(pictures(SourceRequest("train", 0, 10, (tmp_path,), {"pipeline": named})).source) == 1
+
+
 def test_a_model_that_cannot_be_loaded_stops_the_run_and_says_why(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     from spatialvlm_ros.datasets.sources.perceived_views import PerceivedViews

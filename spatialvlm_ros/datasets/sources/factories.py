@@ -24,10 +24,19 @@ _LABEL_FILES = ("labels.json", "labels.yaml")
 
 
 def pictures(request: SourceRequest) -> BuiltSource:
-    """A folder of pictures; options as in `PictureFolder`."""
+    """A folder of pictures; options as in `PictureFolder`. They have no depth: the pipeline must estimate it."""
     from spatialvlm_ros.datasets.sources.pictures import PictureFolder
 
-    return _built(request, PictureFolder, PictureFolder)
+    built = _built(request, PictureFolder, PictureFolder)
+    if isinstance(built.source, PerceivedViews) and not built.source.pipeline.get("depth"):
+        raise ConfigError(
+            "nothing estimates the depth of these pictures",
+            f"stages {', '.join(k for k, v in built.source.pipeline.items() if v and k != 'options')}",
+            "Write a copy of config/open_world.yaml with a depth model, and for your own boxes "
+            "`detector: {expert: sidecar, labels: FILE}`; pass it with --set pipeline=COPY. "
+            "With measured depth use --source rgbd.",
+        )
+    return built
 
 
 def rgbd(request: SourceRequest) -> BuiltSource:
