@@ -18,7 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="run nothing; name the runs and whether they are done")
     parser.add_argument("--prepare", action="store_true", help="run nothing; render the views that the runs need")
     parser.add_argument(
-        "--write", nargs="?", type=Path, const=Path(_PAGE), help=f"write the tables of all groups into a page ({_PAGE})"
+        "--write",
+        nargs="?",
+        type=Path,
+        const=Path(_PAGE),
+        help=f"write the tables into a page ({_PAGE}); groups without a result keep theirs",
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of torch; two processes of one are quicker")
 
@@ -51,5 +55,5 @@ def run(args: argparse.Namespace) -> int:
         run_missing(runs)
     print(tables(plan, runs))
     if args.write is not None:
-        PART.write(args.write, tables(plan, plan.runs(args.out, args.seeds)))
+        PART.write(args.write, tables(plan, plan.runs(args.out, args.seeds), PART.read(args.write)))
     return 0

@@ -29,20 +29,32 @@ class MeasuredPart:
         """The comment behind it."""
         return f"<!-- measured by {self.command}: end -->"
 
-    def write(self, page: str | Path, text: str) -> None:
-        """Replace what stands there.
+    def read(self, page: str | Path) -> str:
+        """What stands there.
 
         Raises:
             ConfigError: the page cannot be read, or has no such comments.
         """
+        return self._parts(Path(page))[1]
+
+    def write(self, page: str | Path, text: str) -> None:
+        """Replace what stands there.
+
+        Raises:
+            ConfigError: as in `read`.
+        """
         path = Path(page)
+        before, _, after = self._parts(path)
+        write_file(path, f"{before}{self.begin}\n{text}{self.end}{after}".encode())
+
+    def _parts(self, path: Path) -> tuple[str, str, str]:
         try:
             content = path.read_text(encoding="utf-8")
         except OSError as error:
             raise ConfigError("the page cannot be read", str(path), str(error)) from error
         before, begin, rest = content.partition(self.begin)
-        _, end, after = rest.partition(self.end)
+        measured, end, after = rest.partition(self.end)
         if not begin or not end:
             remedy = f"Write {self.begin} and {self.end} into it."
             raise ConfigError("the page has no place for the tables", str(path), remedy)
-        write_file(path, f"{before}{self.begin}\n{text}{self.end}{after}".encode())
+        return before, measured.removeprefix("\n"), after

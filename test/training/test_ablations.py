@@ -144,6 +144,22 @@ def test_runs_resume_are_not_run_twice_and_end_in_a_table(store: Path, bench: Be
     assert f"{100 * pooled.hits / pooled.n:.1f} [{100 * low:.1f}, {100 * high:.1f}]; {each}" in row
 
 
+def test_tables_of_groups_that_nobody_ran_here_stay_in_the_page(store: Path, bench: Bench, tmp_path: Path) -> None:
+    """The shipped page holds hours of measurements; a page with none is written as before."""
+    path = written(settings(store, bench.folder), tmp_path)
+    plan = Ablations.load(path)
+    runs = plan.runs(tmp_path / "out", [0, 1])
+    empty = tables(plan, runs)
+    measured = empty.replace("Not measured yet.", "| measured elsewhere |", 1)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{PART.begin}\n{measured}{PART.end}\nafter\n")
+    old = page.read_bytes()
+    write = ["ablate", "--config", str(path), "--out", str(tmp_path / "out"), "--table", "--write", str(page)]
+    assert main(write) == 0 and page.read_bytes() == old and empty.count("Not measured yet.") == 2
+    page.write_text(f"before\n{PART.begin}\nold\n{PART.end}\nafter\n")
+    assert main(write) == 0 and page.read_text() == f"before\n{PART.begin}\n{empty}{PART.end}\nafter\n"
+
+
 def test_a_blind_model_is_judged_without_pictures(store: Path, tmp_path: Path) -> None:
     plan = Ablations.load(written(settings(store), tmp_path))
     run = next(r for r in plan.runs(tmp_path, [0], ["camera"]) if r.variant == "blind")

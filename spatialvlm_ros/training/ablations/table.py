@@ -29,16 +29,24 @@ _READING = (
 )
 
 
-def tables(plan: Ablations, runs: Sequence[AblationRun]) -> str:
-    """Markdown of all groups that ``runs`` belong to; runs without a result are a dash."""
+def tables(plan: Ablations, runs: Sequence[AblationRun], earlier: str = "") -> str:
+    """Markdown of all groups that ``runs`` belong to; runs without a result are a dash.
+
+    Args:
+        plan: the groups.
+        runs: of the groups.
+        earlier: tables written before. A group without any result keeps its table of these.
+    """
     results = {(run.group, run.variant, run.seed): read_result(run) for run in runs}
     seeds = sorted({run.seed for run in runs})
     names = dict.fromkeys(run.group for run in runs)
-    parts = [_table(plan.groups[name], seeds, results) for name in names]
+    parts = [_table(plan.groups[name], seeds, results, earlier) for name in names]
     return "\n".join([_READING.format(seeds=" / ".join(map(str, seeds))), "", *parts])
 
 
-def _table(group: Group, seeds: Sequence[int], results: Mapping[tuple[str, str, int], Result | None]) -> str:
+def _table(
+    group: Group, seeds: Sequence[int], results: Mapping[tuple[str, str, int], Result | None], earlier: str
+) -> str:
     judged = " and ".join(group.splits) if group.splits else "all four shifts"
     steps = " + ".join(str(s.steps) for s in next(iter(group.variants.values())).stages if s.language)
     lines = [
@@ -48,7 +56,9 @@ def _table(group: Group, seeds: Sequence[int], results: Mapping[tuple[str, str, 
         "",
     ]
     if all(result is None for (name, *_), result in results.items() if name == group.name):
-        return "\n".join([*lines, "Not measured yet.", ""])
+        _, heading, rest = earlier.partition(f"{lines[0]}\n")
+        table = heading + rest.partition("\n### ")[0]
+        return f"{table.rstrip()}\n" if heading else "\n".join([*lines, "Not measured yet.", ""])
     lines += ["| | " + " | ".join([*TITLES.values(), "CPU minutes"]) + " |", "|---" * (len(TITLES) + 2) + "|"]
     control: Result | None = None
     for variant in group.variants:
