@@ -13,7 +13,9 @@ from spatialvlm_ros.errors import ConfigError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", nargs="?", help='"embedded", a folder, a hub id, or "openai:URL#model"')
     parser.add_argument("bench", nargs="?", type=Path, help="folder of the bench")
-    parser.add_argument("--out", type=Path, default=None, help="folder of the result; run again to resume")
+    parser.add_argument(
+        "--out", type=Path, default=None, help="folder of the result (default: below evaluation/); resumes"
+    )
     parser.add_argument("--config", type=Path, default=None, help="settings; config/evaluate.yaml by default")
     parser.add_argument("--controls", default=None, help="names separated by commas, or none; all by default")
     parser.add_argument("--limit", type=int, default=None, help="so many views, spread over the bench")

@@ -60,9 +60,9 @@ def evaluate_published(
         EvaluationError: the benchmark is unknown or unreadable, or ``out`` has predictions of something else (also of
             this model with other weights or another calibration); or the model failed on several items in a row.
     """
+    benchmark = read_benchmark(name, path, limit)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    benchmark = read_benchmark(name, path, limit)
     head = {"model": model.name, **identity_of(model), "benchmark": name, "hfov_deg": hfov_deg}
     file = out / PREDICTIONS_FILE
     known = _read(file, head)

@@ -189,3 +189,9 @@ def test_a_model_that_never_answers_is_not_scored(q_spatial, tmp_path):
         evaluate_published(Refused(), "q_spatial", q_spatial, tmp_path / "out")
     evaluate_published(Reciting({"thing": "1 meter"}), "q_spatial", q_spatial, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "result.json").read_text())["scores"]["success"] > 0
+
+
+def test_a_benchmark_that_does_not_exist_leaves_no_folder(tmp_path):
+    with pytest.raises(EvaluationError, match="unknown benchmark"):
+        evaluate_published(Reciting(), "q_spatail", None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
