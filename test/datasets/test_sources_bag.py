@@ -255,6 +255,8 @@ def test_topics_are_found_or_asked_for() -> None:
         "/camera/aligned_depth_to_color/camera_info": INFO,
         "/camera/infra1/image_rect_raw": IMAGE,
         "/imu": "sensor_msgs/msg/Imu",
+        "/spatialvlm/annotated": IMAGE,  # what the node draws, in a recording of everything
+        "/spatialvlm/annotated/compressed": "sensor_msgs/msg/CompressedImage",
     }
     assert discover_topics(realsense) == BagTopics(
         "/camera/color/image_raw",

@@ -25,7 +25,7 @@ _TF_TOPICS = ("/tf", "/tf_static")
 SAME_STAMP = "picture with the stamp of another one"
 _FOREVER_NS = 1 << 62
 _DEPTH_WORDS = re.compile(r"depth|disparity", re.IGNORECASE)
-_OTHER_WORDS = re.compile(r"infra|mask|label|debug|overlay|theora|ffmpeg|fisheye|right", re.IGNORECASE)
+_OTHER_WORDS = re.compile(r"infra|mask|label|debug|overlay|annotated|theora|ffmpeg|fisheye|right", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _colour_topic(topics: Mapping[str, str]) -> str:
         raise SourceError(
             "which topic holds the colour pictures is not clear" if colour else "the recording has no colour pictures",
             colour or sorted(topics),
-            "Name it: topics: {color: ..., depth: ..., color_info: ..., depth_info: ...}.",
+            'Name it: --set "topics={color: TOPIC}"; there are also depth, color_info and depth_info.',
         )
     return colour[0]
 
@@ -162,7 +162,7 @@ def _depth_topic(topics: Mapping[str, str]) -> str | None:
     depth = _without_compressed_twins([name for name in pictures if _DEPTH_WORDS.search(name)])
     depth = [name for name in depth if "aligned" in name or "registered" in name] or depth
     if len(depth) > 1:
-        raise SourceError("which topic holds the depth is not clear", depth, "Name it: topics: {depth: ...}.")
+        raise SourceError("which topic holds the depth is not clear", depth, 'Name it: --set "topics={depth: TOPIC}".')
     return depth[0] if depth else None
 
 
