@@ -245,6 +245,7 @@ def test_the_page_shows_every_source_and_baseline():
     episodes = judged_episodes()
     page = page_of({"model": "some <model>", **score(episodes)}, episodes)
     assert page.count("<svg") == 3 and "some &lt;model&gt;" in page and not re.search(r"(src|href)=.http", page)
+    assert " pick success" in page and "pick, success," not in page  # how many of which kind: commas part the kinds
     heads = re.findall(r"<th>([^<]*)</th>", page)
     assert {"rgb", "true state", "time index", "sparse success"} <= set(heads)
 
@@ -297,6 +298,20 @@ def test_things_that_no_task_can_be_about_are_left_out(tmp_path, monkeypatch, ca
     kept = judge(model, tmp_path, JudgeSettings(("reach",), ("success", "miss"), 1))
     assert [one.case.outcome for one in kept] == ["success"]
     assert "reach-miss-" in caplog.text and "the camera that looks" in caplog.text
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_episodes_that_were_kept_are_those_that_were_judged(tmp_path, monkeypatch):
+    """To the last digit: ranks of all but equal potentials would differ."""
+    frames = [Frame(scene((0.1, 0.3, 0.8), {"cup": CUP})), Frame(scene((0.1, 0.3 + 1e-8, 0.8), {"cup": CUP}))]
+    monkeypatch.setattr(judging_episodes, "_frames", lambda *_: frames)
+    model = SimpleNamespace(name="none", backend=SimpleNamespace(name="none", fingerprint="0"))
+    settings = JudgeSettings(("reach",), ("success",), 1)
+    (first,), (again,) = judge(model, tmp_path, settings), judge(model, tmp_path, settings)
+    assert first.true.potential[0] > first.true.potential[1]
+    for name in ("potential", "gap", "held", "low", "high", "answered"):
+        np.testing.assert_array_equal(getattr(again.true, name), getattr(first.true, name))
+    np.testing.assert_array_equal(again.visible, first.visible)
 
 
 @pytest.mark.slow

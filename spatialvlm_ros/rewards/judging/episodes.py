@@ -255,7 +255,8 @@ def read_curves(path: Path, provenance: Mapping[str, Any]) -> EpisodeCurves:
 
 
 def _plain(values: Float) -> list[float | None]:
-    return [round(v, 6) if np.isfinite(v) else None for v in values.tolist()]
+    """All digits: a run that goes on ranks what it reads as it would have ranked what it measured."""
+    return [v if np.isfinite(v) else None for v in values.tolist()]
 
 
 def _array(values: Sequence[float | None]) -> Float:

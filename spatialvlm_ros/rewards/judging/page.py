@@ -75,7 +75,8 @@ def page_of(result: Json, episodes: Sequence[EpisodeCurves]) -> str:
         MissingDependencyError: matplotlib is not installed.
     """
     title = f"Rewards of {result['model']}"
-    sizes = ", ".join(f"{count} {name}" for name, count in result["by outcome"].items())
+    kinds = {name.replace(", ", " ").replace("_", " "): count for name, count in result["by outcome"].items()}
+    sizes = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     lead = f"{result['episodes']} simulated episodes, {result['frames']} pictures ({sizes})."
     parts = [f'<h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p>', _card("Potentials", _table(result), _NOTE)]
     if episodes:

@@ -16,6 +16,7 @@ from spatialvlm_ros.rewards.judging.metrics import CONSTANT_M, NEAR_M
 
 _COLORS = (ACCENT, SECOND, "#7a4fb5", BAD, "#b8860b", SOFT)
 _COLUMNS = 4  # of panels, one a source
+_LEGEND_COLUMNS = 7
 
 
 def potentials_over_time(episodes: Sequence[EpisodeCurves]) -> str:
@@ -29,14 +30,16 @@ def potentials_over_time(episodes: Sequence[EpisodeCurves]) -> str:
                 axis.plot(episode.time_s, one.potential, color=color, linewidth=1.2, label=name)
                 axis.fill_between(episode.time_s, one.low, one.high, color=color, alpha=0.13, linewidth=0)
             axis.set(ylim=(0, 1.02))
-            axis.set_title(f"{episode.case.task}, {episode.case.outcome}", loc="left", fontsize=9, color=INK)
+            title = f"{episode.case.task}, {episode.case.outcome}".replace("_", " ")
+            axis.set_title(title, loc="left", fontsize=9, color=INK)
         for axis in axes.flat[len(shown) :]:
             axis.axis("off")
         axes.flat[0].set_ylabel("potential")
-        axes.flat[0].legend(fontsize=8)
+        lines = axes.flat[0].get_legend_handles_labels()
+        axes.flat[0].figure.legend(*lines, loc="outside upper left", ncols=_LEGEND_COLUMNS, fontsize=8)
 
     rows = max(1, -(-len(shown) // 3))
-    return _drawn((8.6, 2.2 * rows), draw, rows, 3)
+    return _drawn((8.6, 0.3 + 2.2 * rows), draw, rows, 3)
 
 
 def last_potentials(episodes: Sequence[EpisodeCurves]) -> str:
