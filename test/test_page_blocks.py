@@ -22,6 +22,8 @@ from spatialvlm_ros.datasets.synthetic import SyntheticViews
 from spatialvlm_ros.datasets.views import SceneView
 from spatialvlm_ros.errors import MissingDependencyError
 from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.models.question_reading import read_question
+from spatialvlm_ros.reasoning.planner.planner import read_plan
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -80,6 +82,20 @@ def test_imports_of_pages_resolve(page: str) -> None:
                     continue
                 for name in node.names:
                     assert hasattr(module, name.name), f"{node.module}.{name.name}"
+
+
+def test_questions_in_the_code_of_pages_are_measured_and_not_guessed() -> None:
+    """`ask` knows them as questions of a family, and the planner has a plan for those of `reason` and `solve`."""
+    code = "\n".join(block for page in NAMES for block in blocks(page) if "{a}" not in block)
+    asked = re.findall(r"""\.ask\(\s*"([^"]+)"|spatialvlm ask \S+ "([^"]+)"|/Ask "{question: '([^']+)'""", code)
+    python = r"""(?:\.(?:reason|solve)\(\s*|question = )"([^"]+)\""""
+    shell = r"""spatialvlm reason \S+ "([^"]+)"|/Reason\W+{question: '([^']+)'"""
+    thought = re.findall(f"{python}|{shell}", code)
+    assert len(asked) >= 4 and len(thought) >= 6
+    for question in map("".join, asked):
+        assert read_question(question) is not None, question
+    for question in map("".join, thought):
+        assert read_plan(question) is not None, question
 
 
 @pytest.fixture(scope="module")

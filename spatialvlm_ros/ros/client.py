@@ -11,7 +11,7 @@
             print(gap.reason, gap.detail)  # never an exception because something is not seen
 
         print(vlm.locate("red mug").position)  # (3,) metres, optical frame
-        print(vlm.ask("Which is closer to the camera, the red mug or the bowl?").text)
+        print(vlm.ask("Which is taller, the red mug or the bowl?").text)
 
         vlm.set_queries(["distance: gripper | red mug", "height: red mug"])
         for picture in vlm.estimates():  # as the camera runs
