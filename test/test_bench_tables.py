@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -85,3 +86,12 @@ def test_what_needs_ros_is_left_out_with_a_note_where_there_is_none(run, monkeyp
 def test_every_benchmark_is_a_script(run):
     for benchmark in run.BENCHMARKS.values():
         assert (BENCH / benchmark.command[0]).is_file()
+
+
+def test_the_readme_quotes_the_speeds_of_the_table():
+    """Within 15%: they differ from run to run."""
+    root = BENCH.parent
+    quoted = re.search(r"\((\S+) ms a picture, (\S+) ms a question of sixteen", (root / "README.md").read_text())
+    page = (root / "docs/benchmarks.md").read_text()
+    look, sixteen = (float(re.search(rf"^\| {row} \| (\S+) ms", page, flags=re.M)[1]) for row in ("look", "16 queries"))
+    assert [float(x) for x in quoted.groups()] == pytest.approx([look, sixteen / 16], rel=0.15)
