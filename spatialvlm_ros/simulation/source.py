@@ -92,9 +92,8 @@ class SimulatedViews:
         self.pack_path = pack
         self._pack = _open_pack(pack)
         self._compiled: _Compiled | None = None
-        self._seconds: dict[
-            str, float
-        ] = {}  # private: public attributes are settings, and decide whether a run resumes
+        # Private: public attributes are settings, and decide whether a run resumes.
+        self._seconds: dict[str, float] = {}
 
     def __len__(self) -> int:
         return self.config.scenes
