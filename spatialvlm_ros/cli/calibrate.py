@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
     model = SpatialVLM(load_backend(args.model, **dict(setting(text) for text in args.set)))
     size = {"width": args.width, "height": args.width * 3 // 4}
     views = calibration_views(args.split, args.views, size, args.pack)
-    bar = require("tqdm", "data").tqdm(views, total=args.views, unit="view", disable=args.no_progress)
+    total = None if Path(args.split).exists() else args.views  # a store or data set may have fewer
+    bar = require("tqdm", "data").tqdm(views, total=total, unit="view", disable=args.no_progress)
     calibration = fit_calibration(collect_readings(model, bar, args.seed), model.name, fingerprint_of(model.backend))
     path = calibration.save(args.out or calibration_path(args.model, model.backend))
     location = calibration.location
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         "%s: %d views; scale off by %+.0f%%, shared error %.0f%%, stated errors times %.2f",
         path,
         calibration.views,
-        100 * location.range_bias,
+        100 * math.expm1(location.range_bias),
         100 * location.shared_std,
         location.range_factor,
     )

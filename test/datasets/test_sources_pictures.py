@@ -231,6 +231,14 @@ def test_a_model_that_cannot_be_loaded_stops_the_run_and_says_why(tmp_path: Path
         list(PerceivedViews(PictureFolder(tmp_path), {"detector": missing}).views(0))
 
 
+def test_depth_whose_numbers_nobody_explains_is_refused(tmp_path: Path) -> None:
+    from spatialvlm_ros.datasets.source_registry import SourceRequest
+    from spatialvlm_ros.datasets.sources.factories import rgbd
+
+    with pytest.raises(ConfigError, match="--set depth_factor=1000"):
+        rgbd(SourceRequest("train", 0, 1, (tmp_path,), {}))
+
+
 def make_rgbd(folder: Path, out: Path, **options: object) -> None:
     """What `spatialvlm generate --source rgbd` does."""
     from spatialvlm_ros.datasets.settings import GenerateSettings, generate_dataset

@@ -1,5 +1,8 @@
 """`spatialvlm calibrate` on simulated views and on a view store."""
 
+import math
+import re
+
 import numpy as np
 import pytest
 
@@ -75,9 +78,12 @@ def test_a_view_store_gives_pictures_with_their_truth(store):
 
 
 def test_the_command_writes_what_the_model_loads(store, model, caplog):
-    assert main(["calibrate", model, str(store), "--views", "8", "--no-progress"]) == 0
+    with caplog.at_level("INFO"):
+        assert main(["calibrate", model, str(store), "--views", "8", "--no-progress"]) == 0
     path = calibration_path(model, HalfMetre())
     calibration = Calibration.load(path)
+    said = float(re.search(r"scale off by ([+-][0-9]+)%", caplog.text)[1])
+    assert said == pytest.approx(100 * (math.exp(calibration.location.range_bias) - 1), abs=1) and said > -100
     assert calibration.views >= 5 and calibration.fingerprint == "half"
     calibration.check("half a metre", "half")
     widths = calibration.length(next(r for r in RELATIONS if r.value == "width"), "monocular")

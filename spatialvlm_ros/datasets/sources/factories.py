@@ -43,6 +43,12 @@ def rgbd(request: SourceRequest) -> BuiltSource:
     """An RGB-D folder; options as in `RgbdFolder`, depth_factor must be given."""
     from spatialvlm_ros.datasets.sources.rgbd_folder import RgbdFolder
 
+    if "depth_factor" not in request.options:
+        raise ConfigError(
+            "nobody says how many of its numbers the depth has for a metre",
+            "no depth_factor",
+            "Add --set depth_factor=1000 (millimetres) or 5000 (the TUM benchmark).",
+        )
     return _built(request, RgbdFolder, RgbdFolder, _camera_file)
 
 
