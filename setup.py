@@ -50,7 +50,7 @@ EXTRAS = {
     "rl": ["stable-baselines3>=2.7,<3"],
     "report": ["matplotlib>=3.8,<4", "tqdm>=4.60,<5"],
     "remote": ["httpx>=0.27,<1"],
-    "bags": ["rosbags>=0.10.9,<0.12"],
+    "bags": ["rosbags>=0.11.6,<0.12"],
     "recordings": ["h5py>=3.8,<4", "av>=12,<19", "pyarrow>=17,<27", "tqdm>=4.60,<5"],
     "ros": ["transforms3d>=0.4,<1"],
     "ray": ["ray[data]>=2.40,<3"],
