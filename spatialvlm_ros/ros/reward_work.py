@@ -183,5 +183,6 @@ class RewardWork:
             self._engine.reset()
             if self._follower is not None:
                 self._follower.reset()
+                self._fixed_frame = ""  # the next one has what frame there is then
             self._steps.reset()
             self._end, self._running = None, False

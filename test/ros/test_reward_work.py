@@ -174,6 +174,16 @@ def test_nothing_is_followed_into_a_picture_from_nowhere_or_into_another_frame()
     assert work._follower.poses == [here]
 
 
+def test_an_episode_is_followed_in_what_frame_there_is_when_it_begins():
+    work = work_of(follow=True)
+    work._follower = Followed()
+    work.measured(Sight(SimpleNamespace(), None, "odom", Transform.identity()), {})
+    work.reset()  # and nobody publishes transforms any more
+    for _ in range(2):
+        assert work.measured(Sight(SimpleNamespace(), None), {}) == list(work.queries())
+    assert work._follower.poses == [None] * 2
+
+
 def test_a_camera_of_which_nobody_tells_the_place_is_taken_to_stand_still():
     work = work_of(follow=True)
     work._follower = Followed()
