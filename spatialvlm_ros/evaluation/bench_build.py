@@ -46,13 +46,14 @@ def build_bench(
         progress: called with the number of views that became complete.
 
     Raises:
-        EvaluationError: the folder holds a bench with other settings; a part does not give enough views; the scenes
-            are not those of ``truth``.
+        EvaluationError: the folder holds a bench with other settings; a part does not give enough views; ``truth`` has
+            fewer, or other scenes.
         AssetError: there is no asset pack.
     """
     folder = Path(folder)
-    _check_settings(folder, config)
     frozen = None if truth is None else read_truth(Path(truth))
+    _check_truth(frozen, config)
+    _check_settings(folder, config)
     report = progress or (lambda views: None)
     jobs = [(str(folder), config, number, _of_part(frozen, config, number)) for number in range(len(config.parts))]
     parts: list[list[TruthView]] = []
@@ -74,6 +75,15 @@ def _of_part(frozen: tuple[TruthView, ...] | None, config: BenchConfig, number: 
     if frozen is None:
         return None
     return tuple(v for v in frozen if (v.split, v.setting) == config.parts[number])
+
+
+def _check_truth(frozen: tuple[TruthView, ...] | None, config: BenchConfig) -> None:
+    """Views that the truth lacks would be looked for in all scenes there may be."""
+    for number, part in enumerate(config.parts):
+        views = _of_part(frozen, config, number)
+        if views is not None and len(views) < config.views_per_part:
+            fault = f"the truth has fewer views of {'-'.join(part)} than the {config.views_per_part} wanted"
+            raise EvaluationError(fault, len(views), f"Pass --views-per-part {len(views)}, or the truth of this bench.")
 
 
 def _check_settings(folder: Path, config: BenchConfig) -> None:

@@ -173,6 +173,9 @@ def test_pictures_for_a_given_truth(bench, small_config, tmp_path):
     write_bench(folder, "t", {}, kept)
     built = build_bench(tmp_path / "built", small, truth=folder / TRUTH_FILE)
     assert [v.to_json() for v in built.views] == [v.to_json() for v in kept]
+    with pytest.raises(EvaluationError, match="--views-per-part 2"):
+        build_bench(tmp_path / "larger", replace(small, views_per_part=3), truth=folder / TRUTH_FILE)
+    assert not (tmp_path / "larger").exists()
     wrong = [replace(v, camera=(*v.camera[:2], v.camera[2] * 1.1, *v.camera[3:])) for v in kept]
     write_bench(folder, "t", {}, wrong)
     with pytest.raises(EvaluationError, match="another scene"):
