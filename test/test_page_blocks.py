@@ -125,7 +125,9 @@ def execute(block: str, names: dict[str, Any]) -> dict[str, Any]:
 
 def test_models(model, views) -> None:
     queries = [Query("mug", "bowl", "distance"), Query("mug", None, "height")]
-    names = run("models.md", "locate_closer", {"observation": views[0].observation, "queries": queries})
+    observations = [view.observation for view in views]
+    given = {"observation": observations[0], "observations": observations, "queries": queries}
+    names = run("models.md", "locate_closer", given)
     assert len(names["view"].measure_many(queries)) == 2
 
 
