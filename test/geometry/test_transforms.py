@@ -151,3 +151,28 @@ def test_a_late_transform_counts_as_standing_still_within_the_tolerance():
     for stamp in (late + 1, early - 1):
         with pytest.raises(TransformError, match="does not cover"):
             buffer.lookup("a", "b", stamp, S // 10)
+
+
+def test_an_hour_of_transforms_takes_few_bytes_each() -> None:
+    import tracemalloc
+
+    buffer = TransformBuffer(keep_ns=1 << 62)
+    tracemalloc.start()
+    try:
+        for index in range(2000):
+            buffer.set("map", "base", 1_700_000_000_000_000_000 + index * 10_000_000, (0, 0, 0, 1), (index, 0, 0))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept / 2000 < 150  # 64 of a stamp and seven numbers, and room to grow
+    later = buffer.lookup("map", "base", 1_700_000_000_000_000_000 + 1_995_000_000)
+    np.testing.assert_allclose(later.translation, [199.5, 0, 0])
+
+
+def test_transforms_that_come_out_of_order_are_put_in_their_place() -> None:
+    buffer = TransformBuffer()
+    for stamp in (30, 10, 20, 40, 20):
+        buffer.set("map", "base", stamp, (0, 0, 0, 1), (stamp, 0, 0))
+    buffer.set("map", "base", 20, (0, 0, 0, 1), (22, 0, 0))  # the last one of a time holds
+    found = [buffer.lookup("map", "base", stamp).translation[0] for stamp in (10, 20, 25, 30, 40)]
+    assert found == [10, 22, 26, 30, 40]
