@@ -83,16 +83,6 @@ def read_imu(message: Any) -> ImuReading:
     return ImuReading(turned)
 
 
-def up_from_imu(message: Any, camera_from_imu: Float) -> Float | None:
-    """(3,) up in the camera's optical frame by a sensor_msgs/Imu, None if it cannot tell.
-
-    Args:
-        camera_from_imu: (3, 3) rotation from the IMU's frame into the camera's.
-    """
-    up = read_imu(message).up
-    return None if up is None else camera_from_imu @ up
-
-
 def _up_by_orientation(message: Any) -> Float | None:
     """The world's z axis in the IMU's frame, None where the orientation is not known, or hardly."""
     covariance, q = message.orientation_covariance, message.orientation

@@ -27,6 +27,10 @@ _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK = 0x03, 0x04, 0x05, 0x06
 _LONGEST_RECORD = 1 << 32
 
 
+# The beginning of records that say when they were recorded: a chunk from when to when, a message at one time.
+_TIMES = {_CHUNK: struct.Struct("<QQ"), _MESSAGE: struct.Struct("<HIQ")}
+
+
 @dataclass(frozen=True)
 class RawMessage:
     """One message as it lies in the file.
@@ -61,6 +65,12 @@ class _Interval:
 
     def overlaps(self, first: int, last: int) -> bool:
         return (self.start is None or last >= self.start) and (self.stop is None or first < self.stop)
+
+
+def _overlaps(interval: _Interval, opcode: int, beginning: bytes) -> bool:
+    """Whether a record that begins with these bytes (see `_TIMES`) holds something of an interval."""
+    *_, time = values = _TIMES[opcode].unpack(beginning)
+    return interval.overlaps(*values) if opcode == _CHUNK else interval.holds(time)
 
 
 class _Cursor:
@@ -121,8 +131,8 @@ class McapSalvage:
     def messages(self, start_ns: int | None = None, stop_ns: int | None = None) -> Iterator[RawMessage]:
         """Messages with start_ns <= log time < stop_ns that can still be read, in file order.
 
-        Ends at the cut; never raises for damage. Chunks outside the time are passed over once a full pass has
-        seen the channels that they may define.
+        Ends at the cut; never raises for damage. Chunks and messages outside the time are passed over unread once a
+        full pass has seen the channels that chunks may define.
         """
         self.problems.clear()
         interval = _Interval(start_ns, stop_ns)
@@ -147,10 +157,10 @@ class McapSalvage:
             if size > _LONGEST_RECORD:
                 self.problems["damaged record length"] += 1
                 return
-            if opcode == _CHUNK and interval.bounded:
-                times = stream.read(16)
-                if len(times) == 16 and not interval.overlaps(*struct.unpack("<QQ", times)):
-                    stream.seek(size - 16, 1)
+            if interval.bounded and opcode in _TIMES:
+                times = stream.read(_TIMES[opcode].size)
+                if len(times) == _TIMES[opcode].size <= size and not _overlaps(interval, opcode, times):
+                    stream.seek(size - len(times), 1)
                     continue
                 stream.seek(-len(times), 1)
             content = stream.read(size)

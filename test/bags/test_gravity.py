@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spatialvlm_ros.bags.gravity import height_over, read_imu, up_from_frames, up_from_imu
+from spatialvlm_ros.bags.gravity import height_over, read_imu, up_from_frames
 from spatialvlm_ros.geometry.transforms import TransformBuffer
 
 
@@ -45,6 +45,12 @@ def imu(acceleration: tuple, orientation: tuple = (0, 0, 0, 1), covariance: floa
         linear_acceleration=SimpleNamespace(**dict(zip("xyz", map(float, acceleration), strict=True))),
         linear_acceleration_covariance=[felt, *[0.0] * 8],
     )
+
+
+def up_from_imu(message: Any, camera_from_imu: np.ndarray) -> np.ndarray | None:
+    """(3,) up in the camera's frame, given the rotation from the IMU's."""
+    up = read_imu(message).up
+    return None if up is None else camera_from_imu @ up
 
 
 TURN = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # x forward, y left, z up -> optical

@@ -1,5 +1,7 @@
 """Recordings: what is written is read back, and damaged ones give what is left."""
 
+import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from spatialvlm_ros.bags import messages
 from spatialvlm_ros.bags.camera_info import camera_from_info
 from spatialvlm_ros.bags.images import depth_from_compressed, depth_from_image, rgb_from_compressed, rgb_from_image
 from spatialvlm_ros.bags.reader import IndexedBag, SalvagedBag, mcap_files, open_bag
+from spatialvlm_ros.bags.salvage import McapSalvage
 from spatialvlm_ros.bags.writer import BagWriter
 from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.geometry.cameras import Camera
@@ -167,3 +170,44 @@ def test_writing_refuses_existing_folders_and_mixed_topics(tmp_path: Path) -> No
             bag.compressed_image("/x", rgb(0), 0, "camera", "webm")
         with pytest.raises(SourceError, match="uint16"):
             bag.compressed_image("/x", rgb(0), 0, "camera", "compressedDepth")
+
+
+def without_chunks(data: bytes) -> bytes:
+    """The records of an MCAP file without chunks and index, as a recorder set to write fast leaves them."""
+    records, place = bytearray(data[:8]), 8
+    while place < len(data) - 8:
+        opcode, size = struct.unpack_from("<BQ", data, place)
+        content = data[place + 9 : place + 9 + size]
+        if opcode == 0x06:
+            (name_length,) = struct.unpack_from("<I", content, 28)
+            records += content[32 + name_length + 8 :]
+        elif opcode in (0x01, 0x03, 0x04, 0x05):
+            records += data[place : place + 9 + size]
+        place += 9 + size
+    return bytes(records)
+
+
+class CountingFile(io.BytesIO):
+    """Counts the bytes that are read."""
+
+    count = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        CountingFile.count += len(found)
+        return found
+
+
+def test_one_message_of_a_cut_recording_is_found_without_reading_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cut.mcap"
+    path.write_bytes(without_chunks(mcap_files(write(tmp_path / "run", False))[0].read_bytes()))
+    reader = open_bag(path, salvage=True)
+    assert len(list(reader.messages(["/color"]))) == FRAMES and sum(reader.problems.values()) == 1
+    monkeypatch.setattr(McapSalvage, "_open", lambda file: CountingFile(file.path.read_bytes()))
+    monkeypatch.setattr(CountingFile, "count", 0)
+    log_ns = 1_000_000_000 + 30 * 100_000_000
+    (found,) = reader.messages(["/color"], log_ns, log_ns + 1)
+    np.testing.assert_array_equal(rgb_from_image(found.message), rgb(30))
+    assert CountingFile.count < 50_000 < path.stat().st_size / 20  # one frame of three topics has 31 kB

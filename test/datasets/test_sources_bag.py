@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,11 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from spatialvlm_ros.bags.reader import mcap_files
+from spatialvlm_ros.bags.reader import IndexedBag, mcap_files
 from spatialvlm_ros.bags.writer import BagWriter
 from spatialvlm_ros.datasets.sources import captures as reasons
 from spatialvlm_ros.datasets.sources.bag import BagCaptures, BagTopics
 from spatialvlm_ros.datasets.sources.bag_index import discover_topics, named_topics
+from spatialvlm_ros.datasets.sources.imu_track import ImuTrack
 from spatialvlm_ros.datasets.views import SkippedView
 from spatialvlm_ros.errors import SourceError
 from spatialvlm_ros.geometry.cameras import Camera
@@ -357,3 +359,61 @@ def test_a_recording_without_pictures_is_an_error(tmp_path: Path) -> None:
         bag.imu("/imu", (0, 0, 9.8), START, "imu")
     with pytest.raises(SourceError, match="no colour pictures"):
         len(BagCaptures(tmp_path / "bag"))
+
+
+def opened_files(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Grows by one whenever a recording is opened by way of its index."""
+    opened: list[Path] = []
+    reader = IndexedBag._reader
+    monkeypatch.setattr(IndexedBag, "_reader", lambda bag: (opened.append(bag.path), reader(bag))[1])
+    return opened
+
+
+@pytest.mark.parametrize("frames", [4, 16])
+def test_a_longer_recording_is_not_opened_more_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: int
+) -> None:
+    opened = opened_files(monkeypatch)
+    source = BagCaptures(write_aligned(tmp_path / "bag", frames=frames))
+    for index in range(len(source)):
+        np.testing.assert_array_equal(source.capture(index).rgb, rgb(index))
+    assert len(opened) == 4  # its topics, its index, colour and depth
+
+
+def test_pictures_are_found_in_any_order(tmp_path: Path) -> None:
+    source = BagCaptures(write_aligned(tmp_path / "bag", frames=7))
+    for index in (5, 5, 0, 1, 6, 2, 4):
+        capture = source.capture(index)
+        np.testing.assert_array_equal(capture.rgb, rgb(index))
+        np.testing.assert_allclose(capture.depth, millimetres(index) / 1000, rtol=1e-6)
+
+
+def test_pictures_recorded_at_one_time_and_out_of_order_are_told_apart(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "bag") as bag:
+        for index, late in ((0, 0), (2, 0), (1, 0), (4, 1), (3, 2)):  # a burst out of order, and two that overtook
+            stamp, logged = START + index * MS, START + 20 * MS * (late + 1)
+            bag.image("/color/image_raw", rgb(index), "rgb8", stamp, "color", log_ns=logged)
+    source = BagCaptures(tmp_path / "bag", need_depth=False)
+    for index in range(5):
+        np.testing.assert_array_equal(source.capture(index).rgb, rgb(index))
+
+
+def test_an_imu_of_an_hour_keeps_no_bytes_of_the_recording() -> None:
+    track, data = ImuTrack(), bytearray(1 << 20)
+    covariance = np.frombuffer(data, np.float64, 9)  # as the reader's messages: a view of a chunk of the file
+    for index in range(50):
+        message = SimpleNamespace(
+            header=SimpleNamespace(frame_id="imu"),
+            orientation=SimpleNamespace(x=0.0, y=0.0, z=0.0, w=1.0),
+            orientation_covariance=covariance,
+            linear_acceleration=SimpleNamespace(x=0.0, y=9.8 if index else 0.0, z=0.0),
+            linear_acceleration_covariance=covariance,
+        )
+        track.add(START + (49 - index) * 10 * MS, message)
+    del message, covariance
+    data.clear()  # BufferError where something still looks at it
+    frame, up = track.nearest(START + 104 * MS)
+    assert frame == "imu"
+    np.testing.assert_allclose(up, [0, 1, 0])
+    assert track.nearest(START + 10_000 * MS) is None
+    assert track.nearest(START + 490 * MS) == ("imu", None)  # in free fall

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.bags import messages as types
-from spatialvlm_ros.bags.gravity import LEVEL_FRAMES, height_over, up_from_frames, up_from_imu
+from spatialvlm_ros.bags.gravity import LEVEL_FRAMES, height_over, up_from_frames
 from spatialvlm_ros.bags.images import depth_from_compressed, depth_from_image, rgb_from_compressed, rgb_from_image
 from spatialvlm_ros.bags.reader import BagReader, open_bag
+from spatialvlm_ros.bags.streams import TopicStream
 from spatialvlm_ros.datasets.sources import captures as reasons
 from spatialvlm_ros.datasets.sources.bag_index import (
     BagFrame,
@@ -96,7 +97,7 @@ class BagCaptures:
 
     def __getstate__(self) -> dict[str, Any]:
         # The index is rebuilt where it is needed; the frame tree of an hour is large.
-        return {name: value for name, value in self.__dict__.items() if name not in ("_reader", "_index")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_streams", "_index")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -118,7 +119,8 @@ class BagCaptures:
             _log.warning("%s Reading what is there.", error)
             reader = open_bag(self.path, salvage=True)
             index = build_index(reader, self._topics_of(reader), self.max_time_difference)
-        self.__dict__["_reader"] = reader
+        pictures = {topic for topic in (index.topics.color, index.topics.depth) if topic is not None}
+        self.__dict__["_streams"] = {topic: TopicStream(reader, topic) for topic in pictures}
         if index.problems:
             lost = ", ".join(f"{count} x {reason}" for reason, count in sorted(index.problems.items()))
             _log.warning("Recording %s is damaged: %s; %d pictures read.", self.path, lost, len(index.frames))
@@ -169,11 +171,13 @@ class BagCaptures:
 
     def _picture(self, topic: str, log_ns: int, stamp_ns: int, converters: dict[str, Any]) -> Any:
         """One picture message of a topic as an array."""
-        reader: BagReader = self.__dict__["_reader"]
-        for item in reader.messages([topic], log_ns, log_ns + 1):
-            if time_of(item) == stamp_ns:
-                return converters[item.type_name](item.message)
-        raise ObservationError(f"a message of {topic} cannot be found again", stamp_ns, "The recording has changed.")
+        stream: TopicStream = self.__dict__["_streams"][topic]
+        item = stream.at(log_ns, lambda found: time_of(found) == stamp_ns)
+        if item is None:
+            raise ObservationError(
+                f"a message of {topic} cannot be found again", stamp_ns, "The recording has changed."
+            )
+        return converters[item.type_name](item.message)
 
     def _camera(self, info_topic: str | None, picture_topic: str) -> Camera | None:
         """The camera of a topic; None if its info was never recorded.
@@ -225,11 +229,12 @@ class BagCaptures:
         return up_from_frames(self._index.transforms, frame.frame_id, frame.stamp_ns, self.level_frames)
 
     def _up_by_imu(self, frame: BagFrame) -> NDArray[np.float64] | None:
-        nearest = self._index.nearest_imu(frame.stamp_ns)
-        if nearest is None:
+        imu_frame, up = self._index.imu.nearest(frame.stamp_ns) or ("", None)
+        if up is None:
             return None
         try:
-            return up_from_imu(nearest, self._camera_from_imu(frame, nearest.header.frame_id))
+            turned: NDArray[np.float64] = self._camera_from_imu(frame, imu_frame) @ up
+            return turned
         except TransformError:
             return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,8 +12,8 @@ import numpy as np
 
 from spatialvlm_ros.bags import messages as types
 from spatialvlm_ros.bags.camera_info import camera_from_info, named_rectified
-from spatialvlm_ros.bags.gravity import IMU_REACH_NS
 from spatialvlm_ros.bags.reader import BagMessage, BagReader
+from spatialvlm_ros.datasets.sources.imu_track import ImuTrack
 from spatialvlm_ros.datasets.sources.stamps import nearest_pairs
 from spatialvlm_ros.errors import SourceError, TransformError
 from spatialvlm_ros.geometry.cameras import Camera
@@ -77,7 +76,7 @@ class BagIndex:
         frames: by stamp.
         infos: topic -> its first CameraInfo.
         transforms: all of /tf and /tf_static.
-        imu: (stamp in ns, message), by stamp.
+        imu: the vertical by the IMU.
         problems: what could not be read, by reason.
     """
 
@@ -85,7 +84,7 @@ class BagIndex:
     frames: list[BagFrame] = field(default_factory=list)
     infos: dict[str, Any] = field(default_factory=dict)
     transforms: TransformBuffer = field(default_factory=lambda: TransformBuffer(keep_ns=_FOREVER_NS))
-    imu: list[tuple[int, Any]] = field(default_factory=list)
+    imu: ImuTrack = field(default_factory=ImuTrack)
     problems: Counter[str] = field(default_factory=Counter)
 
     def camera(self, info_topic: str | None, picture_topic: str) -> Camera | None:
@@ -97,13 +96,6 @@ class BagIndex:
         if rectified is None:
             rectified = named_rectified(picture_topic)  # as the node takes it
         return camera_from_info(self.infos[info_topic], rectified)
-
-    def nearest_imu(self, stamp_ns: int) -> Any:
-        """The Imu message nearest in time; None where none is near enough to say anything (`IMU_REACH_NS`)."""
-        place = bisect_left(self.imu, stamp_ns, key=lambda item: item[0])
-        around = self.imu[max(place - 1, 0) : place + 1]
-        near = [item for item in around if abs(item[0] - stamp_ns) <= IMU_REACH_NS]
-        return min(near, key=lambda item: abs(item[0] - stamp_ns))[1] if near else None
 
 
 def discover_topics(topics: Mapping[str, str], with_depth: bool = True) -> BagTopics:
@@ -203,10 +195,9 @@ def build_index(reader: BagReader, topics: BagTopics, max_time_difference: float
         elif item.topic in (topics.color_info, topics.depth_info):
             index.infos.setdefault(item.topic, item.message)
         elif item.topic == topics.imu:
-            index.imu.append((time_of(item), item.message))
+            index.imu.add(time_of(item), item.message)
         else:
             _add_transforms(index, item, static=item.topic == "/tf_static")
-    index.imu.sort(key=lambda pair: pair[0])
     index.frames = _frames(colour, depth, max_time_difference)
     index.problems = Counter(reader.problems) + index.problems
     if len(index.frames) < len(colour):

@@ -1,14 +1,9 @@
-"""The pictures of a ROS recording one after the other, without opening it anew for each.
-
-Opening reads the definitions of all its messages, which takes longer than a picture: about 50 ms for four topics.
-"""
+"""The pictures of a ROS recording with what the node would have known of them: the camera's way, the vertical."""
 
 from __future__ import annotations
 
 import functools
-import weakref
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialvlm_ros.bags.gravity import height_over, up_from_frames
-from spatialvlm_ros.bags.reader import BagReader, IndexedBag
 from spatialvlm_ros.datasets.sources.bag import BagCaptures
 from spatialvlm_ros.datasets.sources.bag_index import BagFrame, BagIndex, PictureStamp
 from spatialvlm_ros.geometry.named_frames import TOLERANCE_NS, MissingFrame, named_frame
@@ -33,50 +27,9 @@ def _in_lower_case(info: Any) -> Any:
     return SimpleNamespace(**{name.lower(): getattr(info, name) for name in info.__dataclass_fields__})
 
 
-class KeptOpenBag(IndexedBag):
-    """A whole recording whose files stay open from one reading to the next, and are closed when nobody needs it."""
-
-    def __init__(self, path: Path) -> None:
-        self._kept: _Kept | None = None
-        super().__init__(path)
-
-    def _reader(self) -> Any:
-        if self._kept is None:
-            self._kept = _Kept(super()._reader())
-            # The reader refers to itself in a circle: left alone, its files would be closed at some later time.
-            weakref.finalize(self, self._kept.close)
-        return self._kept
-
-
-class _Kept:
-    """A context manager that is entered many times and left once: when reading fails, or at the end."""
-
-    def __init__(self, opening: Any) -> None:
-        self._opening = opening
-        self._opened: Any = None
-
-    def __enter__(self) -> Any:
-        if self._opened is None:
-            self._opened = self._opening.__enter__()
-        return self._opened
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception):
-            self._leave(kind, error, trace)
-
-    def close(self) -> None:
-        """Close the files; the next reading opens them again."""
-        if self._opened is not None:
-            self._leave(None, None, None)
-
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._opened = None
-        self._opening.__exit__(kind, error, trace)
-
-
 @dataclass(frozen=True)
 class SequentialPictures(BagCaptures):
-    """`BagCaptures` for reading a recording from its beginning to its end in one process.
+    """`BagCaptures` as the node would have seen them.
 
     Attributes:
         use_tf: whether /tf tells where the camera is; without it the camera is taken to stand still.
@@ -90,9 +43,6 @@ class SequentialPictures(BagCaptures):
     def _index(self) -> BagIndex:
         index: BagIndex = super()._index
         index.infos = {topic: _in_lower_case(info) for topic, info in index.infos.items()}
-        reader: BagReader = self.__dict__["_reader"]
-        if isinstance(reader, IndexedBag):  # a damaged one is read in another way
-            self.__dict__["_reader"] = KeptOpenBag(self.path)
         return index
 
     @functools.cached_property
