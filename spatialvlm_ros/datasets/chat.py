@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from spatialvlm_ros.datasets.shards import atomic_text_file
 from spatialvlm_ros.errors import ConfigError, DatasetError
 
 IMAGES_FOLDER = "images"
+_COLUMNS = ("view_id", "rgb", "qa")  # depth and instances are half of a shard
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def export_chat(
         (out / IMAGES_FOLDER).mkdir(parents=True, exist_ok=True)
         for split, path in zip(dataset.splits, files, strict=True):
             with atomic_text_file(path) as lines:
-                for row in dataset.split(split):
+                for row in dataset.split(split).rows(_COLUMNS):
                     image = names.of(row)
                     (out / image).write_bytes(row["rgb"]["bytes"])
                     for conversation in conversations(row, image, turns, system):
@@ -95,12 +97,14 @@ class _PictureNames:
 
     def __init__(self) -> None:
         self._used: set[str] = set()
+        self._copies: Counter[str] = Counter()  # of a stem, as names without any letter of ours all have the same one
 
     def of(self, row: Row) -> str:
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", row["view_id"]).strip(".-") or "view"
         extension = "png" if row["rgb"]["bytes"].startswith(b"\x89PNG") else "jpg"
-        name, copy = stem, 1
+        name = stem
         while name in self._used:
-            name, copy = f"{stem}-{copy}", copy + 1
+            self._copies[stem] += 1
+            name = f"{stem}-{self._copies[stem]}"
         self._used.add(name)
         return f"{IMAGES_FOLDER}/{name}.{extension}"

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from spatialvlm_ros.datasets.chat import conversations, export_chat
+from spatialvlm_ros.datasets import reader
+from spatialvlm_ros.datasets.chat import _PictureNames, conversations, export_chat
 from spatialvlm_ros.datasets.reader import open_dataset
 from spatialvlm_ros.errors import ConfigError, DatasetError
 
@@ -72,3 +73,27 @@ def test_errors(dataset_folder, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DatasetError, match="cannot write the export"):
         export_chat(open_dataset(dataset_folder), tmp_path / "file")
+
+
+def test_only_what_is_exported_is_read(dataset_folder, tmp_path, monkeypatch):
+    read = []
+    groups = reader._read_group
+    monkeypatch.setattr(reader, "_read_group", lambda *of: (read.append(of[2]), groups(*of))[1])
+    export_chat(open_dataset(dataset_folder), tmp_path)
+    assert read and all(columns is not None and not {"depth", "instances"} & set(columns) for columns in read)
+
+
+def test_a_thousand_pictures_of_one_name_are_each_tried_once():
+    class Counting(set):
+        asked = 0
+
+        def __contains__(self, name):
+            Counting.asked += 1
+            return super().__contains__(name)
+
+    names = _PictureNames()
+    names._used = Counting()
+    row = {"rgb": {"bytes": b"\x89PNG"}}
+    made = [names.of({**row, "view_id": "図"}) for _ in range(1000)]
+    assert made[:3] == ["images/view.png", "images/view-1.png", "images/view-2.png"] and len(set(made)) == 1000
+    assert Counting.asked < 3 * 1000
