@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spatialvlm_ros.rewards.recordings.annotate import Outcome
     from spatialvlm_ros.rewards.recordings.beliefs import Beliefs
     from spatialvlm_ros.rewards.recordings.composing import RecordingWriter
-    from spatialvlm_ros.rewards.recordings.episode import Provenance, Recording
+    from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations, EpisodeInfo, Provenance, Recording
     from spatialvlm_ros.rewards.recordings.plan import Plan
 
 ANNOTATE = "annotate"
@@ -213,15 +213,17 @@ def _write_pages(
 
     episodes = [episode for episode in recording.episodes() if episode.frames and writer.done(episode)]
     shown = set(range(0, len(episodes), -(-len(episodes) // most)))
+
+    def judged() -> Iterator[tuple[EpisodeInfo, EpisodeAnnotations, str]]:
+        for number, episode in enumerate(episodes):
+            annotations, path = writer.read(episode), writer.page(episode)
+            if number in shown:
+                write_episode_page(path, recording, episode, annotations, provenance)
+            yield episode, annotations, path.name if number in shown else ""
+
     try:
         with writing(writer.folder):
-            judged = []
-            for number, episode in enumerate(episodes):
-                annotations, path = writer.read(episode), writer.page(episode)
-                if number in shown:
-                    write_episode_page(path, recording, episode, annotations, provenance)
-                judged.append((episode, annotations, path.name if number in shown else ""))
-            write_index(writer.folder, recording, judged, " ".join(problems_of(outcome)))
+            write_index(writer.folder, recording, judged(), " ".join(problems_of(outcome)))
     except MissingDependencyError as error:  # the rewards are written; only their pages are not
         sys.stderr.write(f"No pages: {error}\n")
 

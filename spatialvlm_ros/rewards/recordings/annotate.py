@@ -81,6 +81,8 @@ class Engine(Protocol):
 
 EngineFactory = Callable[[EpisodeInfo], Engine]
 
+_MOST_LINES = 20  # about episodes with the same fault
+
 
 @dataclass
 class Outcome:
@@ -240,14 +242,21 @@ def _count(outcome: Outcome, episode: EpisodeInfo, annotations: EpisodeAnnotatio
 
 
 def problems_of(outcome: Outcome) -> list[str]:
-    """One sentence for each thing that went wrong."""
+    """One sentence for each thing that went wrong; of each kind the first few episodes, and how many more."""
     lines = [f"The recording is damaged: {count} x {what}." for what, count in sorted(outcome.lost.items())]
     lines += outcome.notes
-    lines += [f"{name}: {count} pictures could not be read." for name, count in sorted(outcome.unreadable.items())]
-    lines += [f"{name} is empty." for name in outcome.empty]
+    unreadable = sorted(outcome.unreadable.items())
+    lines += _first_few([f"{name}: {count} pictures could not be read." for name, count in unreadable])
+    lines += _first_few([f"{name} is empty." for name in outcome.empty])
     lines += [f"{count} pictures without a valid reward: {why}" for why, count in outcome.refused.most_common(3)]
-    lines += [f"{name} has not one picture with a valid reward." for name in outcome.unrewarded]
-    return lines + [f"{name} is left out: {error}" for name, error in sorted(outcome.failed.items())]
+    lines += _first_few([f"{name} has not one picture with a valid reward." for name in outcome.unrewarded])
+    return lines + _first_few([f"{name} is left out: {error}" for name, error in sorted(outcome.failed.items())])
+
+
+def _first_few(lines: list[str]) -> list[str]:
+    """A set of thousands of episodes that all lack the same thing would fill the screen."""
+    more = len(lines) - _MOST_LINES
+    return lines if more <= 0 else [*lines[:_MOST_LINES], f"So it is with {more} more episodes."]
 
 
 @dataclass(frozen=True)
@@ -319,11 +328,11 @@ class _Run:
         journal, measurer = self.writer.journal(episode, queries), EpisodeMeasurer(queries, self.follow)
         kept = journal.read(self.batch)
         # Nothing has to be remembered of the pictures before the first into which something was followed.
-        known = next((k for k, one in enumerate(kept) if one.told is not None), len(kept))
-        self.progress(known)
-        yield from kept[:known]
-        frames = self.recording.frames(episode, known)
-        for one, frame in zip(kept[known:], frames, strict=False):
+        pictures = iter(kept)
+        self.progress(kept.alone)
+        yield from islice(pictures, kept.alone)
+        frames = self.recording.frames(episode, kept.alone)
+        for one, frame in zip(pictures, frames, strict=False):
             measurer.remember(frame, one)
             self.progress(1)
             yield one

@@ -66,7 +66,8 @@ class RecordingWriter(RunStore):
     def _check_finished(self) -> None:
         """What is judged stays only if its episode is still the same; others may be repaired or added meanwhile."""
         recording = self._recording
-        changed = [e for e in recording.episodes() if not self.is_of(e, recording.episode_fingerprint(e))]
+        judged = [e for e in recording.episodes() if self.done(e)]  # a fingerprint reads all that is stored of one
+        changed = [e for e in judged if not self.is_of(e, recording.episode_fingerprint(e))]
         if changed:
             raise DatasetError(
                 "episodes that are judged already have changed since",

@@ -20,6 +20,39 @@ _GOOD = "#1d7a46"
 _COLORS = (ACCENT, SECOND, "#7a4fb5", "#2a9d8f", "#b0413e")
 
 
+# Points of a curve: more than that many lie within one pixel, and a page of an hour would have 30 MB.
+_MOST_POINTS = 4000
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Pictures that are drawn as one, ``every`` after the other; NaN where nothing of a group is known."""
+
+    every: int
+
+    @staticmethod
+    def of(pictures: int) -> _Groups:
+        return _Groups(max(1, -(-pictures // _MOST_POINTS)))
+
+    def mean(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        known = np.isfinite(values)
+        with np.errstate(invalid="ignore"):
+            return self._each(np.add, np.where(known, values, 0.0)) / self._each(np.add, known.astype(float))
+
+    def lowest(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._each(np.fmin, values)
+
+    def highest(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._each(np.fmax, values)
+
+    def most(self, values: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return self.mean(values.astype(float)) >= 0.5
+
+    def _each(self, combine: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
+        starts = np.arange(0, len(values), self.every)
+        return np.asarray(combine.reduceat(values, starts)) if len(values) else values
+
+
 @dataclass(frozen=True)
 class _Line:
     """One measured quantity: (T,) values and deviations, NaN where it was not measured."""
@@ -44,7 +77,7 @@ def span_of(seconds: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def curves(annotations: EpisodeAnnotations, pictures: int) -> str:
-    """One SVG.
+    """One SVG. Of a long episode neighbouring pictures are drawn as one, by their mean and their widest band.
 
     Args:
         annotations: of an episode.
@@ -79,12 +112,13 @@ def curves(annotations: EpisodeAnnotations, pictures: int) -> str:
 
 def _potential(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnnotations) -> None:
     n = len(seconds)
-    low, high = annotations.potential_low[:n], annotations.potential_high[:n]
-    axis.fill_between(seconds, low, high, color=ACCENT, alpha=0.18, linewidth=0, label="90% interval")
-    axis.plot(seconds, annotations.potential[:n], color=ACCENT, linewidth=1.6, label="potential")
-    axis.plot(
-        seconds, annotations.success_probability[:n], color=_GOOD, linewidth=1.1, linestyle=(0, (4, 2)), label="P(done)"
-    )
+    groups = _Groups.of(n)
+    at = groups.mean(seconds)
+    low, high = groups.lowest(annotations.potential_low[:n]), groups.highest(annotations.potential_high[:n])
+    potential, chance = (groups.mean(v[:n]) for v in (annotations.potential, annotations.success_probability))
+    axis.fill_between(at, low, high, color=ACCENT, alpha=0.18, linewidth=0, label="90% interval")
+    axis.plot(at, potential, color=ACCENT, linewidth=1.6, label="potential")
+    axis.plot(at, chance, color=_GOOD, linewidth=1.1, linestyle=(0, (4, 2)), label="P(done)")
     _spans(axis, seconds, annotations.success[:n], _GOOD, 0.12, "done")
     axis.set(ylim=(-0.02, 1.02), ylabel="potential")
     _legend(axis)
@@ -92,16 +126,20 @@ def _potential(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnno
 
 def _reward(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnnotations) -> None:
     n = len(seconds)
+    groups = _Groups.of(n)
     value, std = annotations.reward[:n], annotations.reward_std[:n]
+    at, low, high = groups.mean(seconds), groups.lowest(value - std), groups.highest(value + std)
     axis.axhline(0, color=NONE, linewidth=0.8)
-    axis.fill_between(seconds, value - std, value + std, color=SECOND, alpha=0.2, linewidth=0, step="mid")
-    axis.step(seconds, value, where="mid", color=SECOND, linewidth=1.3)
+    axis.fill_between(at, low, high, color=SECOND, alpha=0.2, linewidth=0, step="mid")
+    axis.step(at, groups.mean(value), where="mid", color=SECOND, linewidth=1.3)
     axis.set_ylabel("reward")
 
 
 def _measured(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnnotations) -> None:
     """Lengths on the left axis, probabilities on the right one."""
     right = None
+    groups = _Groups.of(len(seconds))
+    at = groups.mean(seconds)
     axis.set_ylabel("measured, m")
     for number, (name, line) in enumerate(_lines(annotations, len(seconds)).items()):
         target = axis
@@ -109,8 +147,9 @@ def _measured(axis: Any, seconds: NDArray[np.float64], annotations: EpisodeAnnot
             right = right or axis.twinx()
             target = right
         color = _COLORS[number % len(_COLORS)]
-        target.fill_between(seconds, line.value - line.std, line.value + line.std, color=color, alpha=0.15, linewidth=0)
-        target.plot(seconds, line.value, color=color, linewidth=1.2)
+        low, high = groups.lowest(line.value - line.std), groups.highest(line.value + line.std)
+        target.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
+        target.plot(at, groups.mean(line.value), color=color, linewidth=1.2)
         axis.plot([], [], color=color, label=name)
     if right is not None:
         right.set(ylim=(-0.02, 1.02))
@@ -144,11 +183,12 @@ def _spans(
     axis: Any, seconds: NDArray[np.float64], where: NDArray[np.bool_], color: str, alpha: float, label: str
 ) -> None:
     """Shade the runs of pictures that are true."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(int)))
-    low, high = span_of(seconds)
+    groups, (low, high) = _Groups.of(len(seconds)), span_of(seconds)
     half = (high - low) / max(len(seconds), 1) / 2
+    first_of, last_of, where = groups.lowest(seconds), groups.highest(seconds), groups.most(where)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(int)))
     for number, (first, after) in enumerate(edges.reshape(-1, 2)):
         text = label if number == 0 else None
         axis.axvspan(
-            seconds[first] - half, seconds[after - 1] + half, color=color, alpha=alpha, linewidth=0, label=text
+            first_of[first] - half, last_of[after - 1] + half, color=color, alpha=alpha, linewidth=0, label=text
         )

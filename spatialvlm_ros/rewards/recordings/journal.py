@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,32 @@ class MeasuredPicture:
     faults: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class KeptPictures:
+    """The pictures of a journal, in their order; read anew each time, as those of an hour take a gigabyte.
+
+    Attributes:
+        path: of the journal.
+        count: of them.
+        alone: so many of the first were measured each alone; into the one after them something was followed.
+        end: of their lines in the file, bytes; 0 where there is no journal.
+    """
+
+    path: Path
+    count: int = 0
+    alone: int = 0
+    end: int = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[MeasuredPicture]:
+        if self.count:
+            with self.path.open("rb") as file:
+                for line in islice(file, 1, 1 + self.count):
+                    yield _measured(json.loads(line))
+
+
 class Journal:
     """The measurements of one episode.
 
@@ -58,34 +85,36 @@ class Journal:
         self._path, self._queries = path, len(queries)
         self._head = json.dumps({"queries": [_words(query) for query in queries], "follow": follow})
 
-    def read(self, batch: int) -> list[MeasuredPicture]:
+    def read(self, batch: int) -> KeptPictures:
         """The pictures of the whole batches of ``batch`` pictures that are kept, from the first picture on.
 
         What a run that was killed left of a batch is cut off, and so is all from a damaged line on: batches are
         measured as a whole, so that the numbers are the same as those of a run that was never interrupted.
         """
         if not self._path.exists():
-            return []
-        lines = self._path.read_bytes().splitlines(keepends=True)
-        if not lines or not lines[0].endswith(b"\n"):
-            with writing(self._path):
-                self._path.unlink()
-            return []
-        if lines[0].strip() != self._head.encode():
-            raise DatasetError(
-                f"{self._path} holds other measurements",
-                lines[0][:200].decode(errors="replace"),
-                "Choose another --out.",
-            )
-        kept = self._whole(lines[1:])
-        kept = kept[: len(kept) - len(kept) % batch]
+            return KeptPictures(self._path)
+        with self._path.open("rb") as file:
+            head = file.readline()
+            self._check_head(head)
+            kept = KeptPictures(self._path) if not head.endswith(b"\n") else self._whole(file, len(head), batch)
         with writing(self._path):
-            os.truncate(self._path, sum(map(len, lines[: 1 + len(kept)])))
+            if kept.end:
+                os.truncate(self._path, kept.end)
+            else:
+                self._path.unlink()
         return kept
 
-    def _whole(self, lines: Sequence[bytes]) -> list[MeasuredPicture]:
-        """Up to the first line that cannot be read."""
-        kept = []
+    def _check_head(self, line: bytes) -> None:
+        if line.endswith(b"\n") and line.strip() != self._head.encode():
+            raise DatasetError(
+                f"{self._path} holds other measurements",
+                line[:200].decode(errors="replace"),
+                "Choose another --out.",
+            )
+
+    def _whole(self, lines: Iterable[bytes], end: int, batch: int) -> KeptPictures:
+        """The whole batches up to the first line that cannot be read; ``end`` of the lines before them in the file."""
+        kept, count, told = KeptPictures(self._path, end=end), 0, None
         for line in lines:
             try:
                 measured = _measured(json.loads(line))
@@ -93,7 +122,10 @@ class Journal:
                 break
             if not line.endswith(b"\n") or len(measured.estimates) != self._queries:
                 break
-            kept.append(measured)
+            told = count if told is None and measured.told is not None else told
+            count, end = count + 1, end + len(line)
+            if count % batch == 0:
+                kept = KeptPictures(self._path, count, count if told is None else told, end)
         return kept
 
     def append(self, measured: Sequence[MeasuredPicture]) -> None:

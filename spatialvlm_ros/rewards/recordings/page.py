@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from html import escape
 from itertools import islice
 from pathlib import Path
@@ -54,19 +54,22 @@ def episode_page(
 
 
 def write_index(
-    folder: Path, recording: Recording, judged: Sequence[tuple[EpisodeInfo, EpisodeAnnotations, str]], note: str = ""
+    folder: Path, recording: Recording, judged: Iterable[tuple[EpisodeInfo, EpisodeAnnotations, str]], note: str = ""
 ) -> Path:
-    """Write the list of episodes, each with the file name of its page ("" where it has none); returns its path."""
-    rows = "".join(_row(*entry) for entry in judged)
+    """Write the list of episodes, each with the file name of its page ("" where it has none); returns its path.
+
+    They are taken one by one: the annotations of ten thousand episodes need not fit into memory.
+    """
+    rows = [_row(*entry) for entry in judged]
     warning = f'<p class="warn">{escape(note)}</p>' if note else ""
     head = "<th>episode</th><th class='words'>instruction</th>" + "".join(
         f"<th>{name}</th>" for name in ("pictures", "with a reward", "sum of rewards", "last potential", "done at")
     )
-    count = "1 episode" if len(judged) == 1 else f"{len(judged)} episodes"
+    count = "1 episode" if len(rows) == 1 else f"{len(rows)} episodes"
     body = (
         f"<h1>{escape(recording.path.name)}</h1><p class='lead'>{count} judged in the pictures of "
         f"{escape(recording.camera_name)}.</p>{warning}"
-        f'<section class="card"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></section>'
+        f'<section class="card"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></section>'
     )
     path = folder / INDEX
     write_file(path, _html(recording.path.name, body).encode())

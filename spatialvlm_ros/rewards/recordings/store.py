@@ -16,6 +16,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spatialvlm_ros.errors import DatasetError
 from spatialvlm_ros.evaluation.bench import write_file
@@ -104,7 +105,7 @@ class RunStore:
         """Keep the annotations of an episode, in one step."""
         path = self._path(episode, _ANNOTATIONS)
         arrays = {name: getattr(annotations, name) for name in annotations.__dataclass_fields__}
-        kept: dict[str, Any] = {n: np.array(v, dtype=str if n in _TEXTS else None) for n, v in arrays.items()}
+        kept: dict[str, Any] = {n: _packed(v) if n in _TEXTS else np.array(v) for n, v in arrays.items()}
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(f".{os.getpid()}.npz")
@@ -124,9 +125,9 @@ class RunStore:
         try:
             with np.load(path, allow_pickle=False) as kept:
                 values = {name: kept[name] for name in EpisodeAnnotations.__dataclass_fields__}
+            parts: dict[str, Any] = {n: _texts(v) if n in _TEXTS else v for n, v in values.items()}
         except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise DatasetError(f"{path} cannot be read", str(error), "Remove it and run again.") from error
-        parts: dict[str, Any] = {n: tuple(map(str, v)) if n in _TEXTS else v for n, v in values.items()}
         return EpisodeAnnotations(**parts)
 
     def page(self, episode: EpisodeInfo) -> Path:
@@ -135,3 +136,15 @@ class RunStore:
 
     def _path(self, episode: EpisodeInfo, name: str) -> Path:
         return self.folder / "episodes" / f"{episode.number:06d}" / name
+
+
+def _packed(texts: Sequence[str]) -> NDArray[np.uint8]:
+    """Texts as the bytes of a JSON list: an array of texts would give each one the room of the longest."""
+    return np.frombuffer(json.dumps(list(texts)).encode(), np.uint8)
+
+
+def _texts(kept: NDArray[Any]) -> tuple[str, ...]:
+    """The inverse of `_packed`; also of the arrays of texts of earlier runs."""
+    if kept.dtype != np.uint8:
+        return tuple(map(str, kept))
+    return tuple(map(str, json.loads(kept.tobytes())))

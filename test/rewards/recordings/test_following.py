@@ -318,7 +318,7 @@ def test_a_run_with_following_does_not_go_on_without(judge, copied):
 def test_a_journal_is_of_one_kind(tmp_path):
     queries = [Query("mug", None, "height")]
     Journal(tmp_path / "journal", queries, True).append([])
-    assert Journal(tmp_path / "journal", queries, True).read(4) == []
+    assert list(Journal(tmp_path / "journal", queries, True).read(4)) == []
     with pytest.raises(DatasetError, match="other measurements"):
         Journal(tmp_path / "journal", queries, False).read(4)
 
