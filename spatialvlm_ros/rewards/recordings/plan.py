@@ -166,7 +166,8 @@ def tasks_of(recording: Recording, text: str) -> dict[int, RewardTask]:
     silent = [episode.name for episode in episodes if not episode.instruction]
     if silent:
         raise ConfigError("the recording does not say what was to be done", silent[0], "Give a task (--task).")
-    return {episode.number: task_of(episode.instruction) for episode in episodes}
+    tasks = {words: task_of(words) for words in dict.fromkeys(episode.instruction for episode in episodes)}
+    return {episode.number: tasks[episode.instruction] for episode in episodes}
 
 
 def report_folder(target: Path) -> Path:

@@ -4,6 +4,7 @@ import json
 import math
 import tracemalloc
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ from samples import write_lerobot_v30, write_robomimic
 
 from spatialvlm_ros.models.estimate import Estimate, Reason
 from spatialvlm_ros.models.query import Query
-from spatialvlm_ros.rewards.recordings import curves
+from spatialvlm_ros.rewards.recordings import curves, plan
 from spatialvlm_ros.rewards.recordings.annotate import Outcome, problems_of
 from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations, EpisodeInfo
 from spatialvlm_ros.rewards.recordings.journal import Journal, MeasuredPicture
 from spatialvlm_ros.rewards.recordings.lerobot import LeRobotRecording
 from spatialvlm_ros.rewards.recordings.page import write_index
 from spatialvlm_ros.rewards.recordings.store import RunStore
+from spatialvlm_ros.rewards.templates import task_of
 from spatialvlm_ros.scenes.relations import Relation
 
 EPISODE = EpisodeInfo(0, "episode_0", 999, 998)
@@ -140,3 +142,12 @@ def test_of_a_thousand_episodes_with_one_fault_a_few_are_named():
     lines = problems_of(outcome)
     assert len(lines) == 22 and "980 more" in lines[-1]
     assert "demo_1000 is empty." in lines and "demo_19 has not one picture with a valid reward." in lines
+
+
+def test_each_instruction_of_a_large_set_is_read_once(monkeypatch):
+    read = []
+    monkeypatch.setattr(plan, "task_of", lambda words: (read.append(words), task_of(words))[1])
+    words = [f"put the {thing} into the bowl" for thing in ("apple", "lemon")]
+    episodes = [EpisodeInfo(number, f"demo_{number}", 3, 2, words[number % 2]) for number in range(40)]
+    tasks = plan.tasks_of(SimpleNamespace(episodes=lambda: episodes), "")
+    assert read == words and [tasks[number].name for number in (0, 1, 38, 39)] == [task_of(w).name for w in words] * 2
