@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -30,7 +30,7 @@ def read_bag(path: Path) -> Played:
         SourceError: it cannot be read.
     """
     made = _made(path)
-    messages = [item.message for item in open_bag(path).messages([REWARD_TOPIC])]
+    messages = [_Said.of(item.message) for item in open_bag(path).messages([REWARD_TOPIC])]
     if not messages:
         return Played([], [], made.said)
     paid = _task(made, path).success.reward
@@ -38,7 +38,7 @@ def read_bag(path: Path) -> Played:
     episode: Episode = []
     for number, message in enumerate(messages):
         last = number == len(messages) - 1
-        steps = clock.until(_stamp_ns(message), last and made.terminated)
+        steps = clock.until(message.stamp_ns, last and made.terminated)
         taken = (steps if made.step_s else made.every) if number else 0
         episode.append(_step(message, paid if message.success else 0.0, taken))
     episode[-1] = _ended(episode[-1], made)
@@ -66,15 +66,27 @@ def _task(made: Made, path: Path) -> RewardTask:
         raise DatasetError(f"{path} does not say the task of its rewards", str(error), "Annotate it again.") from error
 
 
-def _stamp_ns(message: Any) -> int:
-    stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+class _Said(NamedTuple):
+    """What is checked of a message: with all their terms those of an hour would take half a gigabyte."""
+
+    stamp_ns: int
+    reward: float
+    potential: float
+    success: bool
+    valid: bool
+
+    @staticmethod
+    def of(message: Any) -> _Said:
+        stamp = message.header.stamp
+        time = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+        numbers = float(message.reward), float(message.potential)
+        return _Said(time, *numbers, bool(message.success), bool(message.valid))
 
 
-def _step(message: Any, base: float, steps: int) -> RewardStep:
+def _step(message: _Said, base: float, steps: int) -> RewardStep:
     silent = not message.valid and math.isnan(message.reward)
-    reward = base if silent else float(message.reward)
-    return RewardStep(reward, float(message.potential), base, bool(message.valid), steps)
+    reward = base if silent else message.reward
+    return RewardStep(reward, message.potential, base, message.valid, steps)
 
 
 def _ended(step: RewardStep, made: Made) -> RewardStep:

@@ -9,10 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from ruler import episode
-from samples import write_lerobot_v30, write_robomimic
+from samples import write_bag, write_lerobot_v30, write_robomimic
 
+from spatialvlm_ros.bags.reader import open_bag
 from spatialvlm_ros.models.estimate import Estimate, Reason
 from spatialvlm_ros.models.query import Query
+from spatialvlm_ros.rewards.check import check_reward
+from spatialvlm_ros.rewards.check_sources import bags
 from spatialvlm_ros.rewards.recordings import curves, plan
 from spatialvlm_ros.rewards.recordings.annotate import Outcome, problems_of
 from spatialvlm_ros.rewards.recordings.episode import EpisodeAnnotations, EpisodeInfo
@@ -151,3 +154,23 @@ def test_each_instruction_of_a_large_set_is_read_once(monkeypatch):
     episodes = [EpisodeInfo(number, f"demo_{number}", 3, 2, words[number % 2]) for number in range(40)]
     tasks = plan.tasks_of(SimpleNamespace(episodes=lambda: episodes), "")
     assert read == words and [tasks[number].name for number in (0, 1, 38, 39)] == [task_of(w).name for w in words] * 2
+
+
+def test_checking_a_recording_holds_one_message_at_a_time(annotated, tmp_path, monkeypatch):
+    done = annotated(write_bag(tmp_path / "bag", episode(np.arange(30, 10, -1.0))))
+    given = []
+
+    class Watched:
+        def __init__(self, path):
+            self._reader = open_bag(path)
+
+        def messages(self, topics):
+            for item in self._reader.messages(topics):
+                given.append(weakref.ref(item.message))
+                yield item
+                del item
+                assert sum(one() is not None for one in given) <= 1
+
+    monkeypatch.setattr(bags, "open_bag", Watched)
+    report = check_reward(done.target, gamma=0.95)
+    assert report.ok and report.frames == len(given) == 20
