@@ -1,6 +1,8 @@
 """Recordings as a source: pairing in time, units, the vertical, foreign depth, and damage."""
 
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -417,3 +419,14 @@ def test_an_imu_of_an_hour_keeps_no_bytes_of_the_recording() -> None:
     np.testing.assert_allclose(up, [0, 1, 0])
     assert track.nearest(START + 10_000 * MS) is None
     assert track.nearest(START + 490 * MS) == ("imu", None)  # in free fall
+
+
+def test_a_program_that_ends_with_a_recording_open_ends_in_silence(tmp_path: Path) -> None:
+    path = write_aligned(tmp_path / "bag", frames=2)
+    program = (
+        "import sys; import spatialvlm_ros.datasets.sources.bag as bag; "
+        f"bag.kept = bag.BagCaptures({str(path)!r}); print(bag.kept.capture(0).stamp_ns)"
+    )
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == str(START)
+    assert "Exception" not in done.stderr and "unclosed" not in done.stderr
