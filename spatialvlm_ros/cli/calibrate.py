@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from spatialvlm_ros.models.calibration_views import calibration_views
     from spatialvlm_ros.models.loading import fingerprint_of, load_backend
     from spatialvlm_ros.models.spatial_vlm import SpatialVLM
-    from spatialvlm_ros.optional import require
+    from spatialvlm_ros.progress_bars import progress_bar
 
     if args.views < 1 or args.width < 64:
         raise ConfigError("views and width must be at least 1 and 64", (args.views, args.width), "Change them.")
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     size = {"width": args.width, "height": args.width * 3 // 4}
     views = calibration_views(args.split, args.views, size, args.pack)
     total = None if Path(args.split).exists() else args.views  # a store or data set may have fewer
-    bar = require("tqdm", "data").tqdm(views, total=total, unit="view", disable=args.no_progress)
+    bar = progress_bar(views, show=not args.no_progress, total=total, unit="view")
     calibration = fit_calibration(collect_readings(model, bar, args.seed), model.name, fingerprint_of(model.backend))
     path = calibration.save(args.out or calibration_path(args.model, model.backend))
     location = calibration.location

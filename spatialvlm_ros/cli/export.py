@@ -21,10 +21,10 @@ def run(args: argparse.Namespace) -> int:
     """Write the conversations and say how many."""
     from spatialvlm_ros.datasets.chat import export_chat
     from spatialvlm_ros.datasets.reader import open_dataset
-    from spatialvlm_ros.optional import require
+    from spatialvlm_ros.progress_bars import progress_bar
 
     dataset = open_dataset(args.dataset, args.split)
-    with require("tqdm", "data").tqdm(total=len(dataset), unit="view", dynamic_ncols=True) as bar:
+    with progress_bar(total=len(dataset), unit="view", dynamic_ncols=True) as bar:
         export = export_chat(dataset, args.out, args.turns, args.system, bar.update)
     _log.info(
         "%s: %d conversations, %d questions, %d pictures",

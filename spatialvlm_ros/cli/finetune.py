@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         require(package, "models")
     for package in ("peft", "accelerate"):
         require(package, TUNING_EXTRA)
+    from spatialvlm_ros.progress_bars import progress_bar
     from spatialvlm_ros.training.lora.finetune import finetune
     from spatialvlm_ros.training.lora.records import read_records
 
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         for path in args.data
         for record in read_records(path, settings.form, settings.decimals, settings.turns, args.split)
     ]
-    bar = require("tqdm", "data").tqdm(total=settings.steps, unit="step", disable=args.no_progress)
+    bar = progress_bar(show=not args.no_progress, total=settings.steps, unit="step")
     with bar:
         result = finetune(args.model, records, args.out, settings, args.revision, progress=_shown(bar))
     for reason, count in sorted(result.skipped.items()):

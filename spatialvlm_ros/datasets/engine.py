@@ -17,7 +17,7 @@ from spatialvlm_ros.datasets.plan import DatasetPlan, Generator, differences
 from spatialvlm_ros.datasets.shards import ShardSummary, read_summary, remove_leftovers
 from spatialvlm_ros.datasets.views import ViewSource
 from spatialvlm_ros.errors import ConfigError, DatasetError
-from spatialvlm_ros.optional import require
+from spatialvlm_ros.progress_bars import progress_bar
 
 _log = logging.getLogger(__name__)
 
@@ -169,8 +169,7 @@ class _Bar:
     """Progress in scenes, with views and questions per second."""
 
     def __init__(self, scenes: int, done: int, show: bool) -> None:
-        tqdm = require("tqdm", "data").tqdm
-        self._bar = tqdm(total=scenes, initial=done, unit="scene", disable=not show, dynamic_ncols=True)
+        self._bar = progress_bar(show=show, total=scenes, initial=done, unit="scene", dynamic_ncols=True)
         self._start = time.monotonic()
         self._views = self._questions = 0
 
@@ -185,7 +184,8 @@ class _Bar:
         self._questions += questions
         seconds = max(time.monotonic() - self._start, 1e-3)
         self._bar.set_postfix_str(
-            f"{self._views} views, {self._views / seconds:.1f} views/s, {self._questions / seconds:.0f} QA/s"
+            f"{self._views} views, {self._views / seconds:.1f} views/s, {self._questions / seconds:.0f} QA/s",
+            refresh=False,
         )
 
     def done(self, summary: ShardSummary) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialvlm_ros import progress_bars
 from spatialvlm_ros.errors import EvaluationError
 from spatialvlm_ros.evaluation.answers import Answers, ViewAnswers, collect, collect_readout
 from spatialvlm_ros.evaluation.asking import JudgedModel, ask_bench
@@ -210,9 +211,7 @@ def progress_bar(total: int, what: str, show: bool = True) -> Iterator[Callable[
     if not show:
         yield lambda count: None
         return
-    from spatialvlm_ros.optional import require
-
-    with require("tqdm", "data").tqdm(total=total, desc=what, unit="view") as bar:
+    with progress_bars.progress_bar(total=total, desc=what, unit="view") as bar:
         yield bar.update
 
 
