@@ -20,6 +20,9 @@ from spatialvlm_ros.models.embedded.passes import CompiledPasses, bucket, compil
 from spatialvlm_ros.models.query import Query
 from spatialvlm_ros.models.spatial_vlm import SpatialVLM
 
+# Before another test imports Python's own distutils: torch's compiler takes that of setuptools, which refuses it then.
+pytest.importorskip("setuptools")
+
 PICTURES = [picture(200, 150, 0), picture(320, 180, 1), picture(150, 200, 2)]
 QUERIES = [
     Query("red mug", "plate", "distance"),
