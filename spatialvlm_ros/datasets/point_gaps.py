@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialvlm_ros.scenes.gaps import surface_gap
+from spatialvlm_ros.scenes.gaps import surface_gaps
 from spatialvlm_ros.scenes.scene import Scene, SceneObject
 
 Float = NDArray[np.float64]
@@ -24,14 +24,7 @@ def with_gaps(scene: Scene) -> Scene:
     clouds = [_cloud(item) for item in scene.objects]
     if scene.gaps is not None or sum(cloud is not None for cloud in clouds) < 2:
         return scene
-    n = len(clouds)
-    gaps = np.full((n, n), np.nan)
-    np.fill_diagonal(gaps, 0.0)
-    for i, first in enumerate(clouds):
-        for j, second in enumerate(clouds[:i]):
-            if first is not None and second is not None:
-                gaps[i, j] = gaps[j, i] = surface_gap(first, second)
-    return replace(scene, gaps=gaps)
+    return replace(scene, gaps=surface_gaps(clouds))
 
 
 def _cloud(item: SceneObject) -> Float | None:

@@ -8,7 +8,7 @@ from scipy.optimize import lsq_linear
 from scipy.spatial.transform import Rotation
 
 from spatialvlm_ros.geometry.boxes import Boxes
-from spatialvlm_ros.scenes.gaps import box_gap, surface_gap
+from spatialvlm_ros.scenes.gaps import box_gap, surface_gap, surface_gaps
 from spatialvlm_ros.scenes.pairs import scene_pairs
 from spatialvlm_ros.scenes.relations import RELATIONS, SYMMETRIC, Relation, relation_values
 
@@ -168,3 +168,15 @@ def test_surface_gap_of_two_balls():
     directions /= np.linalg.norm(directions, axis=2, keepdims=True)
     gap = surface_gap(0.2 * directions[0], 0.1 * directions[1] + [0.5, 0.3, 0.0])
     assert abs(gap - (np.hypot(0.5, 0.3) - 0.3)) < 0.003
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(1, 200), min_size=2, max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_gaps_of_clouds_are_the_least_of_all_distances(seed, sizes):
+    rng = np.random.default_rng(seed)
+    clouds = [rng.normal(size=(n, 3)) * rng.uniform(0.01, 0.3) + rng.normal(size=3) for n in sizes]
+    clouds[1] = np.concatenate([clouds[1], clouds[0][-1:]])  # they share a point
+    gaps = surface_gaps([*clouds, None])
+    every = [[np.linalg.norm(a[:, None] - b[None], axis=2).min() for b in clouds] for a in clouds]
+    np.testing.assert_allclose(gaps[:-1, :-1], every, rtol=1e-12)
+    assert gaps[0, 1] == 0.0 and np.isnan(gaps[-1, :-1]).all() and np.isnan(gaps[:-1, -1]).all()
