@@ -52,7 +52,7 @@ class SilentTopic:
         more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
         argument = f" ({self.argument}:=... of the launch files)" if self.argument else ""
         named = ", ".join(found[:_MOST_NAMED])
-        return f"nobody publishes {self.topic}: remap {self.name}{argument}, e.g. to {named}{more}"
+        return f"{nobody}: remap {self.name}{argument}, e.g. to {named}{more}"
 
     def _in_another_transport(self, graph: Mapping[str, Sequence[str]]) -> str:
         """The same pictures, compressed or not."""

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spatialvlm_ros.errors import GeometryError
 from spatialvlm_ros.geometry.boxes import Boxes
 
 Float = NDArray[np.float64]
@@ -18,22 +17,16 @@ _MAX_STEPS = 400
 _TOLERANCE = 1e-5  # metres between the pair of points that was found and the least there can be
 
 
-def surface_gap(points_a: ArrayLike, points_b: ArrayLike) -> float:
-    """Least distance in metres between two clouds of surface points (N, 3) and (M, 3).
-
-    It is an upper bound of the distance of the surfaces, too large by about the spacing of the samples.
-    """
-    if len(np.asarray(points_a)) == 0 or len(np.asarray(points_b)) == 0:
-        sizes = (len(np.asarray(points_a)), len(np.asarray(points_b)))
-        raise GeometryError("a gap needs points on both objects", sizes, "Skip objects without points.")
-    return float(surface_gaps([points_a, points_b])[0, 1])
-
-
 def surface_gaps(clouds: Sequence[ArrayLike | None]) -> Float:
-    """(n, n) `surface_gap` of every pair of clouds (N_i, 3), metres; NaN where one is None, 0 on the diagonal."""
+    """(n, n) least distances in metres between clouds of surface points (N_i, 3), each with each.
+
+    They are upper bounds of the distances of the surfaces, too large by about the spacing of the samples. NaN where a
+    cloud is None or empty, 0 on the diagonal.
+    """
     from scipy.spatial import cKDTree
 
-    trees = [None if cloud is None else cKDTree(np.asarray(cloud, dtype=np.float64)) for cloud in clouds]
+    points = [np.zeros((0, 3)) if cloud is None else np.asarray(cloud, dtype=np.float64) for cloud in clouds]
+    trees = [cKDTree(cloud) if len(cloud) else None for cloud in points]
     gaps = np.full((len(trees), len(trees)), np.nan)
     np.fill_diagonal(gaps, 0.0)
     for i, first in enumerate(trees):
